@@ -1,0 +1,180 @@
+"""Images from files, and the float32 NCHW tensors that networks take.
+
+The arithmetic follows the published OpenCV samples: resize with bilinear weights, paste on a canvas of one
+colour, then (x - mean) * scale in the model's channel order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, List, Sequence, Tuple
+
+import cv2
+import numpy as np
+
+from bmzoo.errors import ConfigError, SessionError, SourceError, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+PIXEL_FORMATS = ("bgr", "rgb", "gray")
+RESIZES = ("letterbox", "letterbox_center", "stretch")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network takes: y = (x - mean) * scale per channel, x in 0..255, channels as in `pixel_format`.
+
+    `letterbox` keeps the aspect ratio and pastes at the top left, `letterbox_center` in the middle; the rest
+    of the canvas is `pad_value` (0..255) before the mean is taken off. `stretch` ignores the aspect ratio.
+    Raises ConfigError for an unknown word and for a mean or scale that has not one number per channel.
+    """
+
+    height: int
+    width: int
+    pixel_format: str
+    mean: Tuple[float, ...]
+    scale: Tuple[float, ...]
+    resize: str
+    pad_value: int = 0
+
+    def __post_init__(self) -> None:
+        _check_word("pixel_format", self.pixel_format, PIXEL_FORMATS)
+        _check_word("resize", self.resize, RESIZES)
+        for key, values in (("mean", self.mean), ("scale", self.scale)):
+            if len(values) != self.channels:
+                raise ConfigError(
+                    f"input: {key}: `{self.pixel_format}` takes {self.channels} number(s): {tuple(values)}"
+                )
+        if self.height < 1 or self.width < 1:
+            raise ConfigError(f"input: size: must be at least 1x1: {self.height}x{self.width}")
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.pixel_format == "gray" else 3
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where an image went: network pixel = image pixel * scale + pad; width and height are the image's."""
+
+    scale_x: float
+    scale_y: float
+    pad_left: int
+    pad_top: int
+    width: int
+    height: int
+
+    def to_original(self, coordinates: NDArray[np.float32], clip: bool = False) -> NDArray[np.float32]:
+        """Network pixels -> image pixels, same shape, float32: boxes [n,4] xyxy or points [n,k,2] xy.
+
+        With `clip` the result stays within 0..width and 0..height.
+        """
+        # float64 inside, as in the samples: a float32 division would move truncated corners by a pixel.
+        xy = np.asarray(coordinates, np.float64).reshape(-1, 2)
+        xy = (xy - (self.pad_left, self.pad_top)) / (self.scale_x, self.scale_y)
+        if clip:
+            xy = np.clip(xy, 0, (self.width, self.height))
+        return xy.astype(np.float32).reshape(np.shape(coordinates))
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as uint8 [H,W,3] BGR, as cv2.imread does: EXIF rotation applied, alpha dropped, grey
+    repeated three times, 16 bits reduced to 8. Paths need not be ASCII.
+
+    A JPEG that breaks off is filled with grey by the codec and cannot be told from a whole one.
+    Raises SourceError when the file is missing, empty or not a picture.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not data.size:
+        raise SourceError(f"{path}: not a picture: the file is empty")
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error as error:  # raised for absurd sizes in a header
+        raise SourceError(f"{path}: cannot be decoded: {error}") from error
+    if image is None:
+        hint = "JPEG, PNG, BMP and WebP are known to work"
+        raise SourceError(f"{path}: not a picture, or damaged: {data.size} bytes", hint)
+    return _as_uint8(image)
+
+
+def prepare(image: NDArray[np.uint8], spec: InputSpec) -> Tuple[NDArray[np.float32], Geometry]:
+    """One BGR image uint8 [H,W,3] -> float32 [C,height,width] and where it went. Raises SessionError."""
+    tensor = np.empty((spec.channels, spec.height, spec.width), np.float32)
+    return tensor, prepare_into(image, spec, tensor)
+
+
+def prepare_batch(
+    images: Sequence[NDArray[np.uint8]], spec: InputSpec, slots: int
+) -> Tuple[NDArray[np.float32], List[Geometry]]:
+    """BGR images uint8 [H,W,3] -> float32 [slots,C,height,width] and one Geometry per image.
+
+    Unused slots are zero after the mean is taken off, as in the published OpenCV samples.
+    Raises SessionError for more images than slots.
+    """
+    if len(images) > slots:
+        raise SessionError(f"batch: more images than the {slots} slot(s) of the model: {len(images)}")
+    batch = np.zeros((slots, spec.channels, spec.height, spec.width), np.float32)
+    return batch, [prepare_into(image, spec, batch[i]) for i, image in enumerate(images)]
+
+
+def prepare_into(image: NDArray[np.uint8], spec: InputSpec, out: NDArray[np.float32]) -> Geometry:
+    """Write one BGR image uint8 [H,W,3] into `out`, float32 [C,height,width]. Raises SessionError."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise SessionError(f"image: must be uint8 [H,W,3] in BGR order: {image.dtype} {list(image.shape)}")
+    canvas, geometry = _place(image, spec)
+    if spec.pixel_format == "gray":
+        planes = [cv2.cvtColor(canvas, cv2.COLOR_BGR2GRAY)]
+    else:
+        order = (0, 1, 2) if spec.pixel_format == "bgr" else (2, 1, 0)
+        planes = [canvas[..., channel] for channel in order]
+    for i, plane in enumerate(planes):
+        np.subtract(plane, np.float32(spec.mean[i]), out=out[i], dtype=np.float32)
+        if spec.scale[i] != 1:
+            out[i] *= np.float32(spec.scale[i])
+    return geometry
+
+
+def _place(image: NDArray[np.uint8], spec: InputSpec) -> Tuple[NDArray[np.uint8], Geometry]:
+    """Resize onto a canvas of the network's size, uint8 [height,width,3]."""
+    height, width = image.shape[:2]
+    if spec.resize == "stretch":
+        resized = cv2.resize(image, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
+        return _as_uint8(resized), Geometry(spec.width / width, spec.height / height, 0, 0, width, height)
+    resized, scale_x, scale_y = _resize_by_ratio(image, min(spec.width / width, spec.height / height))
+    rows, columns = resized.shape[:2]
+    centred = spec.resize == "letterbox_center"
+    left = (spec.width - columns) // 2 if centred else 0
+    top = (spec.height - rows) // 2 if centred else 0
+    canvas = np.full((spec.height, spec.width, 3), spec.pad_value, np.uint8)
+    canvas[top : top + rows, left : left + columns] = resized
+    return canvas, Geometry(scale_x, scale_y, left, top, width, height)
+
+
+def _resize_by_ratio(image: NDArray[np.uint8], ratio: float) -> Tuple[NDArray[np.uint8], float, float]:
+    """The resized image and the scale really applied to x and y."""
+    height, width = image.shape[:2]
+    columns, rows = round(width * ratio), round(height * ratio)  # half to even, as cv2 rounds fx and fy
+    if columns and rows:
+        # fx and fy, not a size: cv2 then samples at 1/ratio exactly, as the samples do.
+        resized = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
+        return _as_uint8(resized), ratio, ratio
+    columns, rows = max(1, columns), max(1, rows)
+    resized = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return _as_uint8(resized), columns / width, rows / height
+
+
+def _as_uint8(image: object) -> NDArray[np.uint8]:
+    return np.asarray(image, np.uint8)  # cv2's stubs know neither dtype nor shape
+
+
+def _check_word(key: str, word: str, allowed: Sequence[str]) -> None:
+    if word not in allowed:
+        near = nearest(word, allowed)
+        hint = f"did you mean `{near}`?" if near else f"allowed: {', '.join(allowed)}"
+        raise ConfigError(f"input: {key}: unknown: {word}", hint)

@@ -1,0 +1,110 @@
+"""One door to every inference engine: named float tensors in, named float32 tensors out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Protocol, Sequence, Tuple, Union
+
+import numpy as np
+
+from bmzoo.errors import SessionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Name, shape (a free dimension is -1) and numpy dtype name of an input or output."""
+
+    name: str
+    shape: Tuple[int, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"`{self.name}` {self.dtype} {list(self.shape)}"
+
+
+class Session(Protocol):
+    """A loaded network. `run` gives float32 outputs in the network's order and raises SessionError."""
+
+    @property
+    def inputs(self) -> Tuple[TensorInfo, ...]: ...
+
+    @property
+    def outputs(self) -> Tuple[TensorInfo, ...]: ...
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]: ...
+
+    def close(self) -> None: ...
+
+
+class OnnxSession:
+    """An ONNX file, or its bytes, in onnxruntime on the CPU; `threads` 0 leaves the number to onnxruntime.
+
+    Raises SessionError when onnxruntime is missing or refuses the model.
+    """
+
+    def __init__(self, model: Union[Path, bytes], threads: int = 0) -> None:
+        self._where = "onnx model" if isinstance(model, bytes) else str(model)
+        try:
+            import onnxruntime  # engines are optional: the board has none
+        except ImportError as error:
+            hint = "pip install onnxruntime"
+            raise SessionError(f"{self._where}: needs onnxruntime: {error}", hint) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4
+        source = model if isinstance(model, bytes) else str(model)
+        try:
+            self._engine = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has a class per status code and no common base
+            message = f"{self._where}: onnxruntime refuses the model: {_first_line(error)}"
+            raise SessionError(message) from error
+        self.inputs = tuple(_info(node) for node in self._engine.get_inputs())
+        self.outputs = tuple(_info(node) for node in self._engine.get_outputs())
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]:
+        """Outputs by name, float32, in the model's order; `feeds` must match name, dtype and shape."""
+        check_feeds(self._where, self.inputs, feeds)
+        names = [output.name for output in self.outputs]
+        try:
+            values = self._engine.run(names, dict(feeds))
+        except Exception as error:
+            raise SessionError(f"{self._where}: onnxruntime failed: {_first_line(error)}") from error
+        return {names[i]: np.asarray(value, np.float32) for i, value in enumerate(values)}
+
+    def close(self) -> None:
+        """Nothing to free: onnxruntime's session goes with this object."""
+
+
+def check_feeds(where: str, inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> None:
+    """Raise SessionError unless `feeds` has exactly the model's inputs in their dtypes and shapes."""
+    names = [info.name for info in inputs]
+    if set(names) != set(feeds):
+        given, hint = ", ".join(feeds) or "nothing", f"the model takes: {', '.join(names)}"
+        raise SessionError(f"{where}: inputs do not match: {given}", hint)
+    for info in inputs:
+        array = feeds[info.name]
+        if array.dtype.name != info.dtype or not _fits(array.shape, info.shape):
+            given = f"{array.dtype.name} {list(array.shape)}"
+            raise SessionError(f"{where}: input does not fit {info}: {given}")
+
+
+def _fits(shape: Tuple[int, ...], wanted: Tuple[int, ...]) -> bool:
+    if len(shape) != len(wanted):
+        return False
+    return all(wanted[i] in (-1, size) for i, size in enumerate(shape))
+
+
+def _info(node: Any) -> TensorInfo:  # onnxruntime ships no types
+    element = node.type[len("tensor(") : -1]
+    dtype = {"float": "float32", "double": "float64"}.get(element, element)
+    shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
+    return TensorInfo(node.name, shape, dtype)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

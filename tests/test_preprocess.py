@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bmzoo.errors import ConfigError, SessionError, SourceError
+from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare, prepare_batch, read_image
+
+MEAN = (104.0, 117.0, 123.0)
+
+
+def spec_of(resize: str = "letterbox", height: int = 64, width: int = 64, **more: object) -> InputSpec:
+    values = {"pixel_format": "bgr", "mean": MEAN, "scale": (1.0, 1.0, 1.0), **more}
+    return InputSpec(height, width, resize=resize, **values)  # type: ignore[arg-type]
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.RandomState(seed).randint(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(37, 50), (64, 64), (200, 31), (100, 101)])
+def test_letterbox_is_what_the_published_opencv_script_does(height: int, width: int) -> None:
+    image = noise(height, width)
+    ratio = 64 / max(height, width)
+    resized = cv2.resize(image, None, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
+    padded = cv2.copyMakeBorder(
+        resized, 0, 64 - resized.shape[0], 0, 64 - resized.shape[1], cv2.BORDER_CONSTANT, value=0
+    )
+    expected = (np.float32(padded) - np.float32(MEAN)).transpose(2, 0, 1)
+    tensor, geometry = prepare(image, spec_of())
+    np.testing.assert_array_equal(tensor, expected)
+    assert geometry == Geometry(ratio, ratio, 0, 0, width, height)
+
+
+def test_pixel_formats_and_scale() -> None:
+    image = np.full((4, 4, 3), (10, 20, 30), np.uint8)
+    spec = spec_of("stretch", 2, 2, pixel_format="rgb", mean=(1.0, 2.0, 3.0), scale=(2.0, 0.5, 1.0))
+    assert prepare(image, spec)[0][:, 0, 0].tolist() == [58.0, 9.0, 7.0]
+    gray = spec_of("stretch", 2, 2, pixel_format="gray", mean=(8.0,), scale=(1.0,))
+    tensor, _ = prepare(image, gray)
+    assert tensor.shape == (1, 2, 2)
+    assert tensor[0, 0, 0] == cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[0, 0] - 8
+
+
+def test_centred_letterbox_pads_both_sides_with_the_pad_value() -> None:
+    image = np.full((10, 40, 3), 200, np.uint8)
+    tensor, geometry = prepare(image, spec_of("letterbox_center", 32, 40, mean=(0.0,) * 3, pad_value=114))
+    assert (geometry.pad_left, geometry.pad_top) == (0, 11)
+    assert np.unique(tensor[:, :11]).tolist() == np.unique(tensor[:, 21:]).tolist() == [114.0]
+    assert np.unique(tensor[:, 11:21]).tolist() == [200.0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.sampled_from([(32, 64), (64, 32), (48, 48)]),
+    st.sampled_from(["letterbox", "letterbox_center", "stretch"]),
+)
+def test_corners_come_back(height: int, width: int, size: tuple[int, int], resize: str) -> None:
+    image = np.full((height, width, 3), 255, np.uint8)
+    tensor, geometry = prepare(image, spec_of(resize, *size, mean=(0.0,) * 3))
+    assert tensor.max() == 255, "the image is on the canvas, be it one pixel high"
+    scale, pad = (geometry.scale_x, geometry.scale_y), (geometry.pad_left, geometry.pad_top)
+    box = np.float32([[pad[0], pad[1], width * scale[0] + pad[0], height * scale[1] + pad[1]]])
+    np.testing.assert_allclose(geometry.to_original(box), [[0, 0, width, height]], atol=1e-3)
+    points = np.tile(box[:, None, 2:], (1, 5, 1))
+    assert geometry.to_original(points).shape == (1, 5, 2)
+    assert (geometry.to_original(points + 50, clip=True) == (width, height)).all()
+
+
+def test_to_original_of_nothing_keeps_shapes() -> None:
+    geometry = Geometry(2.0, 2.0, 0, 0, 8, 8)
+    assert geometry.to_original(np.empty((0, 4), np.float32)).shape == (0, 4)
+    assert geometry.to_original(np.empty((3, 0, 2), np.float32)).shape == (3, 0, 2)
+
+
+def test_batch_equals_singles_and_leaves_unused_slots_zero() -> None:
+    images = [noise(20, 30, 1), noise(70, 40, 2)]
+    batch, geometries = prepare_batch(images, spec_of(), 4)
+    assert batch.shape == (4, 3, 64, 64)
+    assert batch.dtype == np.float32
+    for i, image in enumerate(images):
+        tensor, geometry = prepare(image, spec_of())
+        np.testing.assert_array_equal(batch[i], tensor)
+        assert geometries[i] == geometry
+    assert not batch[2:].any()
+    with pytest.raises(SessionError, match=r"more images than the 1 slot.*: 2"):
+        prepare_batch(images, spec_of(), 1)
+
+
+@pytest.mark.parametrize("image", [noise(4, 4)[..., :1], noise(4, 4).astype(np.float32), noise(4, 4)[:0]])
+def test_other_arrays_are_refused(image: np.ndarray) -> None:
+    with pytest.raises(SessionError, match="uint8"):
+        prepare(image, spec_of())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resize": "leterbox"},
+        {"pixel_format": "bgra"},
+        {"mean": (1.0,)},
+        {"scale": (1.0, 1.0)},
+        {"height": 0},
+    ],
+)
+def test_bad_specs_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        spec_of(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("channels", [None, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_every_png_becomes_bgr_uint8(tmp_path: Path, channels: int | None, dtype: type) -> None:
+    shape = (5, 7) if channels is None else (5, 7, channels)
+    path = tmp_path / "图 é.png"
+    top = np.iinfo(dtype).max
+    path.write_bytes(cv2.imencode(".png", np.full(shape, top, dtype))[1].tobytes())
+    image = read_image(path)
+    assert image.shape == (5, 7, 3)
+    assert image.dtype == np.uint8
+    assert (image == 255).all()
+
+
+def test_read_image_is_imread(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(cv2.imencode(".jpg", noise(33, 21))[1].tobytes())
+    np.testing.assert_array_equal(read_image(path), cv2.imread(str(path)))
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "folder.jpg").mkdir()
+    for name, reason in [
+        ("none.jpg", "No such file"),
+        ("empty.jpg", "empty"),
+        ("text.jpg", "damaged"),
+        ("folder.jpg", "cannot"),
+    ]:
+        with pytest.raises(SourceError, match=reason) as caught:
+            read_image(tmp_path / name)
+        assert str(tmp_path / name) in caught.value.message
