@@ -1,0 +1,191 @@
+"""A YAML file to a checked `Model`: the config, its name and its targets.
+
+Errors (ConfigError) read `file: key path: what is wrong: value`, then a hint with what is allowed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bmzoo import schema, yamlfile
+from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.errors import BmzooError, ConfigError, nearest
+from bmzoo.schema import ModelConfig, Thresholds
+from bmzoo.target import Target, check, parse
+
+RESERVED = "zoo.yaml"
+MAX_SHOWN = 6
+# The loosest useful defaults per precision; a config tightens them per chip and per target.
+DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
+    "fp32": Thresholds(cosine=0.9999, sqnr=50.0, iou=0.8, missed=0.0, extra=0.0),
+    "fp16": Thresholds(cosine=0.999, sqnr=30.0, iou=0.8, missed=0.0, extra=0.0),
+    "bf16": Thresholds(cosine=0.99, sqnr=20.0, iou=0.7, missed=0.1, extra=0.1),
+    "int8": Thresholds(cosine=0.95, sqnr=10.0, iou=0.5, missed=0.2, extra=0.2),
+    "int4": Thresholds(cosine=0.5, sqnr=0.0, iou=0.5, missed=1.0, extra=1.0),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the zoo: its name, where its config lies, and its targets in listing order."""
+
+    name: str
+    path: Path
+    config: ModelConfig
+    targets: tuple[Target, ...]
+
+    def deploy_flags(self, target: Target) -> tuple[str, ...]:
+        """Extra model_deploy flags of every entry that asks for the target, each once, in order."""
+        flags = (flag for s in self.config.targets if target in _expand(self.name, s) for flag in s.deploy)
+        return tuple(dict.fromkeys(flags))
+
+    def thresholds(self, target: Target) -> Thresholds:
+        """The target's thresholds: defaults of its precision, then every matching rule in order."""
+        merged = DEFAULT_THRESHOLDS[target.precision].model_dump()
+        for rule in self.config.verify.thresholds:
+            if _applies(rule, target):
+                given = rule.model_dump(exclude_none=True)
+                merged.update({key: value for key, value in given.items() if key in Thresholds.model_fields})
+        return Thresholds(**merged)
+
+    def table(self, target: Target) -> str | None:
+        """Path text of the mixed-precision table that the config names for the target, if any."""
+        if target.precision not in CALIBRATED:
+            return None
+        tables = self.config.quantization.tables
+        return tables.get(str(target), tables.get(target.chip))
+
+
+def load(path: Path, shown: str) -> Model:
+    """Read and check one config. `shown` names the file in errors. Raises ConfigError."""
+    raw = yamlfile.read(path, shown)
+    try:
+        config = ModelConfig.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(error, shown) from None
+    name = path.stem
+    if not schema.is_name(name):
+        raise ConfigError(f"{shown}: file name is not a model name: {name}", "letters, digits, `.`, `_` and `-`")
+    targets = tuple(_checked_targets(config, name, shown))
+    model = Model(name, path, config, targets)
+    _check_references(model, shown)
+    return model
+
+
+def _checked_targets(config: ModelConfig, name: str, shown: str) -> Iterator[Target]:
+    seen: set[Target] = set()
+    for index, selection in enumerate(config.targets):
+        for target in _expand(name, selection):
+            if target in seen or any(rule.covers(target) for rule in config.exclude):
+                continue
+            check(target, f"{shown}: targets[{index}]: {target}")
+            seen.add(target)
+            yield target
+    if not seen:
+        raise ConfigError(f"{shown}: targets: nothing is left after exclude", "drop an entry of exclude")
+
+
+def _expand(name: str, s: schema.Selection) -> Iterator[Target]:
+    for chip, precision, batch, cores in product(s.chip, s.precision, s.batch, s.cores):
+        yield Target(name, chip, precision, batch, cores)
+
+
+def _check_references(model: Model, shown: str) -> None:
+    """What one key says about another: tables and rules name targets, INT8 needs calibration images."""
+    if any(t.precision in CALIBRATED for t in model.targets) and model.config.calibration is None:
+        raise ConfigError(f"{shown}: calibration: missing key: int8 and int4 targets need one", "see README.md")
+    names = [str(t) for t in model.targets]
+    for key in model.config.quantization.tables:
+        if key not in CHIPS and key not in names:
+            guess = nearest(key, [*CHIPS, *names])
+            raise ConfigError(
+                f"{shown}: quantization.tables: neither a chip nor a target of this model: {key}",
+                f"did you mean {guess}?" if guess else f"chips: {', '.join(CHIPS)}",
+            )
+    for index, rule in enumerate(model.config.verify.thresholds):
+        if rule.target is not None and rule.target not in names:
+            parse(rule.target, model.name)
+            guess = nearest(rule.target, names)
+            raise ConfigError(
+                f"{shown}: verify.thresholds[{index}].target: not a target of this model: {rule.target}",
+                f"did you mean {guess}?" if guess else "see ./doit list --all",
+            )
+
+
+def _applies(rule: schema.Rule, target: Target) -> bool:
+    return (
+        (rule.chip is None or target.chip in rule.chip)
+        and (rule.precision is None or target.precision in rule.precision)
+        and (rule.target is None or rule.target == str(target))
+    )
+
+
+def _explain(error: ValidationError, shown: str) -> ConfigError:
+    # A misspelt key is also a missing one: the unknown key is the line that helps, so it comes first.
+    details = sorted(error.errors(include_url=False), key=lambda d: d["type"] != "extra_forbidden")
+    problems = [_problem(detail) for detail in details]
+    lines = [f"{shown}: {text}" for text, _ in problems[:MAX_SHOWN]]
+    if len(problems) > MAX_SHOWN:
+        lines.append(f"{shown}: and {len(problems) - MAX_SHOWN} more")
+    return ConfigError("\n".join(lines), next((hint for _, hint in problems if hint), ""))
+
+
+def _problem(detail: ErrorDetails) -> tuple[str, str]:
+    """One pydantic error as `key path: what is wrong: value` and a hint."""
+    where = [part for part in detail["loc"] if not str(part).startswith("function-")]
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    if kind == "extra_forbidden":
+        allowed = schema.keys_at(where[:-1])
+        guess = nearest(str(where[-1]), allowed)
+        hint = f"did you mean {guess}? " if guess else ""
+        return f"{_path(where[:-1])}unknown key: {where[-1]}", f"{hint}allowed: {', '.join(allowed)}"
+    if kind == "missing":
+        return f"{_path(where[:-1])}missing key: {where[-1]}", "see configs/ for a complete example"
+    if kind == "literal_error":
+        allowed = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
+        guess = nearest(str(value), allowed)
+        hint = f"did you mean {guess}? " if guess else ""
+        return f"{_path(where)}not supported: {value}", f"{hint}allowed: {', '.join(allowed)}"
+    if kind == "value_error":
+        return f"{_path(where)}{context['error']}", ""
+    return f"{_path(where)}{detail['msg'].lower()}: {_short(value)}", ""
+
+
+def _path(parts: list[str | int]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+    return f"{text}: " if text else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def load_all(folder: Path, root: Path) -> tuple[dict[str, Model], dict[str, BmzooError]]:
+    """Every model in `folder`, and the error of every config that is broken: it stops only its own model."""
+    models: dict[str, Model] = {}
+    broken: dict[str, BmzooError] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name == RESERVED:
+            continue
+        try:
+            models[path.stem] = load(path, str(path.relative_to(root)))
+        except BmzooError as error:
+            broken[path.stem] = error
+    return models, broken
+
+
+def zoo_settings(path: Path, root: Path) -> schema.ZooConfig:
+    """Project-wide settings of `configs/zoo.yaml`; defaults where there is no such file. Raises ConfigError."""
+    if not path.is_file():
+        return schema.ZooConfig()
+    shown = str(path.relative_to(root))
+    try:
+        return schema.ZooConfig.model_validate(yamlfile.read(path, shown))
+    except ValidationError as error:
+        raise _explain(error, shown) from None

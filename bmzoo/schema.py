@@ -1,0 +1,261 @@
+"""The config's schema: every key that a YAML file in `configs/` may hold, its type, range and default.
+
+`configs/schema.json` is this as JSON Schema, for editors.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bmzoo.errors import nearest
+from bmzoo.target import MAX_BATCH, Target
+
+# Flags that change what model_deploy computes and that bmzoo does not already set from other keys.
+DEPLOY_FLAGS = (
+    "--asymmetric",
+    "--quant_input",
+    "--quant_output",
+    "--quant_input_int8",
+    "--quant_output_int8",
+    "--quant_output_bf16",
+    "--high_precision",
+    "--ignore_f16_overflow",
+    "--matmul_perchannel",
+    "--do_winograd",
+    "--op_divide",
+    "--opt_post_processor",
+    "--weight_deduplicate",
+    "--disable_layer_group",
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _as_tuple(value: Any) -> Any:
+    """YAML has lists only; strict mode wants the tuples that frozen settings are made of."""
+    return tuple(_as_tuple(v) for v in value) if isinstance(value, list) else value
+
+
+def _as_tuple_or_one(value: Any) -> Any:
+    """One value may stand for a list of one: `chip: bm1688`."""
+    return _as_tuple(value) if isinstance(value, list) else (value,)
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-.]*$", max_length=64)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+PathText = Annotated[str, Field(min_length=1, max_length=1024)]
+FileName = Annotated[str, Field(pattern=r"^[^/\\]+$", max_length=255)]
+PerChannel = Annotated[tuple[float, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=4)]
+Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
+ChipName = Literal["bm1684", "bm1684x", "bm1688", "cv186x"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
+Batch = Annotated[int, Field(ge=1, le=MAX_BATCH)]
+Cores = Annotated[int, Field(ge=1, le=8)]
+
+
+Chips = Annotated[tuple[ChipName, ...], BeforeValidator(_as_tuple_or_one), Field(min_length=1)]
+Precisions = Annotated[tuple[Precision, ...], BeforeValidator(_as_tuple_or_one), Field(min_length=1)]
+Batches = Annotated[tuple[Batch, ...], BeforeValidator(_as_tuple_or_one), Field(min_length=1)]
+CoreCounts = Annotated[tuple[Cores, ...], BeforeValidator(_as_tuple_or_one), Field(min_length=1)]
+
+
+class Weights(_Section):
+    """One place that the model can come from. The first that is available is used."""
+
+    name: Name
+    file: PathText
+    sha256: Digest
+    # The graph that a .pth state dict belongs to; an .onnx file brings its own.
+    architecture: Literal["retinaface_mobilenet0.25"] | None = None
+
+    @model_validator(mode="after")
+    def _kind(self) -> "Weights":
+        suffix = Path(self.file).suffix
+        if suffix not in (".pth", ".pt", ".onnx"):
+            raise ValueError(f"neither a checkpoint (.pth) nor an ONNX file: {self.file}")
+        if (suffix == ".onnx") == (self.architecture is not None):
+            need = "has its own graph: leave out architecture" if self.architecture else "needs an architecture"
+            raise ValueError(f"{self.file} {need}")
+        return self
+
+
+class Input(_Section):
+    """What the network is fed: `(pixel - mean) * scale` per channel, channels in `pixel_format` order."""
+
+    name: str | None = None
+    height: Annotated[int, Field(ge=1, le=8192)]
+    width: Annotated[int, Field(ge=1, le=8192)]
+    pixel_format: Literal["bgr", "rgb", "gray"] = "bgr"
+    mean: PerChannel = (0.0, 0.0, 0.0)
+    scale: PerChannel = (1.0, 1.0, 1.0)
+    resize: Literal["letterbox", "letterbox_center", "stretch"] = "letterbox"
+    pad_value: Annotated[int, Field(ge=0, le=255)] = 0
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.pixel_format == "gray" else 3
+
+    @model_validator(mode="after")
+    def _channels(self) -> "Input":
+        for key in ("mean", "scale"):
+            value = getattr(self, key)
+            if key not in self.model_fields_set:
+                continue
+            if len(value) != self.channels:
+                have = f"{self.pixel_format} has {self.channels} channels"
+                raise ValueError(f"{key} has {len(value)} values, {have}: {list(value)}")
+        return self
+
+
+class Decoder(_Section):
+    """How heads become detections. Defaults are RetinaFace-MobileNet0.25's."""
+
+    kind: Literal["retinaface", "none"]
+    strides: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = (8, 16, 32)
+    min_sizes: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(_as_tuple)] = (
+        (16, 32),
+        (64, 128),
+        (256, 512),
+    )
+    variance: Annotated[tuple[float, float], BeforeValidator(_as_tuple)] = (0.1, 0.2)
+    nms: Ratio = 0.4
+
+    @model_validator(mode="after")
+    def _levels(self) -> "Decoder":
+        if len(self.strides) != len(self.min_sizes):
+            raise ValueError(f"strides and min_sizes differ in length: {len(self.strides)}, {len(self.min_sizes)}")
+        return self
+
+
+class Images(_Section):
+    """A folder of pictures, taken in name order; `count` is how many are used (all when left out).
+
+    `first` names pictures that come before the others, in the order given.
+    """
+
+    folder: PathText
+    count: Annotated[int, Field(ge=1)] | None = None
+    first: Annotated[tuple[FileName, ...], BeforeValidator(_as_tuple)] = ()
+
+
+class Calibration(_Section):
+    """How activation thresholds are found by run_calibration."""
+
+    images: Images
+    method: Literal["kl", "mse", "max", "percentile9999", "aciq_laplace", "aciq_gauss"] = "kl"
+    histogram_bins: Annotated[int, Field(ge=64, le=65536)] = 2048
+    tune: Annotated[int, Field(ge=0, le=100)] = 5
+    # Too few pictures left after skipping damaged ones is an error: thresholds would be chance.
+    minimum: Annotated[int, Field(ge=1)] = 8
+
+
+class Thresholds(_Section):
+    """What an artifact must reach against the ONNX model; unset values come from less specific rules."""
+
+    cosine: Ratio | None = None  # smallest allowed over the heads
+    sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None  # dB, smallest allowed over the heads
+    iou: Ratio | None = None  # smallest IoU at which a face counts as found
+    missed: Ratio | None = None  # largest allowed share of the ONNX model's faces not found
+    extra: Ratio | None = None  # largest allowed share of faces that the ONNX model does not have
+
+
+class Rule(Thresholds):
+    """Thresholds for the targets that match every key given."""
+
+    chip: Chips | None = None
+    precision: Precisions | None = None
+    target: str | None = None
+
+
+class Verify(_Section):
+    """The first verdict: one full batch of pictures on the chip simulator against ONNX."""
+
+    images: Images
+    confidence: Ratio = 0.5
+    margin: Ratio = 0.02  # faces this near to the confidence are left out on both sides
+    thresholds: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple)] = ()
+
+
+class Selection(_Section):
+    """A product of chips, precisions, batches and core counts."""
+
+    chip: Chips
+    precision: Precisions
+    batch: Batches = (1,)
+    cores: CoreCounts = (1,)
+    deploy: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _flags(self) -> "Selection":
+        for flag in self.deploy:
+            if flag not in DEPLOY_FLAGS:
+                guess = nearest(flag, DEPLOY_FLAGS)
+                near = f" (did you mean {guess}?)" if guess else ""
+                raise ValueError(f"deploy flag is not on the allowed list{near}: {flag}")
+        return self
+
+
+class Exclusion(_Section):
+    """Leaves out the targets that match every key given."""
+
+    chip: Chips | None = None
+    precision: Precisions | None = None
+    batch: Batches | None = None
+    cores: CoreCounts | None = None
+
+    def covers(self, target: Target) -> bool:
+        return all(
+            allowed is None or getattr(target, key) in allowed
+            for key, allowed in ((k, getattr(self, k)) for k in ("chip", "precision", "batch", "cores"))
+        )
+
+
+class Quantization(_Section):
+    """Mixed precision. `tables` names tables written by hand, by chip or by target; the target wins."""
+
+    tables: dict[str, PathText] = Field(default_factory=dict)
+
+
+class ModelConfig(_Section):
+    """One model and the targets wanted of it; the model's name is the file's."""
+
+    weights: Annotated[tuple[Weights, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    input: Input
+    decoder: Decoder
+    calibration: Calibration | None = None
+    quantization: Quantization = Field(default_factory=Quantization)
+    verify: Verify
+    targets: Annotated[tuple[Selection, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(_as_tuple)] = ()
+
+
+class ZooConfig(_Section):
+    """Settings of the whole project, in `configs/zoo.yaml`."""
+
+    default_model: Name | None = None
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name a model: it becomes part of file and task names."""
+    return len(text) <= 64 and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_\-.]*", text) is not None
+
+
+def keys_at(path: Sequence[str | int]) -> list[str]:
+    """The keys allowed at a place in the config, given as the keys and indices that lead there."""
+    section: type[BaseModel] = ModelConfig
+    for part in path:
+        if isinstance(part, str) and part in section.model_fields:
+            found = _section_of(section.model_fields[part].annotation)
+            section = found if found is not None else section
+    return list(section.model_fields)
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((s for a in get_args(annotation) if (s := _section_of(a)) is not None), None)

@@ -1,0 +1,73 @@
+"""A step is one unit of work as data: commands in a folder of its own, from named inputs to named outputs.
+
+Nothing here runs or reads anything, so that every command of every target can be printed and compared
+with no toolchain installed.
+"""
+
+from dataclasses import dataclass, field
+
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Command:
+    """One tool to run inside the step's folder. `stdout` names a file there for what it prints."""
+
+    tool: str
+    args: tuple[str, ...] = ()
+    stdout: str = ""
+
+    def __str__(self) -> str:
+        redirect = f" > {self.stdout}" if self.stdout else ""
+        return " ".join((self.tool, *self.args)) + redirect
+
+
+@dataclass(frozen=True)
+class File:
+    """A file from outside the zoo, as written in a config; found at the edge, pinned when a digest is given."""
+
+    path: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The first `count` pictures of a folder (all when 0): those named, then the others in name order.
+
+    In the step they are `<name>/00000.jpg`, `<name>/00001.png`, ...
+    """
+
+    folder: str
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that another step writes."""
+
+    step: "Step"
+    file: str
+
+
+Input = File | Pictures | Output
+
+
+@dataclass(frozen=True)
+class Step:
+    """Commands, what they read (name in the folder -> where from), literal documents, and what they write."""
+
+    kind: str
+    subject: str
+    commands: tuple[Command, ...]
+    inputs: tuple[tuple[str, Input], ...]
+    outputs: tuple[str, ...]
+    documents: tuple[tuple[str, str], ...] = ()
+    timeout: float = field(default=HOUR, compare=False)  # seconds for each command; not part of the result
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+    def needs(self) -> tuple["Step", ...]:
+        """The steps whose outputs are read, each once."""
+        return tuple(dict.fromkeys(ref.step for _, ref in self.inputs if isinstance(ref, Output)))

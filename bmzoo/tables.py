@@ -1,0 +1,71 @@
+"""Calibration tables and mixed-precision tables (qtables) as text, as TPU-MLIR reads and writes them.
+
+A calibration table has a line `op_name threshold min max` for each tensor; `#` starts a comment, and a
+`#name` without a space starts a section of its own (`#int4_th`). A qtable has `op_name mode` lines.
+Names are those of tensors in the top-level MLIR.
+"""
+
+import re
+from collections.abc import Iterable
+
+from bmzoo.errors import SourceError, nearest
+
+MODES = ("F32", "F16", "BF16", "INT8", "INT4")
+_LOCATION = re.compile(r'^#loc\d* = loc\("((?:[^"\\]|\\.)*)"', re.MULTILINE)
+_FUSED = re.compile(r'loc\("((?:[^"\\]|\\.)*)"')
+
+
+def tensors_of(mlir: str) -> frozenset[str]:
+    """Names of all tensors in a top-level MLIR text."""
+    return frozenset(_LOCATION.findall(mlir)) | frozenset(_FUSED.findall(mlir))
+
+
+def calibrated(table: str) -> tuple[str, ...]:
+    """Tensor names of a calibration table's first section, in order. Raises ValueError naming the line."""
+    names = []
+    for number, line in enumerate(table.splitlines(), 1):
+        if line.startswith("#") and not line.startswith(("# ", "###")) and len(line) > 1:
+            break
+        fields = line.split()
+        if not fields or line.startswith("#"):
+            continue
+        try:
+            name, *numbers = fields
+            ok = len([float(n) for n in numbers]) in (1, 3)
+        except ValueError:
+            ok = False
+        if not ok:
+            raise ValueError(f"line {number} is not `name threshold min max`: {line}")
+        names.append(name)
+    return tuple(names)
+
+
+def float_layers(qtable: str) -> tuple[tuple[str, str], ...]:
+    """(layer, mode) of each line of a qtable. Raises ValueError naming the line."""
+    rows = []
+    for number, line in enumerate(qtable.splitlines(), 1):
+        fields = line.split()
+        if not fields or line.startswith("#"):
+            continue
+        if len(fields) != 2 or fields[1].upper() not in MODES:
+            raise ValueError(f"line {number} is not `layer mode` with mode one of {', '.join(MODES)}: {line}")
+        rows.append((fields[0], fields[1].upper()))
+    return tuple(rows)
+
+
+def check_names(what: str, names: Iterable[str], tensors: frozenset[str]) -> None:
+    """Refuse (SourceError) a table that names what the model does not have, with the nearest it has."""
+    unknown = [name for name in names if name not in tensors]
+    if unknown:
+        guess = nearest(unknown[0], tensors)
+        near = f"nearest to {unknown[0]}: {guess}; " if guess else ""
+        raise SourceError(
+            f"{what}: {len(unknown)} names are not in this model: {', '.join(unknown[:4])}",
+            f"{near}it was made for another model or export",
+        )
+
+
+def with_header(table: str, facts: Iterable[str]) -> str:
+    """The tool's table with our facts on top and without what changes from run to run (time, path)."""
+    kept = [line for line in table.splitlines() if not re.match(r"# (genetated|generated) time:|# mlir:", line)]
+    return "\n".join([*(f"# {fact}" for fact in facts), *kept]) + "\n"
