@@ -1,0 +1,72 @@
+"""`doit run` for bmzoo: wrong names explained, patterns that match nothing refused, SIGTERM like Ctrl-C."""
+
+import signal
+import sys
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from functools import wraps
+from typing import Any
+
+from doit.cmd_run import Run as DoitRun
+from doit.exceptions import InvalidCommand
+
+from bmzoo.errors import BmzooError, nearest
+
+
+class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
+    """The same command under the same name, so that plain `doit TASK` keeps working."""
+
+    name = "run"
+
+    def execute(self, params: dict[str, Any], args: list[str]) -> int:
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return int(super().execute(params, args))
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted; what was finished is kept, run the same command to go on\n")
+            return 130
+
+    @wraps(DoitRun._execute)  # doit reads the parameters' names off this method
+    def _execute(self, *args: Any, **kwargs: Any) -> int:
+        problem = explain_unknown(self.task_list, self.sel_tasks or ())
+        if problem:
+            raise InvalidCommand(problem)
+        return int(super()._execute(*args, **kwargs))
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def explain_unknown(tasks: Iterable[Any], words: Iterable[str]) -> str:
+    """Why the first word that names no task is wrong, and the nearest that does; empty when all are known."""
+    known = {task.name: task for task in tasks}
+    targets = {path for task in known.values() for path in task.targets}
+    takes_words = False
+    for word in words:
+        task = known.get(word)
+        if takes_words or word.startswith("-") or word in targets:
+            continue
+        if task is None and not _matches(word, known):
+            return _why(word, list(known), next((t.meta["workspace"] for t in known.values() if t.meta), None))
+        takes_words = task is not None and (task.pos_arg is not None or bool(task.params))
+    return ""
+
+
+def _matches(word: str, known: Iterable[str]) -> bool:
+    return "*" in word and any(fnmatch(name, word) for name in known)
+
+
+def _why(word: str, names: list[str], workspace: Any) -> str:  # noqa: ANN401
+    kind, colon, rest = word.partition(":")
+    if "*" in word:
+        return f"{word}: matches no task\nhint: ./doit list --all shows every task"
+    groups = sorted({name.partition(":")[0] for name in names})
+    if colon and kind in groups and workspace is not None and kind == "build":
+        try:
+            workspace.target(rest)
+        except BmzooError as error:
+            return error.render()
+    guess = nearest(word, names)
+    hint = f"did you mean {guess}?" if guess else f"tasks: {', '.join(groups)}"
+    return f"{word}: no such task\nhint: {hint}"

@@ -1,0 +1,73 @@
+"""doit's reporter for bmzoo: failures said once, with cause and hint; a summary when several tasks fail."""
+
+from typing import Any
+
+from doit.exceptions import TaskFailed, UnmetDependency
+
+from bmzoo.progress import Progress
+
+
+def reporter(progress: Progress) -> type:  # noqa: C901  # a class in a closure: doit wants a class
+    """A reporter class that draws on `progress`; doit makes the instance."""
+
+    class Reporter:
+        desc = "bmzoo"
+
+        def __init__(self, outstream: Any, options: Any) -> None:
+            self.failed: list[str] = []
+            self.left_out: list[str] = []
+            self.aborted: list[str] = []
+
+        def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
+            progress.expect(len(_closure(tasks, selected)))
+
+        def get_status(self, task: Any) -> None: ...
+
+        def execute_task(self, task: Any) -> None: ...
+
+        def add_failure(self, task: Any, failure: Any) -> None:
+            progress.task_done()
+            if isinstance(failure, UnmetDependency):
+                self.left_out.append(task.name)
+                return
+            self.failed.append(task.name)
+            text = failure.message if isinstance(failure, TaskFailed) else failure.get_msg()
+            progress.say(f"error: {task.name}: {text}")
+
+        def add_success(self, task: Any) -> None:
+            progress.task_done()
+
+        def skip_uptodate(self, task: Any) -> None:
+            progress.task_done()
+
+        def skip_ignore(self, task: Any) -> None:
+            progress.task_done()
+
+        def cleanup_error(self, exception: Any) -> None:
+            progress.say(f"error: {exception.get_msg()}")
+
+        def runtime_error(self, message: str) -> None:
+            self.aborted.append(message)
+
+        def teardown_task(self, task: Any) -> None: ...
+
+        def complete_run(self) -> None:
+            progress.close()
+            for message in self.aborted:
+                progress.say(f"error: {message}")
+            if self.left_out:
+                progress.say(f"not run, because what they need failed: {', '.join(self.left_out)}")
+
+    return Reporter
+
+
+def _closure(tasks: dict[str, Any], selected: list[str]) -> set[str]:
+    """Names of all tasks with actions that the selected ones come to."""
+    seen: set[str] = set()
+    todo = list(selected)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += tasks[name].task_dep
+    return {name for name in seen if tasks[name].actions}

@@ -1,0 +1,70 @@
+"""sha256 of files, remembered by path, size, times and inode, with git's rule for files too young to trust."""
+
+import hashlib
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+_CHUNK = 1 << 20
+# A file changed within this time of being hashed may change again without its times showing it.
+_YOUNG_NS = 2_000_000_000
+
+
+def sha256(path: Path) -> str:
+    """sha256 (hex) of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class Digests:
+    """Digests of files, kept in one JSON file between runs. Losing that file costs time only."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+        self._lock = threading.Lock()
+        self._known: dict[str, list[object]] = _read(memory)
+        self._changed = False
+
+    def of(self, path: Path) -> str:
+        """sha256 of the file; read only when it may have changed. Raises OSError."""
+        stat = path.stat()
+        key = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        name = os.path.abspath(path)  # noqa: PTH100  # resolving links would hide that one was re-pointed
+        with self._lock:
+            known = self._known.get(name)
+        if known is not None and known[:4] == key:
+            return str(known[4])
+        digest = sha256(path)
+        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _YOUNG_NS:
+            with self._lock:
+                self._known[name] = [*key, digest]
+                self._changed = True
+        return digest
+
+    def save(self) -> None:
+        """Write the memory if anything was learned. Never fails: it is only a memory."""
+        with self._lock:
+            if not self._changed:
+                return
+            self._changed = False
+            text = json.dumps(self._known)
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            part = self._memory.with_suffix(f".{os.getpid()}")
+            part.write_text(text, encoding="utf-8")
+            part.replace(self._memory)
+        except OSError:
+            return
+
+
+def _read(memory: Path) -> dict[str, list[object]]:
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

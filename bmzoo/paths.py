@@ -1,0 +1,59 @@
+"""Every path that the project reads or writes, from the checkout's root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bmzoo.step import Step
+from bmzoo.target import Target
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below the checkout; see README.md for what lies where."""
+
+    root: Path
+
+    @property
+    def configs(self) -> Path:
+        return self.root / "configs"
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build"
+
+    @property
+    def memory(self) -> Path:
+        """Digests of files that have not changed since they were last read."""
+        return self.build / "cache" / "digests.json"
+
+    @property
+    def shared_data(self) -> Path:
+        return self.root.parent / "shared" / "data"
+
+    def artifact(self, target: Target) -> Path:
+        return self.build / target.artifact
+
+    def provenance(self, target: Target) -> Path:
+        return self.artifact(target).with_name(f"{Path(target.artifact).stem}.json")
+
+    def onnx(self, model: str, weights: str) -> Path:
+        return self.root / "models" / "onnx" / f"{model}.{weights}.onnx"
+
+    def table(self, model: str, weights: str) -> Path:
+        return self.root / "calibration" / f"{model}.{weights}.table"
+
+    def log(self, step: Step) -> Path:
+        """The log of a step's last successful run."""
+        return self.build / "logs" / f"{_file_name(step)}.log"
+
+    def evidence(self, step: Step) -> Path:
+        """The scratch folder of a step's last failure, kept for a look."""
+        return self.build / "failed" / _file_name(step)
+
+    def shown(self, path: Path) -> str:
+        """A path as people see it: relative to the checkout where it lies inside."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def _file_name(step: Step) -> str:
+    return str(step).replace(" ", ".")

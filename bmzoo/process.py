@@ -1,0 +1,74 @@
+"""The one door to processes: argument lists, explicit folder and environment, output to a file, a timeout.
+
+No shell, no inherited environment, and no process that outlives bmzoo: every command runs under
+`supervisor.py`, which kills the whole group when bmzoo ends for whatever reason.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bmzoo.errors import ToolFailed
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command line to run. `stdout`, when given, takes what the command prints there instead of the log."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    log: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdout: Path | None = None
+    timeout: float | None = None  # seconds
+
+
+def run(call: Call) -> int:
+    """Run to the end; returns the exit status, negative for a signal. Raises ToolFailed after `timeout`."""
+    with ExitStack() as stack:
+        log = stack.enter_context(call.log.open("ab"))
+        out = stack.enter_context(call.stdout.open("wb")) if call.stdout else log
+        ours, theirs = os.pipe()
+        # The write end stays with us: closing it, by any end of this process, is the signal to kill.
+        stack.callback(os.close, theirs)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(SUPERVISOR), str(ours), *call.argv],
+                cwd=call.cwd,
+                env=dict(call.env),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                pass_fds=(ours,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(ours)
+        try:
+            return _status(process.wait(call.timeout))
+        except subprocess.TimeoutExpired:
+            raise ToolFailed(
+                f"{Path(call.argv[0]).name}: ran longer than {call.timeout:.0f} s and was stopped",
+                f"log: {call.log}",
+            ) from None
+        finally:
+            if process.poll() is None:  # timeout or interrupt
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+
+
+def _status(code: int) -> int:
+    """The supervisor passes signals on as 128 + number, as shells do."""
+    return 128 - code if 128 < code < 160 else code
+
+
+def describe(status: int) -> str:
+    """`exit status 3` or `killed by SIGKILL`, for messages."""
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

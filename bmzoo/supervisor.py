@@ -1,0 +1,48 @@
+"""Runs one command and lets nothing of it outlive its parent. Stand-alone: `python -I -S supervisor.py FD ARGV...`
+
+The parent holds the other end of the pipe FD. When it closes - the parent was interrupted, crashed or was
+killed with SIGKILL - the command's whole process group is killed. A parent-death signal alone would not
+do: compilers start children of their own, and those do not inherit it.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+
+
+def main(argv: list[str]) -> int:
+    lifeline, command = int(argv[0]), argv[1:]
+    os.set_inheritable(lifeline, False)
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            os.execvpe(command[0], command, os.environ)  # noqa: S606  # no shell is the point
+        except OSError as error:
+            os.write(2, f"bmzoo: cannot start {command[0]}: {error.strerror}\n".encode())
+            os._exit(127)
+    with contextlib.suppress(OSError):  # the child may have done it first, or be gone already
+        os.setpgid(child, child)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: _kill(child))
+    ended = os.pidfd_open(child)
+    ready, _, _ = select.select([ended, lifeline], [], [])
+    if ended not in ready:
+        _kill(child)
+    _, status = os.waitpid(child, 0)
+    _kill(child)  # what the command left running in its group
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,206 @@
+"""The doit tasks: names, dependencies, and what to call. The only module that speaks doit's language."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from doit.exceptions import TaskFailed
+
+from bmzoo.chips import CALIBRATED
+from bmzoo.config import Model
+from bmzoo.doctor import examine
+from bmzoo.errors import BmzooError
+from bmzoo.plan import render_plan
+from bmzoo.recipe import transform_step
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace
+
+Task = dict[str, Any]
+HELP = """bmzoo builds BModels from the YAML files in configs/, each one verified on a chip simulator.
+
+  ./doit build:bm1688_int8_4b_2core     one target
+  ./doit -n 2 'build:*_int8_*'          all that match, two steps at a time
+  ./doit list --all                     every task and target
+  ./doit clean build:bm1688_int8_4b     remove a result
+
+Tasks:
+{tasks}
+"""
+
+
+class Tasks:
+    """Yields doit's task dictionaries for one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._at = workspace
+
+    def build(self) -> Iterator[Task]:
+        """Make a bmodel, run it on the chip simulator, publish it if it agrees with ONNX."""
+        yield {**_group("build", self.build.__doc__), "meta": {"workspace": self._at}}
+        for model, target in self._targets():
+            needs = [self._transform_name(model, target.batch), f"model:{model.name}"]
+            if target.precision in CALIBRATED:
+                needs.append(f"calibrate:{model.name}")
+            yield {
+                "basename": "build",
+                "name": target.qualified(self._at.default_model),
+                "doc": f"build/{target.artifact}",
+                "actions": [_guarded(partial(self._build, target))],
+                "uptodate": [_quietly(partial(self._at.has_artifact, target))],
+                "task_dep": needs,
+                "targets": [str(self._at.layout.artifact(target)), str(self._at.layout.provenance(target))],
+                "clean": True,
+            }
+
+    def model(self) -> Iterator[Task]:
+        """Import the checkpoint or ONNX file into models/onnx/, checked and converted if need be."""
+        yield _group("model", self.model.__doc__)
+        for model in self._at.models.values():
+            yield {
+                "basename": "model",
+                "name": model.name,
+                "doc": f"models/onnx/{model.name}.<weights>.onnx",
+                "actions": [_guarded(partial(self._at.make_model, model))],
+                "uptodate": [_quietly(partial(self._at.has_model, model))],
+                "targets": [str(self._at.layout.onnx(model.name, self._at.likely(model).name))],
+                "clean": True,
+            }
+
+    def transform(self) -> Iterator[Task]:
+        """Convert the ONNX model to MLIR, once for each batch."""
+        yield _group("transform", self.transform.__doc__)
+        for model in self._at.models.values():
+            for batch in sorted({t.batch for t in model.targets} | {1}):
+                _, _, name = self._transform_name(model, batch).partition(":")
+                yield {
+                    "basename": "transform",
+                    "name": name,
+                    "doc": f"{model.name} at batch {batch}",
+                    "actions": [_guarded(partial(self._transform, model, batch))],
+                    "uptodate": [_quietly(partial(self._has_transform, model, batch))],
+                    "task_dep": [f"model:{model.name}"],
+                }
+
+    def calibrate(self) -> Iterator[Task]:
+        """Find activation thresholds over the calibration pictures: calibration/<model>.<weights>.table"""
+        yield _group("calibrate", self.calibrate.__doc__)
+        for model in self._at.models.values():
+            if model.config.calibration is not None:
+                yield {
+                    "basename": "calibrate",
+                    "name": model.name,
+                    "doc": f"calibration/{model.name}.<weights>.table",
+                    "actions": [_guarded(partial(self._at.make_table, model))],
+                    "uptodate": [_quietly(partial(self._at.has_table, model))],
+                    "task_dep": [self._transform_name(model, 1)],
+                }
+
+    def plan(self) -> Iterator[Task]:
+        """Print every command of every target, or of those named: plan build:bm1684_int8_1b"""
+        yield {
+            "basename": "plan",
+            "doc": self.plan.__doc__,
+            "actions": [_guarded(lambda names: sys.stdout.write(render_plan(self._at, names)))],
+            "pos_arg": "names",
+            "verbosity": 2,
+        }
+
+    def doctor(self) -> Iterator[Task]:
+        """Check the machine, the data and the compiler; each problem with its fix."""
+        yield {
+            "basename": "doctor",
+            "doc": self.doctor.__doc__,
+            "actions": [_guarded(self._doctor)],
+            "verbosity": 2,
+        }
+
+    def usage(self) -> Iterator[Task]:
+        """How to start."""
+        yield {"basename": "usage", "doc": self.usage.__doc__, "actions": [self._usage], "verbosity": 2}
+
+    def test(self) -> Iterator[Task]:
+        """All tests: the fast ones, then those on the real compiler."""
+        yield self._checks("test", self.test.__doc__, (("pytest", "-q", "-m", ""),))
+
+    def lint(self) -> Iterator[Task]:
+        """Style and types: ruff and mypy."""
+        yield self._checks("lint", self.lint.__doc__, (("ruff", "check", "."), ("mypy",)))
+
+    def _checks(self, name: str, doc: str | None, commands: tuple[tuple[str, ...], ...]) -> Task:
+        """Development tools as they are, their output untouched; their packages are installed first."""
+        install = [sys.executable, str(self._at.root / "tools" / "bootstrap.py"), "--dev"]
+        tools = [[sys.executable, "-m", *command] for command in commands]
+        return {"basename": name, "doc": doc, "actions": [install, *tools], "verbosity": 2}
+
+    def _doctor(self) -> None:
+        bad = False
+        for finding in examine(self._at):
+            bad |= finding.bad
+            sys.stdout.write(f"{finding}\n")
+            sys.stdout.flush()
+        if bad:
+            raise BmzooError("a build could not work here", "each problem above has its fix beside it")
+
+    def _usage(self) -> None:
+        kinds = (
+            self.build,
+            self.plan,
+            self.doctor,
+            self.model,
+            self.transform,
+            self.calibrate,
+            self.test,
+            self.lint,
+        )
+        lines = [f"  {kind.__name__:10}{inspect.getdoc(kind)}" for kind in kinds]
+        sys.stdout.write(HELP.format(tasks="\n".join(lines)))
+
+    def _targets(self) -> Iterator[tuple[Model, Target]]:
+        for model in self._at.models.values():
+            for target in model.targets:
+                yield model, target
+
+    def _transform_name(self, model: Model, batch: int) -> str:
+        prefix = "" if model.name == self._at.default_model else f"{model.name}."
+        return f"transform:{prefix}{batch}b"
+
+    def _transform(self, model: Model, batch: int) -> None:
+        self._at.make_step(model, transform_step(model, self._at.chosen(model), batch))
+
+    def _has_transform(self, model: Model, batch: int) -> bool:
+        return self._at.has_step(model, transform_step(model, self._at.chosen(model), batch))
+
+    def _build(self, target: Target) -> None:
+        figures = self._at.make_artifact(target)
+        self._at.report.say(f"build/{target.artifact}: {figures}")
+
+
+def _group(name: str, doc: str | None) -> Task:
+    return {"basename": name, "name": None, "doc": doc}
+
+
+def _guarded(action: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's mistake or a failed tool becomes a failed task, without a traceback; a bug keeps its own."""
+
+    def call(**values: Any) -> Any:  # noqa: ANN401
+        try:
+            action(**values)
+        except BmzooError as error:
+            return TaskFailed(error.render())
+        return None
+
+    return call
+
+
+def _quietly(check: Callable[[], bool]) -> Callable[..., bool]:
+    """An `uptodate` check: whatever is wrong is said by the action, which then runs."""
+
+    def call(*_: Any) -> bool:
+        try:
+            return check()
+        except BmzooError:
+            return False
+
+    return call

@@ -1,0 +1,218 @@
+"""What runs a step's commands: TPU-MLIR as installed here, behind a protocol that tests can fake."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Protocol
+
+from bmzoo import process
+from bmzoo.digests import Digests
+from bmzoo.errors import BmzooError, ToolFailed, error_class
+from bmzoo.runtime.overlay import overlay
+from bmzoo.signatures import explain
+from bmzoo.step import Command
+
+PACKAGE = Path(__file__).resolve().parent
+# Imported by TPU-MLIR at start, used only for custom operators: stand-ins save 2 GB when they are absent.
+PLACEHOLDERS = ("torch", "onnxruntime_extensions")
+# Files of an installation that decide what it computes.
+_DECISIVE = ("bin/*", "lib/*.so*", "python/*.so", "python/[ctmnu]*/**/*.py")
+# Sources behind each of bmzoo's own commands: editing one rebuilds what it made.
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "import": ("steps/importing.py", "model/*.py"),
+    "prepare": ("steps/preparing.py", "runtime/preprocess.py"),
+    "table": ("steps/tabling.py", "tables.py"),
+    "check-tables": ("steps/checking.py", "tables.py"),
+    "finish": ("steps/finishing.py",),
+    "measure": (
+        "steps/measuring.py",
+        "metrics.py",
+        "runtime/decode.py",
+        "runtime/nms.py",
+        "runtime/priors.py",
+    ),
+    "golden": ("steps/golden.py",),
+    "simulate": ("runtime/simulate.py", "runtime/overlay.py"),
+}
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
+
+
+class Toolchain(Protocol):
+    """Runs commands and says what it is, so that its version counts in every fingerprint."""
+
+    @property
+    def version(self) -> str:
+        """For people: `tpu_mlir 1.30.2`."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables that reach every tool and are the same on every machine."""
+
+    def identity(self, tool: str) -> str:
+        """What would run for a tool, changing whenever its results could."""
+
+    def run(self, command: Command, folder: Path, log: Path, timeout: float) -> None:
+        """Run one command in a folder. Raises ToolFailed, or the error that bmzoo's own command reported."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where TPU-MLIR lies: the wheel's package folder, or `$TPUC_ROOT`."""
+
+    root: Path
+    version: str
+    external: bool  # an installation that is not ours: never modified
+
+
+def find_installation(environ: Mapping[str, str]) -> Installation | None:
+    """The installation that `$TPUC_ROOT` names, else the one in this environment, else None."""
+    if environ.get("TPUC_ROOT"):
+        root = Path(environ["TPUC_ROOT"])
+        return Installation(root, _vendor_version(root), external=True) if root.is_dir() else None
+    try:
+        distribution = importlib.metadata.distribution("tpu_mlir")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return Installation(Path(str(distribution.locate_file("tpu_mlir"))), distribution.version, external=False)
+
+
+class LocalToolchain:
+    """TPU-MLIR on this machine, every command in an environment built from nothing."""
+
+    def __init__(self, installation: Installation, digests: Digests, threads: int = 2) -> None:
+        self._installation = installation
+        self._digests = digests
+        self._threads = threads
+        self._vendor_identity = lru_cache(maxsize=1)(self._digest_installation)
+        self._own_identity = lru_cache(maxsize=None)(self._digest_sources)
+
+    @property
+    def version(self) -> str:
+        where = f" ({self._installation.root})" if self._installation.external else ""
+        return f"tpu_mlir {self._installation.version}{where}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+    def identity(self, tool: str) -> str:
+        if tool == "simulate":
+            return f"{self._vendor_identity()} {self._own_identity(tool)}"
+        return self._own_identity(tool) if tool in SOURCES else self._vendor_identity()
+
+    def run(self, command: Command, folder: Path, log: Path, timeout: float) -> None:
+        with log.open("a", encoding="utf-8") as out:
+            out.write(f"$ {command}\n")
+        start = log.stat().st_size
+        call = process.Call(
+            self._argv(command, folder),
+            folder,
+            log,
+            self._environment(command, folder),
+            folder / command.stdout if command.stdout else None,
+            timeout,
+        )
+        status = process.run(call)
+        if status:
+            raise failure(command, status, folder, log, start)
+
+    def _argv(self, command: Command, folder: Path) -> tuple[str, ...]:
+        root = self._installation.root
+        if command.tool == "simulate":
+            return (sys.executable, "-m", "bmzoo.runtime.simulate", *command.args[1:])
+        if command.tool in SOURCES:
+            return (sys.executable, "-m", "bmzoo.steps", command.tool, *command.args)
+        if command.tool.endswith(".py"):
+            return (sys.executable, str(root / "python" / "tools" / command.tool), *command.args)
+        return (str(root / "bin" / command.tool), *command.args)
+
+    def _environment(self, command: Command, folder: Path) -> dict[str, str]:
+        base = {
+            **self.environment,
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": str(self._threads),
+        }
+        if command.tool == "simulate":
+            private = overlay(
+                self._installation.root, command.args[0], Path(mkdtemp(prefix="simulator-", dir=folder))
+            )
+            return {
+                **base,
+                **private,
+                "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), private["PYTHONPATH"]]),
+            }
+        if command.tool in SOURCES:
+            return {**base, "PYTHONPATH": str(PACKAGE.parent)}
+        return {**base, **vendor_environment(self._installation.root, base["PATH"])}
+
+    def _digest_installation(self) -> str:
+        """Version and content of the installation; the content is remembered between runs."""
+        root = self._installation.root
+        files = sorted({p for pattern in _DECISIVE for p in root.glob(pattern) if p.is_file()})
+        total = hashlib.sha256()
+        for path in files:
+            total.update(f"{path.relative_to(root)} {self._digests.of(path)}\n".encode())
+        return f"tpu_mlir {self._installation.version} {total.hexdigest()}"
+
+    def _digest_sources(self, tool: str) -> str:
+        total = hashlib.sha256()
+        for pattern in SOURCES[tool]:
+            for path in sorted(PACKAGE.glob(pattern)):
+                total.update(f"{path.relative_to(PACKAGE)} {self._digests.of(path)}\n".encode())
+        libraries = " ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+        return f"bmzoo {total.hexdigest()} {libraries}"
+
+
+def vendor_environment(root: Path, path: str) -> dict[str, str]:
+    """The variables that TPU-MLIR's own envsetup exports, for an installation at `root`."""
+    missing = (name for name in PLACEHOLDERS if importlib.util.find_spec(name) is None)
+    stand_ins = [str(PACKAGE / "placeholders" / name) for name in missing]
+    return {
+        "TPUC_ROOT": str(root),
+        "PATH": os.pathsep.join([str(root / "bin"), str(root / "python" / "tools"), path]),
+        "PYTHONPATH": os.pathsep.join(
+            [
+                str(root.parent),
+                str(root),
+                str(root / "python"),
+                str(root / "customlayer" / "python"),
+                *stand_ins,
+            ]
+        ),
+        "LD_LIBRARY_PATH": os.pathsep.join(str(root / "lib" / sub) for sub in ("", "capi", "third_party")),
+        "TPUKERNEL_CUSTOM_FIRMWARE_PATH": str(root / "lib" / "libcmodel_custom.so"),
+        "CUSTOM_LAYER_UNITTEST_DIR": str(root / "customlayer" / "test_if" / "unittest"),
+    }
+
+
+def failure(command: Command, status: int, folder: Path, log: Path, start: int) -> BmzooError:
+    """The error for a command that failed: what our own command reported, else the log's known cause."""
+    report = folder / "error.json"
+    if report.is_file():
+        said = json.loads(report.read_text(encoding="utf-8"))
+        return error_class(said["type"])(said["message"], said["hint"])
+    with log.open("rb") as file:
+        file.seek(start)
+        cause, hint = explain(file.read().decode("utf-8", "replace"))
+    what = cause or process.describe(status)
+    return ToolFailed(f"{command.tool}: {what}", hint)
+
+
+def _vendor_version(root: Path) -> str:
+    """The version that an unpacked release names in its folder or in its `python/version`-like files."""
+    for name in ("release_version.txt", "VERSION", "version.txt"):
+        file = root / name
+        if file.is_file():
+            return file.read_text(encoding="utf-8").strip()[:80]
+    return root.resolve().name

@@ -1,0 +1,48 @@
+"""The first verdict: an artifact's figures against its thresholds. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bmzoo.schema import Thresholds
+
+
+def misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
+    """One line for each threshold that is not met; empty when the artifact passes."""
+    return [*_tensor_misses(figures["tensors"], limits), *_detection_misses(figures["detections"], limits)]
+
+
+def _tensor_misses(tensors: Mapping[str, Mapping[str, float | None]], limits: Thresholds) -> Iterator[str]:
+    for name, values in tensors.items():
+        cosine, sqnr = values["cosine"], values["sqnr_db"]
+        if limits.cosine is not None and (cosine is None or cosine < limits.cosine):
+            yield f"{name}: cosine {cosine} is below {limits.cosine}"
+        if limits.sqnr is not None and sqnr is not None and sqnr < limits.sqnr:
+            yield f"{name}: SQNR {sqnr:.1f} dB is below {limits.sqnr:g} dB"
+
+
+def _detection_misses(detections: Mapping[str, Any] | None, limits: Thresholds) -> Iterator[str]:
+    if detections is None:
+        return
+    expected = detections["expected"]
+    for key, limit, what in (
+        ("missed", limits.missed, "faces of the ONNX model not found"),
+        ("extra", limits.extra, "faces that the ONNX model does not have"),
+    ):
+        share = detections[key] / max(expected, 1)
+        if limit is not None and share > limit:
+            yield f"{detections[key]} of {expected} {what}, allowed: {limit:.0%}"
+
+
+def summary(figures: Mapping[str, Any]) -> str:
+    """The figures in one line, for the terminal."""
+    tensors = figures["tensors"].values()
+    worst = min((v["cosine"] for v in tensors if v["cosine"] is not None), default=None)
+    noise = min((v["sqnr_db"] for v in tensors if v["sqnr_db"] is not None), default=None)
+    parts = [
+        f"cosine {worst:.5f}" if worst is not None else "",
+        f"SQNR {noise:.1f} dB" if noise is not None else "exact",
+    ]
+    found = figures["detections"]
+    if found is not None:
+        parts.append(f"{found['expected'] - found['missed']}/{found['expected']} faces, {found['extra']} extra")
+    return ", ".join(part for part in parts if part)

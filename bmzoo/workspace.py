@@ -1,0 +1,289 @@
+"""A checkout at work: its models, its toolchain, its store, and the making of one target from end to end."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bmzoo import config, publish, verdict
+from bmzoo.builder import Builder, Report
+from bmzoo.config import Model
+from bmzoo.digests import Digests
+from bmzoo.errors import BmzooError, ConfigError, ToolFailed, VerifyFailed, nearest
+from bmzoo.paths import Layout
+from bmzoo.recipe import Recipe, calibrate_step, import_step, pictures, recipe
+from bmzoo.schema import Weights
+from bmzoo.sources import Sources
+from bmzoo.step import Step
+from bmzoo.store import Entry, Store
+from bmzoo.target import Target, parse
+from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation
+
+DEFAULT_MODEL = "retinaface_mobilenet0.25"
+
+
+@dataclass
+class Workspace:
+    """Everything that varies is a field: tests hand in another root, toolchain or report."""
+
+    root: Path
+    environ: Mapping[str, str]
+    report: Report
+    weights: str | None = None  # `weights=NAME` on the command line
+    toolchain_override: Toolchain | None = None
+    layout: Layout = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.layout = Layout(self.root)
+
+    @cached_property
+    def _loaded(self) -> tuple[dict[str, Model], dict[str, BmzooError]]:
+        return config.load_all(self.layout.configs, self.root)
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        return self._loaded[0]
+
+    @property
+    def broken(self) -> Mapping[str, BmzooError]:
+        """Model name -> what is wrong with its config."""
+        return self._loaded[1]
+
+    @cached_property
+    def default_model(self) -> str:
+        """The model that needs no name in front of its targets: `default_model` in zoo.yaml, or the first."""
+        named = config.zoo_settings(self.layout.configs / config.RESERVED, self.root).default_model
+        if named is not None:
+            return named
+        names = [*self.models, *self.broken]
+        return DEFAULT_MODEL if DEFAULT_MODEL in names or not names else names[0]
+
+    @cached_property
+    def digests(self) -> Digests:
+        return Digests(self.layout.memory)
+
+    @cached_property
+    def toolchain(self) -> Toolchain:
+        """The toolchain that runs steps. Raises ToolFailed when there is none."""
+        if self.toolchain_override is not None:
+            return self.toolchain_override
+        installation = find_installation(self.environ)
+        if installation is None:
+            raise ToolFailed("TPU-MLIR is not installed here", "start bmzoo with ./doit, which installs it")
+        return LocalToolchain(installation, self.digests)
+
+    @cached_property
+    def store(self) -> Store:
+        store = Store(self.layout.build)
+        store.sweep()
+        return store
+
+    def sources(self, model: Model) -> Sources:
+        """Where files named in a model's config are looked up, in order."""
+        data = self.environ.get("BMZOO_DATA")
+        folders = [model.path.parent, *([Path(data)] if data else []), self.layout.shared_data]
+        return Sources(folders)
+
+    def builder(self, model: Model) -> Builder:
+        builders = self._builders
+        if model.name not in builders:
+            builder = Builder(
+                self.toolchain, self.store, self.sources(model), self.digests, self.layout, self.report
+            )
+            builder.elsewhere = self._committed_table
+            builders[model.name] = builder
+        return builders[model.name]
+
+    def plain_builder(self) -> Builder:
+        """A builder for steps that read no files from outside."""
+        return Builder(self.toolchain, self.store, Sources(()), self.digests, self.layout, self.report)
+
+    @cached_property
+    def _builders(self) -> dict[str, Builder]:
+        return {}
+
+    def target(self, text: str) -> Target:
+        """The configured target of a name. ConfigError says why not, and the nearest there is."""
+        target = parse(text, self.default_model)
+        if target.model in self.broken:
+            raise self.broken[target.model]
+        if target.model not in self.models:
+            guess = nearest(target.model, self.models)
+            raise ConfigError(f"{text}: no such model: {target.model}", f"did you mean {guess}?" if guess else "")
+        targets = self.models[target.model].targets
+        if target not in targets:
+            guess = nearest(str(target), map(str, targets))
+            raise ConfigError(
+                f"{text}: not a target in configs/{target.model}.yaml",
+                f"nearest there: {guess}" if guess else "./doit list --all shows every target",
+            )
+        return target
+
+    def chosen(self, model: Model) -> Weights:
+        """The weights in use. Raises SourceError when none are here."""
+        return self.sources(model).choose(model.config.weights, self.weights)
+
+    def likely(self, model: Model) -> Weights:
+        """The weights in use, or the first of the list where none are here: for plans and listings."""
+        try:
+            return self.chosen(model)
+        except BmzooError:
+            return model.config.weights[0]
+
+    def recipe(self, target: Target) -> Recipe:
+        model = self.models[target.model]
+        return recipe(model, target, self.chosen(model))
+
+    # --- making things -----------------------------------------------------------------------------------
+
+    def make_model(self, model: Model) -> None:
+        """`models/onnx/<model>.<weights>.onnx`."""
+        weights = self.chosen(model)
+        entry = self.builder(model).run(import_step(model, weights))
+        publish.copy(entry.path("model.onnx"), self.layout.onnx(model.name, weights.name))
+
+    def make_table(self, model: Model) -> None:
+        """`calibration/<model>.<weights>.table`, tied to its inputs by two lines on top."""
+        weights = self.chosen(model)
+        self._check_image_sets(model)
+        entry = self.builder(model).run(calibrate_step(model, weights))
+        publish.write(publish.table_text(entry), self.layout.table(model.name, weights.name))
+
+    def make_step(self, model: Model, step: Step) -> None:
+        self.builder(model).run(step)
+
+    def make_artifact(self, target: Target) -> str:
+        """Compile, run on the simulator, compare, and publish only what passes. Returns the figures in a line."""
+        model = self.models[target.model]
+        steps = self.recipe(target)
+        builder = self.builder(model)
+        deploy, measured = builder.run(steps.deploy), builder.run(steps.measure)
+        figures = _json(measured, "figures.json")
+        missed = verdict.misses(figures, model.thresholds(target))
+        if missed:
+            raise self._keep_evidence(target, steps, deploy, figures, missed)
+        publish.copy(deploy.path("model.bmodel"), self.layout.artifact(target))
+        text = publish.document(self._provenance(target, steps, deploy, figures))
+        publish.write(text, self.layout.provenance(target))
+        return verdict.summary(figures)
+
+    # --- is it there already? ----------------------------------------------------------------------------
+
+    def has_step(self, model: Model, step: Step) -> bool:
+        return self.builder(model).find(step) is not None
+
+    def has_model(self, model: Model) -> bool:
+        weights = self.chosen(model)
+        entry = self.builder(model).find(import_step(model, weights))
+        return entry is not None and self._is(self.layout.onnx(model.name, weights.name), entry.files["model.onnx"])
+
+    def has_table(self, model: Model) -> bool:
+        weights = self.chosen(model)
+        entry = self.builder(model).find(calibrate_step(model, weights))
+        path = self.layout.table(model.name, weights.name)
+        return (
+            entry is not None and path.is_file() and path.read_text(encoding="utf-8") == publish.table_text(entry)
+        )
+
+    def has_artifact(self, target: Target) -> bool:
+        """Whether the published artifact is what a build would publish now, byte for byte and judged."""
+        model = self.models[target.model]
+        steps = self.recipe(target)
+        builder = self.builder(model)
+        measured, deploy = builder.find(steps.measure), builder.find(steps.deploy)
+        if measured is None or deploy is None:
+            return False
+        told = publish.provenance(self.layout.provenance(target))
+        return (
+            told.get("sha256") == deploy.files["model.bmodel"]
+            and told.get("steps", {}).get("measure", {}).get("fingerprint") == measured.fingerprint
+            and self._is(self.layout.artifact(target), deploy.files["model.bmodel"])
+            and not verdict.misses(_json(measured, "figures.json"), model.thresholds(target))
+        )
+
+    def _is(self, path: Path, digest: str) -> bool:
+        try:
+            return self.digests.of(path) == digest
+        except OSError:
+            return False
+
+    # --- details -----------------------------------------------------------------------------------------
+
+    def _committed_table(self, step: Step, fingerprint: str, folder: Path) -> bool:
+        """A calibration table in the checkout that was made from these very inputs saves making it again."""
+        if step.kind != "calibrate":
+            return False
+        name, _, weights = step.subject.rpartition(".")
+        try:
+            text = self.layout.table(name, weights).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
+        content = publish.table_content(text, fingerprint)
+        if content is None:
+            return False
+        (folder / "calibration.table").write_text(content, encoding="utf-8")
+        return True
+
+    def _check_image_sets(self, model: Model) -> None:
+        """Calibration and verdict pictures must not overlap: a network would be judged on what tuned it."""
+        settings = model.config.calibration
+        assert settings is not None, "only models with a calibration get here"
+        sources = self.sources(model)
+        taken = {self.digests.of(p): p for p in sources.pictures(pictures(settings.images)).files if p.is_file()}
+        for path in sources.pictures(pictures(model.config.verify.images)).files:
+            if (digest := self.digests.of(path)) in taken:
+                raise ConfigError(
+                    f"configs/{model.path.name}: calibration.images and verify.images overlap: "
+                    f"{taken[digest].name} and {path.name} are the same picture",
+                    "keep calibration, selection and evaluation pictures apart",
+                )
+
+    def _keep_evidence(
+        self, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any], missed: list[str]
+    ) -> VerifyFailed:
+        folder = self.layout.build / "failed" / target.artifact.removesuffix(".bmodel")
+        simulated = self.builder(self.models[target.model]).run(steps.simulate)
+        publish.copy(deploy.path("model.bmodel"), folder / "model.bmodel")
+        publish.copy(simulated.path("inputs.npz"), folder / "inputs.npz")
+        publish.copy(simulated.path("outputs.npz"), folder / "outputs.npz")
+        publish.write(publish.document({"misses": missed, **figures}), folder / "figures.json")
+        name = target.qualified(self.default_model)
+        return VerifyFailed(
+            f"{name}: not published, it disagrees with the ONNX model: {'; '.join(missed)}",
+            f"thresholds are below `verify` in the config\nevidence: {self.layout.shown(folder)}",
+        )
+
+    def _provenance(
+        self, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        model = self.models[target.model]
+        builder = self.builder(model)
+        made = {step.kind if step.kind != "transform" else str(step): builder.run(step) for step in steps.steps}
+        return {
+            "schema": publish.SCHEMA,
+            "target": asdict(target),
+            "weights": steps.weights,
+            "sha256": deploy.files["model.bmodel"],
+            "toolchain": self.toolchain.version,
+            "facts": _json(deploy, "facts.json"),
+            "verdict": {
+                "passed": True,
+                "thresholds": model.thresholds(target).model_dump(),
+                **figures,
+            },
+            "steps": {
+                name: {
+                    "fingerprint": entry.fingerprint,
+                    "seconds": entry.facts.get("seconds"),
+                    "outputs": dict(entry.files),
+                    **dict(builder.resolve(step).material),
+                }
+                for step, (name, entry) in zip(steps.steps, made.items(), strict=True)
+            },
+        }
+
+
+def _json(entry: Entry, name: str) -> Any:  # noqa: ANN401  # documents of our own steps
+    return json.loads(entry.path(name).read_text(encoding="utf-8"))

@@ -1,0 +1,111 @@
+"""A toolchain that compiles nothing: the "bmodel" carries the ONNX model, the "simulator" is onnxruntime.
+
+It reads and writes the same files by the same command lines as TPU-MLIR, counts what it runs, and can be
+told to fail in the ways that the real one does. bmzoo's own commands run for real, in this process.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from bmzoo.errors import ToolFailed
+from bmzoo.runtime.session import OnnxSession
+from bmzoo.runtime.simulate import write_arrays
+from bmzoo.step import Command
+from bmzoo.steps.__main__ import MODULES
+from bmzoo.steps.__main__ import run as run_own
+from bmzoo.toolchain import failure
+
+INFO = """bmodel version: B.2.2+fake
+chip: {chip}
+create time: Sat Nov 21 08:44:47 2026
+net 0: [fake]  static
+stage 0, core num: {cores}
+input: x, [1, 3, 8, 8], float32, scale: 1, zero_point: 0
+output: y, [1, 2, 8, 8], float32, scale: 1, zero_point: 0
+device mem size: 300 (weight: 200, instruct: 100, runtime: 0)
+"""
+
+
+class FakeToolchain:
+    """Implements bmzoo.toolchain.Toolchain. `ran` lists the commands, in order."""
+
+    def __init__(self, version: str = "fake 1", environment: Mapping[str, str] | None = None) -> None:
+        self.version = version
+        self.environment: Mapping[str, str] = environment or {}
+        self.ran: list[str] = []
+        self.before: Callable[[Command, Path], None] = lambda command, folder: None
+        self.noise = 0.0  # added to simulated outputs, relative to their size
+        self._lock = threading.Lock()
+
+    def identity(self, tool: str) -> str:
+        return f"bmzoo {tool}" if tool in MODULES else self.version
+
+    def run(self, command: Command, folder: Path, log: Path, timeout: float) -> None:
+        with self._lock:
+            self.ran.append(command.tool)
+        self.before(command, folder)
+        if command.tool in MODULES:
+            status = run_own(command.tool, folder, command.args)
+            if status:
+                raise failure(command, status, folder, log, 0)
+            return
+        fake = getattr(self, f"_{command.tool.removesuffix('.py')}", None)
+        if fake is None:
+            raise ToolFailed(f"{command.tool}: no such tool")
+        fake(folder, command)
+
+    def _model_transform(self, folder: Path, command: Command) -> None:
+        options = _options(command.args)
+        data = (folder / options["--model_def"]).read_bytes()
+        model = onnx.load_from_string(data)
+        names = [model.graph.input[0].name, *(o for node in model.graph.node for o in node.output)]
+        lines = [f'#loc{i} = loc("{name}")' for i, name in enumerate(names)]
+        shapes = options["--input_shapes"]
+        (folder / options["--mlir"]).write_text("\n".join([f"// {shapes}", *lines]), encoding="utf-8")
+        (folder / f"{options['--model_name']}_top_f32_all_weight.npz").write_bytes(data)
+
+    def _run_calibration(self, folder: Path, command: Command) -> None:
+        samples = (folder / _options(command.args)["--data_list"]).read_text(encoding="utf-8").split()
+        total = hashlib.sha256()
+        for sample in samples:
+            with np.load(folder / sample) as archive:
+                total.update(next(iter(archive.values())).tobytes())
+        threshold = 1 + int(total.hexdigest()[:4], 16) / 65536
+        mlir = (folder / "model.mlir").read_text(encoding="utf-8")
+        names = [line.split('"')[1] for line in mlir.splitlines() if "loc(" in line]
+        rows = [f"{name} {threshold:.7f} {-threshold:.7f} {threshold:.7f}" for name in names]
+        text = "\n".join(["# genetated time: now", "# op_name    threshold    min    max", *rows])
+        (folder / "tool.table").write_text(text + "\n", encoding="utf-8")
+
+    def _model_deploy(self, folder: Path, command: Command) -> None:
+        options = _options(command.args)
+        weights = next(folder.glob("*_top_f32_all_weight.npz")).read_bytes()
+        table = folder / "calibration.table"
+        extra = {"args": command.args, "table": table.read_text(encoding="utf-8") if table.exists() else ""}
+        head = f"Sat Nov 21 08:44:47 2026\n{json.dumps(extra)}\n".encode()
+        (folder / options["--model"]).write_bytes(head + b"\0ONNX" + weights)
+
+    def _model_tool(self, folder: Path, command: Command) -> None:
+        (folder / command.stdout).write_text(INFO.format(chip="FAKE", cores=1), encoding="utf-8")
+
+    def _simulate(self, folder: Path, command: Command) -> None:
+        options = _options(command.args[1:])
+        data = (folder / options["--model"]).read_bytes().split(b"\0ONNX", 1)[1]
+        with np.load(folder / options["--inputs"]) as archive:
+            feeds = dict(archive.items())
+        outputs = OnnxSession(data).run(feeds)
+        random = np.random.default_rng(0)
+        for name, value in outputs.items():
+            noise = random.standard_normal(value.shape) * self.noise * np.abs(value).mean()
+            outputs[name] = (value + noise).astype(np.float32)
+        write_arrays(folder / options["--outputs"], {f"{k}_f32": v for k, v in outputs.items()})
+
+
+def _options(args: tuple[str, ...]) -> dict[str, str]:
+    return {a: b for a, b in zip(args, args[1:], strict=False) if a.startswith("--")}
