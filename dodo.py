@@ -1,0 +1,63 @@
+"""The task graph. What each task does is in bmzoo/tasks.py; `./doit` alone explains how to start."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from doit import get_var
+
+from bmzoo.console import reporter
+from bmzoo.progress import Progress
+from bmzoo.tasks import Tasks
+from bmzoo.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent
+PROGRESS = Progress()
+TASKS = Tasks(Workspace(ROOT, os.environ, PROGRESS, weights=get_var("weights")))
+
+DOIT_CONFIG = {
+    "default_tasks": ["usage"],
+    "backend": "sqlite3",
+    "dep_file": str(ROOT / "build" / "doit.sqlite"),
+    "continue": True,
+    "par_type": "thread",
+    "reporter": reporter(PROGRESS),
+}
+(ROOT / "build").mkdir(exist_ok=True)
+
+
+def task_build() -> Iterator[dict[str, Any]]:
+    yield from TASKS.build()
+
+
+def task_model() -> Iterator[dict[str, Any]]:
+    yield from TASKS.model()
+
+
+def task_transform() -> Iterator[dict[str, Any]]:
+    yield from TASKS.transform()
+
+
+def task_calibrate() -> Iterator[dict[str, Any]]:
+    yield from TASKS.calibrate()
+
+
+def task_doctor() -> Iterator[dict[str, Any]]:
+    yield from TASKS.doctor()
+
+
+def task_usage() -> Iterator[dict[str, Any]]:
+    yield from TASKS.usage()
+
+
+def task_test() -> Iterator[dict[str, Any]]:
+    yield from TASKS.test()
+
+
+def task_lint() -> Iterator[dict[str, Any]]:
+    yield from TASKS.lint()
+
+
+def task_plan() -> Iterator[dict[str, Any]]:
+    yield from TASKS.plan()
