@@ -204,7 +204,7 @@ class Builder:
             self._toolchain.run(command, folder, log, step.timeout)
             with suppress(OSError, ValueError):
                 for warning in json.loads((folder / "warnings.json").read_text(encoding="utf-8")):
-                    self._report.warn(warning)
+                    self._report.warn(f"{step.subject}: {warning}")
                 (folder / "warnings.json").unlink()
         missing = [n for n in step.outputs if not (folder / n).is_file() or not (folder / n).stat().st_size]
         if missing:

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bmzoo import schema, yamlfile
@@ -20,6 +20,12 @@ from bmzoo.target import Target, check, parse
 
 RESERVED = "zoo.yaml"
 MAX_SHOWN = 6
+_TYPE_HINTS = {
+    "int_type": "a whole number, without quotes or decimal point",
+    "float_type": "a number, without quotes",
+    "string_type": "put the value in quotes",
+    "tuple_type": "a list: [a, b]",
+}
 # The loosest useful defaults per precision; a config tightens them per chip and per target.
 DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
     "fp32": Thresholds(cosine=0.9999, sqnr=50.0, iou=0.8, missed=0.0, extra=0.0),
@@ -109,7 +115,10 @@ def _check_references(model: Model, shown: str) -> None:
             )
     for index, rule in enumerate(model.config.verify.thresholds):
         if rule.target is not None and rule.target not in names:
-            parse(rule.target, model.name)
+            try:
+                parse(rule.target, model.name)
+            except ConfigError as error:
+                raise ConfigError(f"{shown}: verify.thresholds[{index}].target: {error.message}", error.hint) from None
             guess = nearest(rule.target, names)
             raise ConfigError(
                 f"{shown}: verify.thresholds[{index}].target: not a target of this model: {rule.target}",
@@ -125,22 +134,22 @@ def _applies(rule: schema.Rule, target: Target) -> bool:
     )
 
 
-def _explain(error: ValidationError, shown: str) -> ConfigError:
+def _explain(error: ValidationError, shown: str, top: type[BaseModel] = ModelConfig) -> ConfigError:
     # A misspelt key is also a missing one: the unknown key is the line that helps, so it comes first.
     details = sorted(error.errors(include_url=False), key=lambda d: d["type"] != "extra_forbidden")
-    problems = [_problem(detail) for detail in details]
+    problems = [_problem(detail, top) for detail in details]
     lines = [f"{shown}: {text}" for text, _ in problems[:MAX_SHOWN]]
     if len(problems) > MAX_SHOWN:
         lines.append(f"{shown}: and {len(problems) - MAX_SHOWN} more")
     return ConfigError("\n".join(lines), next((hint for _, hint in problems if hint), ""))
 
 
-def _problem(detail: ErrorDetails) -> tuple[str, str]:
+def _problem(detail: ErrorDetails, top: type[BaseModel]) -> tuple[str, str]:
     """One pydantic error as `key path: what is wrong: value` and a hint."""
     where = [part for part in detail["loc"] if not str(part).startswith("function-")]
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind == "extra_forbidden":
-        allowed = schema.keys_at(where[:-1])
+        allowed = schema.keys_at(where[:-1], top)
         guess = nearest(str(where[-1]), allowed)
         hint = f"did you mean {guess}? " if guess else ""
         return f"{_path(where[:-1])}unknown key: {where[-1]}", f"{hint}allowed: {', '.join(allowed)}"
@@ -153,7 +162,8 @@ def _problem(detail: ErrorDetails) -> tuple[str, str]:
         return f"{_path(where)}not supported: {value}", f"{hint}allowed: {', '.join(allowed)}"
     if kind == "value_error":
         return f"{_path(where)}{context['error']}", ""
-    return f"{_path(where)}{detail['msg'].lower()}: {_short(value)}", ""
+    said = detail["msg"]
+    return f"{_path(where)}{said[:1].lower()}{said[1:]}: {_short(value)}", _TYPE_HINTS.get(kind, "")
 
 
 def _path(parts: list[str | int]) -> str:
@@ -188,4 +198,4 @@ def zoo_settings(path: Path, root: Path) -> schema.ZooConfig:
     try:
         return schema.ZooConfig.model_validate(yamlfile.read(path, shown))
     except ValidationError as error:
-        raise _explain(error, shown) from None
+        raise _explain(error, shown, schema.ZooConfig) from None

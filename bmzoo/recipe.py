@@ -154,7 +154,7 @@ def _deploy_step(model: Model, target: Target, transform: Step, calibrate: Step 
             *checks,
             Command("model_deploy.py", tuple(args)),
             Command("model_tool", ("--info", "model.bmodel"), stdout="info.txt"),
-            Command("finish", ("model.bmodel", "info.txt")),
+            Command("finish", ("model.bmodel", "info.txt", str(target.cores))),
         ),
         tuple(inputs),
         ("model.bmodel", "facts.json"),

@@ -3,7 +3,9 @@
 `configs/schema.json` is this as JSON Schema, for editors.
 """
 
+import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -58,10 +60,26 @@ Batch = Annotated[int, Field(ge=1, le=MAX_BATCH)]
 Cores = Annotated[int, Field(ge=1, le=8)]
 
 
-Chips = Annotated[tuple[ChipName, ...], BeforeValidator(_as_tuple_or_one), Field(min_length=1)]
-Precisions = Annotated[tuple[Precision, ...], BeforeValidator(_as_tuple_or_one), Field(min_length=1)]
-Batches = Annotated[tuple[Batch, ...], BeforeValidator(_as_tuple_or_one), Field(min_length=1)]
-CoreCounts = Annotated[tuple[Cores, ...], BeforeValidator(_as_tuple_or_one), Field(min_length=1)]
+Chips = Annotated[
+    tuple[ChipName, ...],
+    BeforeValidator(_as_tuple_or_one, json_schema_input_type=ChipName | list[ChipName]),
+    Field(min_length=1),
+]
+Precisions = Annotated[
+    tuple[Precision, ...],
+    BeforeValidator(_as_tuple_or_one, json_schema_input_type=Precision | list[Precision]),
+    Field(min_length=1),
+]
+Batches = Annotated[
+    tuple[Batch, ...],
+    BeforeValidator(_as_tuple_or_one, json_schema_input_type=Batch | list[Batch]),
+    Field(min_length=1),
+]
+CoreCounts = Annotated[
+    tuple[Cores, ...],
+    BeforeValidator(_as_tuple_or_one, json_schema_input_type=Cores | list[Cores]),
+    Field(min_length=1),
+]
 
 
 class Weights(_Section):
@@ -245,9 +263,9 @@ def is_name(text: str) -> bool:
     return len(text) <= 64 and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_\-.]*", text) is not None
 
 
-def keys_at(path: Sequence[str | int]) -> list[str]:
+def keys_at(path: Sequence[str | int], top: type[BaseModel] = ModelConfig) -> list[str]:
     """The keys allowed at a place in the config, given as the keys and indices that lead there."""
-    section: type[BaseModel] = ModelConfig
+    section = top
     for part in path:
         if isinstance(part, str) and part in section.model_fields:
             found = _section_of(section.model_fields[part].annotation)
@@ -259,3 +277,12 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((s for a in get_args(annotation) if (s := _section_of(a)) is not None), None)
+
+
+def json_schema() -> str:
+    """`ModelConfig` as JSON Schema, for editors that check YAML while it is written."""
+    return json.dumps(ModelConfig.model_json_schema(mode="validation"), indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":  # python -m bmzoo.schema > configs/schema.json
+    sys.stdout.write(json_schema())

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bmzoo.digests import sha256
 from bmzoo.errors import StoreError
 
 MANIFEST = "manifest.json"
+HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -111,17 +113,28 @@ class Store:
 
     @contextmanager
     def working_on(self, fingerprint: str) -> Iterator[None]:
-        """Hold the right to make this entry: a second builder waits here and then finds it made."""
+        """Hold the right to make this entry: a second builder waits here and then finds it made.
+
+        Lock files are never removed, as that would race; a prefix of the fingerprint bounds their number.
+        """
+        locks = self._scratch / "making"
         try:
-            self._scratch.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._scratch / f"{fingerprint}.making")
-            with lock:
-                yield
-        except PermissionError as error:
-            raise cannot_write(self._scratch, error) from None
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(locks / fingerprint[:3])
+            lock.acquire()
+        except OSError as error:
+            raise cannot_write(locks, error) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def sweep(self) -> None:
-        """Remove scratch folders whose owner is gone."""
+        """Remove scratch folders whose owner is gone, and those that never got a lock after an hour."""
+        for folder in self._scratch.glob("*-*/"):
+            with suppress(OSError):
+                if not folder.with_suffix(".lock").exists() and time.time() - folder.stat().st_mtime > HOUR:
+                    shutil.rmtree(folder, ignore_errors=True)
         for lock_file in self._scratch.glob("*.lock") if self._scratch.is_dir() else ():
             lock = FileLock(lock_file)
             try:

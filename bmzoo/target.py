@@ -91,6 +91,7 @@ def _known(what: str, word: str, allowed: Iterable[str], where: str) -> str:
 
 
 def _count(what: str, digits: str, where: str) -> int:
-    if not digits.isascii() or not digits.isdigit() or not 1 <= int(digits) <= MAX_BATCH or digits[0] == "0":
+    number = digits.isascii() and digits.isdigit() and len(digits) <= 3  # int() refuses thousands of digits
+    if not number or not 1 <= int(digits) <= MAX_BATCH or digits[0] == "0":
         raise ConfigError(f"{where}: {what} out of range: {digits or 'nothing'}", f"allowed: 1 to {MAX_BATCH}")
     return int(digits)

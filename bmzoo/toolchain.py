@@ -31,7 +31,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "prepare": ("steps/preparing.py", "runtime/preprocess.py"),
     "table": ("steps/tabling.py", "tables.py"),
     "check-tables": ("steps/checking.py", "tables.py"),
-    "finish": ("steps/finishing.py",),
+    "finish": ("steps/finishing.py", "runtime/bmodel.py"),
     "measure": (
         "steps/measuring.py",
         "metrics.py",

@@ -55,7 +55,7 @@ class DecoderSpec:
     variance: Tuple[float, float] = (0.1, 0.2)
 
 
-def decode(  # noqa: PLR0913  # one value each; a class would only rename them
+def decode(
     heads: Mapping[str, NDArray[np.float32]],
     spec: DecoderSpec,
     input_hw: Tuple[int, int],

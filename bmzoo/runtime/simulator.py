@@ -34,7 +34,7 @@ class SimulatorSession:
     model is missing, damaged or for a chip without a simulator.
     """
 
-    def __init__(  # noqa: PLR0913  # all but two have defaults
+    def __init__(
         self,
         bmodel: Path,
         tpuc_root: Path,

@@ -2,23 +2,32 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bmzoo.errors import ToolFailed
+from bmzoo.runtime.bmodel import parse_info
 
 # The compiler writes the time of day near the start of the file; it is the only thing that varies.
 _TIME = re.compile(rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}")
 EPOCH = b"Thu Jan  1 00:00:00 1970"
 _HEADER = 1 << 20
-_TENSOR = re.compile(r"(input|output): (.+), \[([\d, ]*)\], (\w+), scale: ([^,]+), zero_point: (-?\d+)")
+_NETWORK = re.compile(r"^net \d+: \[(.+?)\]", re.MULTILINE)
+_MEMORY = re.compile(
+    r"device mem size: (?P<total>\d+) "
+    r"\(weight: (?P<weights>\d+), instruct: (?P<instructions>\d+), runtime: (?P<runtime>\d+)\)"
+)
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Fix the creation time inside the bmodel and write `facts.json`. Raises ToolFailed."""
     model, info = folder / args[0], (folder / args[1]).read_text(encoding="utf-8", errors="replace")
     fix_time(model)
-    facts = {**parse_info(info), "bytes": model.stat().st_size, "cost": group_cost(folder)}
+    facts = {**facts_of(info), "bytes": model.stat().st_size, "cost": group_cost(folder)}
+    if facts["cores"] != int(args[2]):
+        warning = f"compiled for {facts['cores']} core, not {args[2]}: the network is too small to split"
+        (folder / "warnings.json").write_text(json.dumps([warning]), encoding="utf-8")
     (folder / "facts.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
 
 
@@ -33,32 +42,19 @@ def fix_time(model: Path) -> None:
         file.write(EPOCH)
 
 
-def parse_info(text: str) -> dict[str, Any]:
-    """Chip, cores, tensors and memory from `model_tool --info`."""
-    chip = re.search(r"^chip: (\S+)", text, re.MULTILINE)
-    memory = re.search(r"device mem size: (\d+) \(weight: (\d+), instruct: (\d+), runtime: (\d+)\)", text)
-    if not chip or not memory:
-        raise ToolFailed("model_tool: nothing about chip or memory in its output", "see info.txt in the evidence")
-    names = ("total", "weights", "instructions", "runtime")
-    cores = re.search(r"core num: (\d+)", text)
-    tensors = [
-        {
-            "kind": kind,
-            "name": name,
-            "shape": [int(n) for n in shape.split(",")] if shape.strip() else [],
-            "dtype": dtype,
-            "scale": float(scale),
-            "zero_point": int(zero),
-        }
-        for kind, name, shape, dtype, scale, zero in _TENSOR.findall(text)
-    ]
+def facts_of(info: str) -> dict[str, Any]:
+    """Chip, cores, networks, tensors and memory from `model_tool --info`. Raises SessionError, ToolFailed."""
+    model = parse_info(info)
+    memory = _MEMORY.search(info)
+    if not memory:
+        raise ToolFailed("model_tool: nothing about memory in its output")
     return {
-        "chip": chip[1],
-        "cores": int(cores[1]) if cores else 1,
-        "networks": re.findall(r"^net \d+: \[(.+?)\]", text, re.MULTILINE),
-        "inputs": [t for t in tensors if t["kind"] == "input"],
-        "outputs": [t for t in tensors if t["kind"] == "output"],
-        "memory_bytes": dict(zip(names, map(int, memory.groups()), strict=True)),
+        "chip": model.chip,
+        "cores": model.cores,
+        "networks": _NETWORK.findall(info),
+        "inputs": [asdict(tensor) for tensor in model.inputs],
+        "outputs": [asdict(tensor) for tensor in model.outputs],
+        "memory_bytes": {key: int(value) for key, value in memory.groupdict().items()},
     }
 
 

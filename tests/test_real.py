@@ -1,0 +1,110 @@
+"""The real TPU-MLIR and the real chip simulator. Run by `./doit test`; bare pytest leaves these out."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Project, Silent
+
+from bmzoo.chips import CHIPS
+from bmzoo.digests import Digests, sha256
+from bmzoo.errors import ToolFailed
+from bmzoo.selftest import selftest_step
+from bmzoo.step import Command
+from bmzoo.toolchain import LocalToolchain, find_installation
+from bmzoo.workspace import Workspace
+
+pytestmark = pytest.mark.toolchain
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def real() -> LocalToolchain:
+    installation = find_installation({})
+    assert installation is not None, "start the tests with ./doit test"
+    return LocalToolchain(installation, Digests(ROOT / "build" / "cache" / "digests.json"))
+
+
+@pytest.fixture
+def small(project: Project, real: LocalToolchain) -> Callable[[], Workspace]:
+    """The small project on the real toolchain; each call opens it as a new run would."""
+    return lambda: Workspace(project.root, {"BMZOO_DATA": str(project.data)}, Silent(), toolchain_override=real)
+
+
+PAIRS = [(chip.name, precision) for chip in CHIPS.values() for precision in chip.precisions]
+
+
+@pytest.mark.parametrize(("chip", "precision"), PAIRS)
+def test_every_pair_in_the_table_of_chips_compiles_and_runs(
+    project: Project, small: Callable[[], Workspace], chip: str, precision: str
+) -> None:
+    project.edit("chip: [bm1684, bm1688], precision: [fp32, int8]", f"chip: {chip}, precision: {precision}")
+    at = small()
+    name = f"{chip}_{precision}_2b"
+    at.make_artifact(at.target(name))
+    told = json.loads(at.layout.provenance(at.target(name)).read_text())
+    assert told["facts"]["chip"] == chip
+    assert told["facts"]["inputs"][0]["shape"] == [2, 3, 32, 32]
+    assert told["verdict"]["images"] == 2
+    again = small()
+    assert again.has_artifact(again.target(name))
+
+
+@pytest.mark.parametrize("chip", [name for name, chip in CHIPS.items() if "fp16" not in chip.precisions])
+def test_what_the_table_rules_out_really_fails_with_a_cause(
+    small: Callable[[], Workspace], real: LocalToolchain, tmp_path: Path, chip: str
+) -> None:
+    at = small()
+    steps = at.recipe(at.target("bm1684_fp32_1b"))
+    entry = at.builder(at.models["tiny"]).run(steps.transform)
+    for name in entry.files:
+        shutil.copy(entry.path(name), tmp_path / name)
+    argv = ("--mlir", "model.mlir", "--chip", chip, "--quantize", "F16", "--skip_validation", "--model", "x.bmodel")
+    with pytest.raises(ToolFailed, match="does not implement an operator in this precision"):
+        real.run(Command("model_deploy.py", argv), tmp_path, tmp_path / "log.txt", 60)
+
+
+def test_the_same_inputs_give_the_same_bytes_elsewhere(
+    project: Project, real: LocalToolchain, tmp_path: Path
+) -> None:
+    results = []
+    for place in ("here", "there"):
+        root = tmp_path / place / "checkout"
+        shutil.copytree(project.root / "configs", root / "configs")
+        at = Workspace(root, {"BMZOO_DATA": str(project.data)}, Silent(), toolchain_override=real)
+        at.make_table(at.models["tiny"])
+        at.make_artifact(at.target("bm1688_int8_2b"))
+        table = at.layout.table("tiny", "given").read_bytes()
+        results.append((table, sha256(at.layout.artifact(at.target("bm1688_int8_2b")))))
+    assert results[0] == results[1]
+
+
+def test_the_self_test_passes(small: Callable[[], Workspace]) -> None:
+    entry = small().plain_builder().run(selftest_step())
+    errors = json.loads(entry.path("golden.json").read_text())
+    assert 0 < errors["int8.npz"] < 0.05 and errors["float.npz"] < 1e-4
+
+
+def test_a_killed_compiler_is_named(real: LocalToolchain, tmp_path: Path) -> None:
+    tool = tmp_path / "model_transform.py"
+    tool.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(ToolFailed, match="killed by SIGKILL"):
+        real.run(Command(str(tool)), tmp_path, tmp_path / "log.txt", 60)
+
+
+def test_the_headline_target_at_full_size(data: Path, real: LocalToolchain, tmp_path: Path) -> None:
+    """From the official checkpoint to a verified bm1688_int8_4b_2core, calibration included."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    at = Workspace(tmp_path, {"BMZOO_DATA": str(data)}, Silent(), weights="official", toolchain_override=real)
+    target = at.target("bm1688_int8_4b_2core")
+    at.make_artifact(target)
+    told = json.loads(at.layout.provenance(target).read_text())
+    artifact = at.layout.artifact(target)
+    assert artifact == tmp_path / "build/BM1688/retinaface_mobilenet0.25_int8_4b_2core.bmodel"
+    assert told["sha256"] == sha256(artifact)
+    assert told["facts"]["cores"] == 2 and told["facts"]["chip"] == "bm1688"
+    assert [t["shape"] for t in told["facts"]["outputs"]] == [[4, 16800, 4], [4, 16800, 2], [4, 16800, 10]]
+    assert told["verdict"]["detections"]["expected"] >= 30
+    assert "run_calibration.py" in told["steps"]["calibrate"]["tools"]
