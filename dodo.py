@@ -14,7 +14,7 @@ from bmzoo.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS = Progress()
-TASKS = Tasks(Workspace(ROOT, os.environ, PROGRESS, weights=get_var("weights")))
+TASKS = Tasks(Workspace(ROOT, os.environ, PROGRESS, get_var("weights"), echo=get_var("echo") == "yes"))
 
 DOIT_CONFIG = {
     "default_tasks": ["usage"],

@@ -59,6 +59,11 @@ class Model:
                 merged.update({key: value for key, value in given.items() if key in Thresholds.model_fields})
         return Thresholds(**merged)
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether thresholds are found here, over pictures, and not given in a table."""
+        return self.config.calibration is not None and self.config.calibration.table is None
+
     def table(self, target: Target) -> str | None:
         """Path text of the mixed-precision table that the config names for the target, if any."""
         if target.precision not in CALIBRATED:
@@ -118,7 +123,8 @@ def _check_references(model: Model, shown: str) -> None:
             try:
                 parse(rule.target, model.name)
             except ConfigError as error:
-                raise ConfigError(f"{shown}: verify.thresholds[{index}].target: {error.message}", error.hint) from None
+                where = f"{shown}: verify.thresholds[{index}].target"
+                raise ConfigError(f"{where}: {error.message}", error.hint) from None
             guess = nearest(rule.target, names)
             raise ConfigError(
                 f"{shown}: verify.thresholds[{index}].target: not a target of this model: {rule.target}",

@@ -130,7 +130,8 @@ def _data(at: Workspace) -> Iterator[Finding]:
             yield Finding("weights", f"{model.name}: {error.message}", True, error.hint)
         config = model.config
         wanted = [("verify", config.verify.images)]
-        wanted += [("calibration", config.calibration.images)] if config.calibration else []
+        if config.calibration and config.calibration.images:
+            wanted.append(("calibration", config.calibration.images))
         for what, images in wanted:
             try:
                 found = sources.pictures(pictures(images))

@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from bmzoo.errors import ToolFailed
 
@@ -28,12 +30,15 @@ class Call:
     env: Mapping[str, str] = field(default_factory=dict)
     stdout: Path | None = None
     timeout: float | None = None  # seconds
+    echo: bool = False  # what goes to the log also goes to this process's stderr
 
 
 def run(call: Call) -> int:
     """Run to the end; returns the exit status, negative for a signal. Raises ToolFailed after `timeout`."""
     with ExitStack() as stack:
-        log = stack.enter_context(call.log.open("ab"))
+        log: IO[bytes] = stack.enter_context(call.log.open("ab"))
+        if call.echo:
+            log = stack.enter_context(_echoing(log))
         out = stack.enter_context(call.stdout.open("wb")) if call.stdout else log
         ours, theirs = os.pipe()
         # The write end stays with us: closing it, by any end of this process, is the signal to kill.
@@ -62,6 +67,27 @@ def run(call: Call) -> int:
             if process.poll() is None:  # timeout or interrupt
                 process.send_signal(signal.SIGTERM)
                 process.wait()
+
+
+@contextmanager
+def _echoing(log: IO[bytes]) -> Iterator[IO[bytes]]:
+    """A pipe whose content goes to the log and to stderr as it comes."""
+    out, into = os.pipe()
+
+    def copy() -> None:
+        with open(out, "rb", buffering=0) as source:  # noqa: PTH123  # a descriptor, not a path
+            while chunk := source.read(1 << 16):
+                log.write(chunk)
+                sys.stderr.buffer.write(chunk)
+                sys.stderr.buffer.flush()
+
+    thread = threading.Thread(target=copy, daemon=True)
+    thread.start()
+    try:
+        with open(into, "wb") as sink:  # noqa: PTH123
+            yield sink
+    finally:
+        thread.join()
 
 
 def _status(code: int) -> int:

@@ -54,6 +54,12 @@ def table_content(text: str, fingerprint: str) -> str | None:
     return content if same else None
 
 
+def is_our_table(text: str) -> bool:
+    """Whether a committed table is one that `table_text` wrote, and not edited since."""
+    first = text.partition("\n")[0]
+    return table_content(text, first.removeprefix("# fingerprint: ")) is not None
+
+
 def provenance(path: Path) -> Mapping[str, Any]:
     """The provenance beside an artifact; empty when there is none that can be read."""
     try:

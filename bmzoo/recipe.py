@@ -21,7 +21,7 @@ SIMULATION_TIMEOUT = 1800.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """All steps of one target in the order they run; `calibrate` is None for float precisions."""
+    """All steps of one target; `calibrate` is None for float precisions and for tables written by hand."""
 
     target: Target
     weights: str
@@ -41,7 +41,8 @@ def recipe(model: Model, target: Target, weights: Weights) -> Recipe:
     """The steps that make and judge one target from one of the model's weights."""
     source = import_step(model, weights)
     transform = transform_step(model, weights, target.batch)
-    calibrate = calibrate_step(model, weights) if target.precision in CALIBRATED else None
+    needed = target.precision in CALIBRATED and model.calibrates
+    calibrate = calibrate_step(model, weights) if needed else None
     deploy = _deploy_step(model, target, transform, calibrate, weights)
     simulate = _simulate_step(model, target, source, deploy, weights)
     measure = _measure_step(model, target, source, simulate, weights)
@@ -93,7 +94,7 @@ def transform_step(model: Model, weights: Weights, batch: int) -> Step:
 def calibrate_step(model: Model, weights: Weights) -> Step:
     """The calibration table: activation thresholds over real pictures, the same for every chip."""
     settings = model.config.calibration
-    assert settings is not None, "checked when the config was read"
+    assert settings is not None and settings.images is not None, "only for models that calibrate"
     transform = transform_step(model, weights, 1)
     int4 = any(t.precision == "int4" for t in model.targets)
     args = (
@@ -137,8 +138,8 @@ def _deploy_step(model: Model, target: Target, transform: Step, calibrate: Step 
         *("--mlir", "model.mlir", "--chip", target.chip, "--quantize", QUANTIZE[target.precision]),
         *("--num_core", str(target.cores)),
     ]
-    if calibrate is not None:
-        inputs.append(("calibration.table", Output(calibrate, "calibration.table")))
+    if target.precision in CALIBRATED:
+        inputs.append(("calibration.table", _thresholds(model, calibrate)))
         args += ["--calibration_table", "calibration.table"]
     if table is not None:
         inputs.append(("mixed.qtable", File(table)))
@@ -146,7 +147,7 @@ def _deploy_step(model: Model, target: Target, transform: Step, calibrate: Step 
     if target.precision == "int4":
         args += ["--tolerance", "0,0"]  # int4 has no default tolerance and the tool stops without one
     args += [*model.deploy_flags(target), "--skip_validation", "--model", "model.bmodel"]
-    checks = (Command("check-tables", ("model.mlir",)),) if calibrate is not None else ()
+    checks = (Command("check-tables", ("model.mlir",)),) if target.precision in CALIBRATED else ()
     return Step(
         "deploy",
         _subject(target, weights),
@@ -202,6 +203,15 @@ def _measure_step(model: Model, target: Target, source: Step, simulate: Step, we
         ("figures.json",),
         (_document("request.json", request),),
     )
+
+
+def _thresholds(model: Model, calibrate: Step | None) -> Input:
+    """Where the calibration table comes from: the calibration, or the table that the config names."""
+    if calibrate is not None:
+        return Output(calibrate, "calibration.table")
+    settings = model.config.calibration
+    assert settings is not None and settings.table is not None, "checked when the config was read"
+    return File(settings.table)
 
 
 def pictures(images: Images) -> Pictures:

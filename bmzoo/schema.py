@@ -162,14 +162,21 @@ class Images(_Section):
 
 
 class Calibration(_Section):
-    """How activation thresholds are found by run_calibration."""
+    """How activation thresholds are found by run_calibration; or a `table` written by hand, which then wins."""
 
-    images: Images
+    images: Images | None = None
+    table: PathText | None = None
     method: Literal["kl", "mse", "max", "percentile9999", "aciq_laplace", "aciq_gauss"] = "kl"
     histogram_bins: Annotated[int, Field(ge=64, le=65536)] = 2048
     tune: Annotated[int, Field(ge=0, le=100)] = 5
     # Too few pictures left after skipping damaged ones is an error: thresholds would be chance.
     minimum: Annotated[int, Field(ge=1)] = 8
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Calibration":
+        if (self.images is None) == (self.table is None):
+            raise ValueError("either images or table is needed, and not both")
+        return self
 
 
 class Thresholds(_Section):

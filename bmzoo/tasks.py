@@ -41,7 +41,7 @@ class Tasks:
         yield {**_group("build", self.build.__doc__), "meta": {"workspace": self._at}}
         for model, target in self._targets():
             needs = [self._transform_name(model, target.batch), f"model:{model.name}"]
-            if target.precision in CALIBRATED:
+            if target.precision in CALIBRATED and model.calibrates:
                 needs.append(f"calibrate:{model.name}")
             yield {
                 "basename": "build",
@@ -87,7 +87,7 @@ class Tasks:
         """Find activation thresholds over the calibration pictures: calibration/<model>.<weights>.table"""
         yield _group("calibrate", self.calibrate.__doc__)
         for model in self._at.models.values():
-            if model.config.calibration is not None:
+            if model.calibrates:
                 yield {
                     "basename": "calibrate",
                     "name": model.name,

@@ -87,10 +87,11 @@ def find_installation(environ: Mapping[str, str]) -> Installation | None:
 class LocalToolchain:
     """TPU-MLIR on this machine, every command in an environment built from nothing."""
 
-    def __init__(self, installation: Installation, digests: Digests, threads: int = 2) -> None:
+    def __init__(self, installation: Installation, digests: Digests, threads: int = 2, echo: bool = False) -> None:
         self._installation = installation
         self._digests = digests
         self._threads = threads
+        self._echo = echo
         self._vendor_identity = lru_cache(maxsize=1)(self._digest_installation)
         self._own_identity = lru_cache(maxsize=None)(self._digest_sources)
 
@@ -119,6 +120,7 @@ class LocalToolchain:
             self._environment(command, folder),
             folder / command.stdout if command.stdout else None,
             timeout,
+            self._echo,
         )
         status = process.run(call)
         if status:

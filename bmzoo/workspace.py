@@ -32,6 +32,7 @@ class Workspace:
     environ: Mapping[str, str]
     report: Report
     weights: str | None = None  # `weights=NAME` on the command line
+    echo: bool = False  # `echo=yes` there: show what the tools print
     toolchain_override: Toolchain | None = None
     layout: Layout = field(init=False)
 
@@ -72,7 +73,7 @@ class Workspace:
         installation = find_installation(self.environ)
         if installation is None:
             raise ToolFailed("TPU-MLIR is not installed here", "start bmzoo with ./doit, which installs it")
-        return LocalToolchain(installation, self.digests)
+        return LocalToolchain(installation, self.digests, echo=self.echo)
 
     @cached_property
     def store(self) -> Store:
@@ -147,9 +148,15 @@ class Workspace:
     def make_table(self, model: Model) -> None:
         """`calibration/<model>.<weights>.table`, tied to its inputs by two lines on top."""
         weights = self.chosen(model)
+        path = self.layout.table(model.name, weights.name)
+        if path.exists() and not publish.is_our_table(path.read_text(encoding="utf-8", errors="replace")):
+            raise ConfigError(
+                f"{self.layout.shown(path)}: written or edited by hand, so it is not overwritten",
+                f"name it below `calibration` as `table` in {self.layout.shown(model.path)}, or remove it",
+            )
         self._check_image_sets(model)
         entry = self.builder(model).run(calibrate_step(model, weights))
-        publish.write(publish.table_text(entry), self.layout.table(model.name, weights.name))
+        publish.write(publish.table_text(entry), path)
 
     def make_step(self, model: Model, step: Step) -> None:
         self.builder(model).run(step)
@@ -229,7 +236,7 @@ class Workspace:
     def _check_image_sets(self, model: Model) -> None:
         """Calibration and verdict pictures must not overlap: a network would be judged on what tuned it."""
         settings = model.config.calibration
-        assert settings is not None, "only models with a calibration get here"
+        assert settings is not None and settings.images is not None, "only models that calibrate get here"
         sources = self.sources(model)
         taken = {self.digests.of(p): p for p in sources.pictures(pictures(settings.images)).files if p.is_file()}
         for path in sources.pictures(pictures(model.config.verify.images)).files:

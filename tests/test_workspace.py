@@ -228,6 +228,28 @@ def test_a_table_of_another_model_is_refused_with_the_nearest_name(project: Proj
         project.build(INT8)
 
 
+def test_a_calibration_table_written_by_hand_wins_and_is_never_overwritten(project: Project) -> None:
+    (project.data / "hand.table").write_text("x 4 -4 4\nc 1 -1 1\nr 1 0 1\ny 2 -2 2\n")
+    project.edit("images: {folder: pictures/calibration}, minimum: 2", "table: hand.table")
+    assert "run_calibration.py" not in project.build(INT8)
+    (project.data / "hand.table").write_text("x 4 -4 4\nconv9 1 -1 1\n")
+    with pytest.raises(SourceError, match="calibration table: 1 names are not in this model: conv9"):
+        project.build(INT8)
+
+
+def test_a_table_edited_in_place_stops_the_calibration(project: Project) -> None:
+    at = project.open()
+    at.make_table(at.models["tiny"])
+    table = project.root / "calibration/tiny.given.table"
+    edited = table.read_text().replace(" 1.", " 2.")
+    table.write_text(edited)
+    at = project.open()
+    assert not at.has_table(at.models["tiny"])
+    with pytest.raises(ConfigError, match="edited by hand, so it is not overwritten"):
+        at.make_table(at.models["tiny"])
+    assert table.read_text() == edited
+
+
 def test_overlapping_image_sets_are_refused(project: Project) -> None:
     shutil.copy(project.data / "pictures/calibration/0.png", project.data / "pictures/selection/9.png")
     at = project.open()
