@@ -22,9 +22,10 @@ def find_python37(environ: Mapping[str, str] = os.environ) -> Path | None:
     pyenv's shims are passed over: they exist for versions that they then refuse to run.
     """
     places = (("PYENV_ROOT", ""), ("HOME", ".pyenv"))
-    roots = [Path(environ[key], folder) for key, folder in places if environ.get(key)]
-    found = [python for root in roots for python in sorted(root.glob("versions/3.7*/bin/python3.7"))]
     folders = [Path(folder) for folder in environ.get("PATH", "").split(os.pathsep) if folder]
+    roots = [Path(environ[key], folder) for key, folder in places if environ.get(key)]
+    roots += [folder.parent for folder in folders if folder.name == "shims"]
+    found = [python for root in roots for python in sorted(root.glob("versions/3.7*/bin/python3.7"))]
     found += [folder / "python3.7" for folder in folders if folder.name != "shims"]
     return next((python for python in found if os.access(python, os.X_OK)), None)
 
