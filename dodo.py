@@ -1,5 +1,6 @@
 """The task graph. What each task does is in bmzoo/tasks.py; `./doit` alone explains how to start."""
 
+import atexit
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from bmzoo.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS = Progress()
-TASKS = Tasks(Workspace(ROOT, os.environ, PROGRESS, get_var("weights"), echo=get_var("echo") == "yes"))
+WORKSPACE = Workspace(ROOT, os.environ, PROGRESS, get_var("weights"), echo=get_var("echo") == "yes")
+TASKS = Tasks(WORKSPACE)
+atexit.register(WORKSPACE.close)
 
 DOIT_CONFIG = {
     "default_tasks": ["usage"],
@@ -24,7 +27,6 @@ DOIT_CONFIG = {
     "par_type": "thread",
     "reporter": reporter(PROGRESS),
 }
-(ROOT / "build").mkdir(exist_ok=True)
 
 
 def task_build() -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from functools import wraps
 from typing import Any
 
+from doit.cmd_info import Info as DoitInfo
 from doit.cmd_run import Run as DoitRun
 from doit.exceptions import InvalidCommand
 
@@ -28,10 +29,26 @@ class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
 
     @wraps(DoitRun._execute)  # doit reads the parameters' names off this method
     def _execute(self, *args: Any, **kwargs: Any) -> int:
+        workspace = _workspace(self.task_list)
         problem = explain_unknown(self.task_list, self.sel_tasks or ())
         if problem:
             raise InvalidCommand(problem)
+        for error in workspace.broken.values() if workspace is not None else ():
+            sys.stderr.write(f"warning: {error.message}\n")
         return int(super()._execute(*args, **kwargs))
+
+
+class Info(DoitInfo):  # type: ignore[misc]
+    """doit's own ends in a traceback for a name that is no task."""
+
+    name = "info"
+
+    @wraps(DoitInfo._execute)
+    def _execute(self, pos_args: list[str], *args: Any, **kwargs: Any) -> int:
+        problem = explain_unknown(self.task_list, pos_args)
+        if problem:
+            raise InvalidCommand(problem)
+        return int(super()._execute(pos_args, *args, **kwargs))
 
 
 def _interrupt(*_: object) -> None:
@@ -48,9 +65,13 @@ def explain_unknown(tasks: Iterable[Any], words: Iterable[str]) -> str:
         if takes_words or word.startswith("-") or word in targets:
             continue
         if task is None and not _matches(word, known):
-            return _why(word, list(known), next((t.meta["workspace"] for t in known.values() if t.meta), None))
+            return _why(word, list(known), _workspace(known.values()))
         takes_words = task is not None and (task.pos_arg is not None or bool(task.params))
     return ""
+
+
+def _workspace(tasks: Iterable[Any]) -> Any:
+    return next((task.meta["workspace"] for task in tasks if task.meta), None)
 
 
 def _matches(word: str, known: Iterable[str]) -> bool:

@@ -111,11 +111,12 @@ def _check_references(model: Model, shown: str) -> None:
     if any(t.precision in CALIBRATED for t in model.targets) and model.config.calibration is None:
         raise ConfigError(f"{shown}: calibration: missing key: int8 and int4 targets need one", "see README.md")
     names = [str(t) for t in model.targets]
+    calibrated = [str(t) for t in model.targets if t.precision in CALIBRATED]
     for key in model.config.quantization.tables:
-        if key not in CHIPS and key not in names:
-            guess = nearest(key, [*CHIPS, *names])
+        if key not in CHIPS and key not in calibrated:
+            guess = nearest(key, [*CHIPS, *calibrated])
             raise ConfigError(
-                f"{shown}: quantization.tables: neither a chip nor a target of this model: {key}",
+                f"{shown}: quantization.tables: neither a chip nor an int8 or int4 target of this model: {key}",
                 f"did you mean {guess}?" if guess else f"chips: {', '.join(CHIPS)}",
             )
     for index, rule in enumerate(model.config.verify.thresholds):

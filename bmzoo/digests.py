@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -52,14 +53,14 @@ class Digests:
             if not self._changed:
                 return
             self._changed = False
-            text = json.dumps(self._known)
-        try:
-            self._memory.parent.mkdir(parents=True, exist_ok=True)
             part = self._memory.with_suffix(f".{os.getpid()}")
-            part.write_text(text, encoding="utf-8")
-            part.replace(self._memory)
-        except OSError:
-            return
+            try:
+                self._memory.parent.mkdir(parents=True, exist_ok=True)
+                part.write_text(json.dumps(self._known), encoding="utf-8")
+                part.replace(self._memory)
+            except OSError:
+                with suppress(OSError):
+                    part.unlink()
 
 
 def _read(memory: Path) -> dict[str, list[object]]:
@@ -67,4 +68,6 @@ def _read(memory: Path) -> dict[str, list[object]]:
         known = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    if not isinstance(known, dict):
+        return {}
+    return {name: row for name, row in known.items() if isinstance(row, list) and len(row) == 5}

@@ -46,7 +46,9 @@ def examine(at: Workspace) -> Iterator[Finding]:
     yield _packages(at.root / "requirements.lock", external=bool(at.environ.get("TPUC_ROOT")))
     installation = find_installation(at.environ)
     if installation is None:
-        yield Finding("toolchain", "TPU-MLIR is not installed", True, "start bmzoo with ./doit, or set TPUC_ROOT")
+        root = at.environ.get("TPUC_ROOT")
+        state = f"$TPUC_ROOT is not a folder: {root}" if root else "TPU-MLIR is not installed"
+        yield Finding("toolchain", state, True, "start bmzoo with ./doit, or set TPUC_ROOT to an installation")
     else:
         yield Finding("toolchain", f"tpu_mlir {installation.version} in {installation.root}")
         yield _libc(installation)

@@ -60,7 +60,7 @@ def run(call: Call) -> int:
             return _status(process.wait(call.timeout))
         except subprocess.TimeoutExpired:
             raise ToolFailed(
-                f"{Path(call.argv[0]).name}: ran longer than {call.timeout:.0f} s and was stopped",
+                f"{Path(call.argv[0]).name}: ran longer than {call.timeout:g} s and was stopped",
                 f"log: {call.log}",
             ) from None
         finally:

@@ -11,15 +11,20 @@ import select
 import signal
 import sys
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main(argv: list[str]) -> int:
     lifeline, command = int(argv[0]), argv[1:]
     os.set_inheritable(lifeline, False)
+    # A signal between fork and handler would end this process and orphan the command: it waits meanwhile.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        for number in (*ENDINGS, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         try:
             os.execvpe(command[0], command, os.environ)  # noqa: S606  # no shell is the point
         except OSError as error:
@@ -27,8 +32,9 @@ def main(argv: list[str]) -> int:
             os._exit(127)
     with contextlib.suppress(OSError):  # the child may have done it first, or be gone already
         os.setpgid(child, child)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDINGS:
         signal.signal(number, lambda *_: _kill(child))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
     ended = os.pidfd_open(child)
     ready, _, _ = select.select([ended, lifeline], [], [])
     if ended not in ready:

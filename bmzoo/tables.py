@@ -5,19 +5,25 @@ A calibration table has a line `op_name threshold min max` for each tensor; `#` 
 Names are those of tensors in the top-level MLIR.
 """
 
+import math
 import re
 from collections.abc import Iterable
 
 from bmzoo.errors import SourceError, nearest
 
 MODES = ("F32", "F16", "BF16", "INT8", "INT4")
-_LOCATION = re.compile(r'^#loc\d* = loc\("((?:[^"\\]|\\.)*)"', re.MULTILINE)
-_FUSED = re.compile(r'loc\("((?:[^"\\]|\\.)*)"')
+_LOCATION = re.compile(r'loc\("((?:[^"\\]|\\.)*)"')
 
 
 def tensors_of(mlir: str) -> frozenset[str]:
     """Names of all tensors in a top-level MLIR text."""
-    return frozenset(_LOCATION.findall(mlir)) | frozenset(_FUSED.findall(mlir))
+    return frozenset(_unescaped(name) for name in _LOCATION.findall(mlir))
+
+
+def _unescaped(name: str) -> str:
+    """MLIR writes quotes, backslashes and bytes beyond ASCII as a backslash and two hexadecimal digits."""
+    raw = re.sub(rb"\\([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), name.encode())
+    return raw.decode("utf-8", "replace").replace("\\\\", "\\")
 
 
 def calibrated(table: str) -> tuple[str, ...]:
@@ -31,7 +37,7 @@ def calibrated(table: str) -> tuple[str, ...]:
             continue
         try:
             name, *numbers = fields
-            ok = len([float(n) for n in numbers]) in (1, 3)
+            ok = len(numbers) in (1, 3) and all(math.isfinite(float(n)) for n in numbers)
         except ValueError:
             ok = False
         if not ok:

@@ -42,9 +42,9 @@ class Target:
 
 def parse(text: str, default_model: str) -> Target:
     """The target that a name stands for; ConfigError says which part is wrong and what is allowed."""
-    model, _, name = text.rpartition(".")
+    model, dot, name = text.rpartition(".")
     match = _NAME.fullmatch(name)
-    if not match:
+    if not match or (dot and not model):
         raise ConfigError(
             f"target name: not of the form <chip>_<precision>_<batch>b[_<cores>core]: {text}",
             "for example bm1688_int8_4b_2core",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from doit.exceptions import TaskFailed
+from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from bmzoo.chips import CALIBRATED
 from bmzoo.config import Model
@@ -35,6 +35,11 @@ class Tasks:
 
     def __init__(self, workspace: Workspace) -> None:
         self._at = workspace
+        try:
+            workspace.open()
+            self._default_model = workspace.default_model
+        except BmzooError as error:  # no build folder, or a broken zoo.yaml: nothing can be done at all
+            raise InvalidDodoFile(error.render()) from None
 
     def build(self) -> Iterator[Task]:
         """Make a bmodel, run it on the chip simulator, publish it if it agrees with ONNX."""
@@ -45,7 +50,7 @@ class Tasks:
                 needs.append(f"calibrate:{model.name}")
             yield {
                 "basename": "build",
-                "name": target.qualified(self._at.default_model),
+                "name": target.qualified(self._default_model),
                 "doc": f"build/{target.artifact}",
                 "actions": [_guarded(partial(self._build, target))],
                 "uptodate": [_quietly(partial(self._at.has_artifact, target))],
@@ -163,7 +168,7 @@ class Tasks:
                 yield model, target
 
     def _transform_name(self, model: Model, batch: int) -> str:
-        prefix = "" if model.name == self._at.default_model else f"{model.name}."
+        prefix = "" if model.name == self._default_model else f"{model.name}."
         return f"transform:{prefix}{batch}b"
 
     def _transform(self, model: Model, batch: int) -> None:

@@ -17,7 +17,7 @@ from bmzoo.recipe import Recipe, calibrate_step, import_step, pictures, recipe
 from bmzoo.schema import Weights
 from bmzoo.sources import Sources
 from bmzoo.step import Step
-from bmzoo.store import Entry, Store
+from bmzoo.store import Entry, Store, cannot_write
 from bmzoo.target import Target, parse
 from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation
 
@@ -56,9 +56,12 @@ class Workspace:
     def default_model(self) -> str:
         """The model that needs no name in front of its targets: `default_model` in zoo.yaml, or the first."""
         named = config.zoo_settings(self.layout.configs / config.RESERVED, self.root).default_model
+        names = [*self.models, *self.broken]
+        if named is not None and named not in names:
+            shown = self.layout.shown(self.layout.configs / config.RESERVED)
+            raise ConfigError(f"{shown}: default_model: no such model: {named}", f"models: {', '.join(names)}")
         if named is not None:
             return named
-        names = [*self.models, *self.broken]
         return DEFAULT_MODEL if DEFAULT_MODEL in names or not names else names[0]
 
     @cached_property
@@ -112,7 +115,10 @@ class Workspace:
             raise self.broken[target.model]
         if target.model not in self.models:
             guess = nearest(target.model, self.models)
-            raise ConfigError(f"{text}: no such model: {target.model}", f"did you mean {guess}?" if guess else "")
+            raise ConfigError(
+                f"{text}: no such model: {target.model}",
+                f"did you mean {guess}?" if guess else f"models: {', '.join(self.models)}",
+            )
         targets = self.models[target.model].targets
         if target not in targets:
             guess = nearest(str(target), map(str, targets))
@@ -136,6 +142,17 @@ class Workspace:
     def recipe(self, target: Target) -> Recipe:
         model = self.models[target.model]
         return recipe(model, target, self.chosen(model))
+
+    def open(self) -> None:
+        """Make `build/`, where doit and the store keep what they know. Raises StoreError."""
+        try:
+            self.layout.build.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.layout.build, error) from None
+
+    def close(self) -> None:
+        """Keep what was learned about files for the next run."""
+        self.digests.save()
 
     # --- making things -----------------------------------------------------------------------------------
 

@@ -1,0 +1,187 @@
+"""Who may import what, and what nobody may do. Imports go down or sideways, never up."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "bmzoo").rglob("*.py"))
+MODULES = [str(path.relative_to(ROOT)) for path in FILES]
+
+# Outside package -> the only files that import it, at module level or inside functions.
+ONLY = {
+    "subprocess": {
+        "bmzoo/process.py",
+        "bmzoo/supervisor.py",
+        "bmzoo/runtime/simulator.py",
+        "bmzoo/model/onnx16.py",
+    },
+    "yaml": {"bmzoo/yamlfile.py"},
+    "pydantic": {"bmzoo/schema.py", "bmzoo/config.py"},
+    "doit": {"bmzoo/tasks.py", "bmzoo/console.py", "bmzoo/commandline.py"},
+    "filelock": {"bmzoo/store.py"},
+    "psutil": {"bmzoo/doctor.py"},
+    "rich": {"bmzoo/progress.py"},
+}
+# They decide what would be run, from values alone.
+PURE = ("chips", "target", "schema", "step", "recipe", "fingerprint", "tables", "verdict", "errors", "signatures")
+IMPURE = {
+    *("os", "time", "datetime", "random", "socket", "subprocess", "tempfile", "shutil", "platform"),
+    *(f"bmzoo.{name}" for name in ("process", "store", "toolchain", "builder", "workspace", "tasks", "digests")),
+}
+# What also runs on the board, where Python is 3.8 and nothing else of bmzoo is.
+BOARD = [name for name in MODULES if name.startswith("bmzoo/runtime/") or name == "bmzoo/errors.py"]
+FORBIDDEN = {
+    "os.system",
+    "os.popen",
+    "os.chdir",
+    "eval",
+    "exec",
+    "pickle.load",
+    "pickle.loads",
+    "pickle.Unpickler",
+    "torch.load",
+    "yaml.unsafe_load",
+}
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"), module)
+
+
+def imported(node: ast.AST, module: str) -> Iterator[str]:
+    """Full names that an import statement asks for: `bmzoo.store`, `bmzoo.store.Store`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        parents = Path(module).with_suffix("").parts
+        base = ".".join([*parents[: len(parents) - node.level], node.module or ""]).strip(".") if node.level else ""
+        base = base or node.module or ""
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def imports(module: str, top_level: bool = False) -> set[str]:
+    nodes = _run_at_import(tree(module)) if top_level else ast.walk(tree(module))
+    return {name for node in nodes for name in imported(node, module)}
+
+
+def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Statements that run when the module is imported: not bodies of functions, not `if TYPE_CHECKING`."""
+    for child in ast.iter_child_nodes(node):
+        types_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+        if not types_only and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from _run_at_import(child)
+
+
+def module_of(name: str) -> str | None:
+    """The file that a name in bmzoo comes from."""
+    path = name.replace(".", "/")
+    return next((m for m in (f"{path}.py", f"{path}/__init__.py") if m in MODULES), None)
+
+
+def of_bmzoo(module: str, top_level: bool = False) -> set[str]:
+    return {found for name in imports(module, top_level) if (found := module_of(name)) and found != module}
+
+
+def outside(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in imports(module)} - {"bmzoo"}
+
+
+@pytest.mark.parametrize("package", ONLY)
+def test_an_outside_package_has_its_few_doors(package: str) -> None:
+    users = {module for module in MODULES if package in outside(module)}
+    assert users <= ONLY[package]
+    assert users, "the rule has nobody left to rule: remove it"
+
+
+def test_the_task_file_only_ties_things_together() -> None:
+    names = {n for node in ast.walk(ast.parse((ROOT / "dodo.py").read_text())) for n in imported(node, "dodo.py")}
+    assert not names & {"subprocess", "yaml", "shutil", "bmzoo.builder", "bmzoo.store", "bmzoo.process"}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_module_neither_runs_nor_reads_anything(name: str) -> None:
+    module = f"bmzoo/{name}.py"
+    assert imports(module) & IMPURE == set()
+    reached = {module}
+    while more := {other for known in reached for other in of_bmzoo(known)} - reached:
+        reached |= more
+    assert not reached & {f"{n.replace('.', '/')}.py" for n in IMPURE}
+    calls = {ast.unparse(n.func) for n in ast.walk(tree(module)) if isinstance(n, ast.Call)}
+    assert not [c for c in calls if c == "open" or c.endswith((".read_text", ".read_bytes", ".open", ".exists"))]
+
+
+def test_the_runtime_stands_alone() -> None:
+    for module in BOARD:
+        used = of_bmzoo(module)
+        assert {m for m in used if not m.startswith("bmzoo/runtime/")} <= {"bmzoo/errors.py"}, module
+    standard = set(sys.stdlib_module_names) | {"__future__"}
+    third = {name for module in BOARD for name in outside(module)} - standard
+    assert third <= {"numpy", "cv2", "onnxruntime", "pymlir", "pyruntime_bm", "sophon"}
+
+
+def test_the_runtime_loads_engines_only_when_used() -> None:
+    for module in BOARD:
+        names = {name.partition(".")[0] for name in imports(module, top_level=True)}
+        assert not names & {"onnxruntime", "pymlir", "pyruntime_bm", "sophon"}, module
+
+
+@pytest.mark.parametrize("module", BOARD)
+def test_the_boards_python_can_read_the_runtime(module: str) -> None:
+    ast.parse((ROOT / module).read_text(encoding="utf-8"), module, feature_version=(3, 8))
+    if "annotations" not in {a.name for n in tree(module).body if isinstance(n, ast.ImportFrom) for a in n.names}:
+        unions = [
+            ast.unparse(a)
+            for n in ast.walk(tree(module))
+            if isinstance(n, ast.arg | ast.AnnAssign) and (a := n.annotation) is not None
+            for part in ast.walk(a)
+            if isinstance(part, ast.BinOp)
+            or (isinstance(part, ast.Subscript) and ast.unparse(part.value) in {"list", "dict", "tuple", "set"})
+        ]
+        assert unions == [], "evaluated when the module is imported"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nobody_does_what_is_forbidden(module: str) -> None:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in FORBIDDEN, f"{module}:{node.lineno}"
+            shell = [k for k in node.keywords if k.arg == "shell" and ast.unparse(k.value) != "False"]
+            assert not shell, f"{module}:{node.lineno}: a shell"
+        if isinstance(node, ast.ImportFrom):
+            assert "*" not in [alias.name for alias in node.names], f"{module}:{node.lineno}"
+
+
+def test_imports_go_round_in_no_circle() -> None:
+    graph = {module: of_bmzoo(module, top_level=True) for module in MODULES}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for other in sorted(graph[module]):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
+    assert len(done) == len(MODULES) > 50
+
+
+def test_lower_layers_do_not_know_doit_or_the_workspace() -> None:
+    upper = {f"bmzoo/{name}.py" for name in ("tasks", "commandline", "console", "doctor", "plan", "workspace")}
+    for module in MODULES:
+        if module not in upper:
+            assert not of_bmzoo(module) & upper, module
+
+
+@pytest.mark.parametrize("name", ["utils", "common", "helpers", "base", "misc"])
+def test_no_module_is_named_after_nothing(name: str) -> None:
+    assert [m for m in MODULES if Path(m).stem == name] == []
