@@ -69,9 +69,3 @@ def check_names(what: str, names: Iterable[str], tensors: frozenset[str]) -> Non
             f"{what}: {len(unknown)} names are not in this model: {', '.join(unknown[:4])}",
             f"{near}it was made for another model or export",
         )
-
-
-def with_header(table: str, facts: Iterable[str]) -> str:
-    """The tool's table with our facts on top and without what changes from run to run (time, path)."""
-    kept = [line for line in table.splitlines() if not re.match(r"# (genetated|generated) time:|# mlir:", line)]
-    return "\n".join([*(f"# {fact}" for fact in facts), *kept]) + "\n"

@@ -1,7 +1,8 @@
 import pytest
 
 from bmzoo.errors import SourceError
-from bmzoo.tables import calibrated, check_names, float_layers, tensors_of, with_header
+from bmzoo.steps.tabling import with_header
+from bmzoo.tables import calibrated, check_names, float_layers, tensors_of
 
 TABLE = """\
 # mlir version: v1.30.2-20260831 cali version 1.0

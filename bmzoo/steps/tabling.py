@@ -1,11 +1,13 @@
 """`table`: the calibration table that the tool wrote, checked, with a header that says what it was made from."""
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from bmzoo.errors import ToolFailed
 from bmzoo.fingerprint import digest_of_list
-from bmzoo.tables import calibrated, with_header
+from bmzoo.tables import calibrated
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
@@ -25,3 +27,9 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         f"method: {request['method']}",
     )
     (folder / "calibration.table").write_text(with_header(text, facts), encoding="utf-8")
+
+
+def with_header(table: str, facts: Iterable[str]) -> str:
+    """The tool's table with our facts on top and without what changes from run to run (time, path)."""
+    kept = [line for line in table.splitlines() if not re.match(r"# (genetated|generated) time:|# mlir:", line)]
+    return "\n".join([*(f"# {fact}" for fact in facts), *kept]) + "\n"
