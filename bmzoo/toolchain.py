@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from bmzoo.step import Command
 PACKAGE = Path(__file__).resolve().parent
 # Imported by TPU-MLIR at start, used only for custom operators: stand-ins save 2 GB when they are absent.
 PLACEHOLDERS = ("torch", "onnxruntime_extensions")
+_VERSION = re.compile(rb"\bv(\d+\.\d+(?:\.\d+)?)-(?:\d{8}|g?[0-9a-f]{7,})")
 # Files of an installation that decide what it computes.
 _DECISIVE = ("bin/*", "lib/*.so*", "python/*.so", "python/[ctmnu]*/**/*.py")
 # Sources behind each of bmzoo's own commands: editing one rebuilds what it made.
@@ -212,9 +214,9 @@ def failure(command: Command, status: int, folder: Path, log: Path, start: int) 
 
 
 def _vendor_version(root: Path) -> str:
-    """The version that an unpacked release names in its folder or in its `python/version`-like files."""
-    for name in ("release_version.txt", "VERSION", "version.txt"):
-        file = root / name
-        if file.is_file():
-            return file.read_text(encoding="utf-8").strip()[:80]
-    return root.resolve().name
+    """The version that an unpacked release carries in its model_tool, else the name of its folder."""
+    try:
+        found = _VERSION.search((root / "bin" / "model_tool").read_bytes())
+    except OSError:
+        found = None
+    return found[1].decode() if found else root.resolve().name

@@ -144,7 +144,7 @@ class Workspace:
         return recipe(model, target, self.chosen(model))
 
     def open(self) -> None:
-        """Make `build/`, where doit and the store keep what they know. Raises StoreError."""
+        """Make `build/`, where everything made goes. Raises StoreError."""
         try:
             self.layout.build.mkdir(exist_ok=True)
         except OSError as error:
