@@ -8,6 +8,7 @@ from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
+from bmzoo import artifact
 from bmzoo.chips import CALIBRATED
 from bmzoo.config import Model
 from bmzoo.doctor import examine
@@ -53,7 +54,7 @@ class Tasks:
                 "name": target.qualified(self._default_model),
                 "doc": f"build/{target.artifact}",
                 "actions": [_guarded(partial(self._build, target))],
-                "uptodate": [_quietly(partial(self._at.has_artifact, target))],
+                "uptodate": [_quietly(partial(artifact.is_current, self._at, target))],
                 "task_dep": needs,
                 "targets": [str(self._at.layout.artifact(target)), str(self._at.layout.provenance(target))],
                 "clean": True,
@@ -178,7 +179,7 @@ class Tasks:
         return self._at.has_step(model, transform_step(model, self._at.chosen(model), batch))
 
     def _build(self, target: Target) -> None:
-        figures = self._at.make_artifact(target)
+        figures = artifact.make(self._at, target)
         self._at.report.say(f"build/{target.artifact}: {figures}")
 
 

@@ -1,23 +1,21 @@
-"""A checkout at work: its models, its toolchain, its store, and the making of one target from end to end."""
+"""A checkout at work: its models, toolchain, store and sources, and what all targets of a model share."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from bmzoo import config, publish, verdict
+from bmzoo import config, publish
 from bmzoo.builder import Builder, Report
 from bmzoo.config import Model
 from bmzoo.digests import Digests
-from bmzoo.errors import BmzooError, ConfigError, ToolFailed, VerifyFailed, nearest
+from bmzoo.errors import BmzooError, ConfigError, ToolFailed, nearest
 from bmzoo.paths import Layout
 from bmzoo.recipe import Recipe, calibrate_step, import_step, pictures, recipe
 from bmzoo.schema import Weights
 from bmzoo.sources import Sources
 from bmzoo.step import Step
-from bmzoo.store import Entry, Store, cannot_write
+from bmzoo.store import Store, cannot_write
 from bmzoo.target import Target, parse
 from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation
 
@@ -178,21 +176,6 @@ class Workspace:
     def make_step(self, model: Model, step: Step) -> None:
         self.builder(model).run(step)
 
-    def make_artifact(self, target: Target) -> str:
-        """Compile, run on the simulator, compare, and publish only what passes. Returns the figures in a line."""
-        model = self.models[target.model]
-        steps = self.recipe(target)
-        builder = self.builder(model)
-        deploy, measured = builder.run(steps.deploy), builder.run(steps.measure)
-        figures = _json(measured, "figures.json")
-        missed = verdict.misses(figures, model.thresholds(target))
-        if missed:
-            raise self._keep_evidence(target, steps, deploy, figures, missed)
-        publish.copy(deploy.path("model.bmodel"), self.layout.artifact(target))
-        text = publish.document(self._provenance(target, steps, deploy, figures))
-        publish.write(text, self.layout.provenance(target))
-        return verdict.summary(figures)
-
     # --- is it there already? ----------------------------------------------------------------------------
 
     def has_step(self, model: Model, step: Step) -> bool:
@@ -201,7 +184,9 @@ class Workspace:
     def has_model(self, model: Model) -> bool:
         weights = self.chosen(model)
         entry = self.builder(model).find(import_step(model, weights))
-        return entry is not None and self._is(self.layout.onnx(model.name, weights.name), entry.files["model.onnx"])
+        return entry is not None and self.holds(
+            self.layout.onnx(model.name, weights.name), entry.files["model.onnx"]
+        )
 
     def has_table(self, model: Model) -> bool:
         weights = self.chosen(model)
@@ -211,23 +196,8 @@ class Workspace:
             entry is not None and path.is_file() and path.read_text(encoding="utf-8") == publish.table_text(entry)
         )
 
-    def has_artifact(self, target: Target) -> bool:
-        """Whether the published artifact is what a build would publish now, byte for byte and judged."""
-        model = self.models[target.model]
-        steps = self.recipe(target)
-        builder = self.builder(model)
-        measured, deploy = builder.find(steps.measure), builder.find(steps.deploy)
-        if measured is None or deploy is None:
-            return False
-        told = publish.provenance(self.layout.provenance(target))
-        return (
-            told.get("sha256") == deploy.files["model.bmodel"]
-            and told.get("steps", {}).get("measure", {}).get("fingerprint") == measured.fingerprint
-            and self._is(self.layout.artifact(target), deploy.files["model.bmodel"])
-            and not verdict.misses(_json(measured, "figures.json"), model.thresholds(target))
-        )
-
-    def _is(self, path: Path, digest: str) -> bool:
+    def holds(self, path: Path, digest: str) -> bool:
+        """Whether a file is there with this content."""
         try:
             return self.digests.of(path) == digest
         except OSError:
@@ -263,51 +233,3 @@ class Workspace:
                     f"{taken[digest].name} and {path.name} are the same picture",
                     "keep calibration, selection and evaluation pictures apart",
                 )
-
-    def _keep_evidence(
-        self, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any], missed: list[str]
-    ) -> VerifyFailed:
-        folder = self.layout.build / "failed" / target.artifact.removesuffix(".bmodel")
-        simulated = self.builder(self.models[target.model]).run(steps.simulate)
-        publish.copy(deploy.path("model.bmodel"), folder / "model.bmodel")
-        publish.copy(simulated.path("inputs.npz"), folder / "inputs.npz")
-        publish.copy(simulated.path("outputs.npz"), folder / "outputs.npz")
-        publish.write(publish.document({"misses": missed, **figures}), folder / "figures.json")
-        name = target.qualified(self.default_model)
-        return VerifyFailed(
-            f"{name}: not published, it disagrees with the ONNX model: {'; '.join(missed)}",
-            f"thresholds are below `verify` in the config\nevidence: {self.layout.shown(folder)}",
-        )
-
-    def _provenance(
-        self, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        model = self.models[target.model]
-        builder = self.builder(model)
-        made = {step.kind if step.kind != "transform" else str(step): builder.run(step) for step in steps.steps}
-        return {
-            "schema": publish.SCHEMA,
-            "target": asdict(target),
-            "weights": steps.weights,
-            "sha256": deploy.files["model.bmodel"],
-            "toolchain": self.toolchain.version,
-            "facts": _json(deploy, "facts.json"),
-            "verdict": {
-                "passed": True,
-                "thresholds": model.thresholds(target).model_dump(),
-                **figures,
-            },
-            "steps": {
-                name: {
-                    "fingerprint": entry.fingerprint,
-                    "seconds": entry.facts.get("seconds"),
-                    "outputs": dict(entry.files),
-                    **dict(builder.resolve(step).material),
-                }
-                for step, (name, entry) in zip(steps.steps, made.items(), strict=True)
-            },
-        }
-
-
-def _json(entry: Entry, name: str) -> Any:  # noqa: ANN401  # documents of our own steps
-    return json.loads(entry.path(name).read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ import pytest
 from fake_toolchain import FakeToolchain
 from onnx import TensorProto, helper, numpy_helper
 
+from bmzoo.artifact import make
 from bmzoo.digests import Digests, sha256
 from bmzoo.step import Command, Step
 from bmzoo.toolchain import Installation, LocalToolchain
@@ -170,7 +171,7 @@ class Project:
     def build(self, name: str) -> list[str]:
         """Build one target; returns the tools that ran."""
         at = self.open()
-        at.make_artifact(at.target(name))
+        make(at, at.target(name))
         return list(self.toolchain.ran)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Project, Silent
 
+from bmzoo.artifact import is_current, make
 from bmzoo.chips import CHIPS
 from bmzoo.digests import Digests, sha256
 from bmzoo.errors import ToolFailed
@@ -43,13 +44,13 @@ def test_every_pair_in_the_table_of_chips_compiles_and_runs(
     project.edit("chip: [bm1684, bm1688], precision: [fp32, int8]", f"chip: {chip}, precision: {precision}")
     at = small()
     name = f"{chip}_{precision}_2b"
-    at.make_artifact(at.target(name))
+    make(at, at.target(name))
     told = json.loads(at.layout.provenance(at.target(name)).read_text())
     assert told["facts"]["chip"] == chip
     assert told["facts"]["inputs"][0]["shape"] == [2, 3, 32, 32]
     assert told["verdict"]["images"] == 2
     again = small()
-    assert again.has_artifact(again.target(name))
+    assert is_current(again, again.target(name))
 
 
 @pytest.mark.parametrize("chip", [name for name, chip in CHIPS.items() if "fp16" not in chip.precisions])
@@ -75,7 +76,7 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(
         shutil.copytree(project.root / "configs", root / "configs")
         at = Workspace(root, {"BMZOO_DATA": str(project.data)}, Silent(), toolchain_override=real)
         at.make_table(at.models["tiny"])
-        at.make_artifact(at.target("bm1688_int8_2b"))
+        make(at, at.target("bm1688_int8_2b"))
         table = at.layout.table("tiny", "given").read_bytes()
         results.append((table, sha256(at.layout.artifact(at.target("bm1688_int8_2b")))))
     assert results[0] == results[1]
@@ -99,7 +100,7 @@ def test_the_headline_target_at_full_size(data: Path, real: LocalToolchain, tmp_
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     at = Workspace(tmp_path, {"BMZOO_DATA": str(data)}, Silent(), weights="official", toolchain_override=real)
     target = at.target("bm1688_int8_4b_2core")
-    at.make_artifact(target)
+    make(at, target)
     told = json.loads(at.layout.provenance(target).read_text())
     artifact = at.layout.artifact(target)
     assert artifact == tmp_path / "build/BM1688/retinaface_mobilenet0.25_int8_4b_2core.bmodel"
