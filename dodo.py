@@ -26,12 +26,20 @@ DOIT_CONFIG = {
     "dep_file": ":memory:",
     "continue": True,
     "par_type": "thread",
-    "reporter": reporter(PROGRESS),
+    "reporter": reporter(PROGRESS, WORKSPACE.layout.junit),
 }
 
 
 def task_build() -> Iterator[dict[str, Any]]:
     yield from TASKS.build()
+
+
+def task_verify() -> Iterator[dict[str, Any]]:
+    yield from TASKS.verify()
+
+
+def task_eval() -> Iterator[dict[str, Any]]:
+    yield from TASKS.eval()
 
 
 def task_model() -> Iterator[dict[str, Any]]:

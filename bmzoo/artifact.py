@@ -1,6 +1,5 @@
 """One artifact from end to end: compiled, run on the chip simulator, judged, published with its provenance."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +9,7 @@ from bmzoo.errors import VerifyFailed
 from bmzoo.recipe import Recipe
 from bmzoo.store import Entry
 from bmzoo.target import Target
-from bmzoo.workspace import Workspace
+from bmzoo.workspace import Workspace, read_json
 
 
 def make(at: Workspace, target: Target) -> str:
@@ -19,7 +18,7 @@ def make(at: Workspace, target: Target) -> str:
     steps = at.recipe(target)
     builder = at.builder(model)
     deploy, measured = builder.run(steps.deploy), builder.run(steps.measure)
-    figures = _json(measured, "figures.json")
+    figures = read_json(measured, "figures.json")
     missed = verdict.misses(figures, model.thresholds(target))
     if missed:
         raise _keep_evidence(at, target, steps, deploy, figures, missed)
@@ -42,7 +41,7 @@ def is_current(at: Workspace, target: Target) -> bool:
         told.get("sha256") == deploy.files["model.bmodel"]
         and told.get("steps", {}).get("measure", {}).get("fingerprint") == measured.fingerprint
         and at.holds(at.layout.artifact(target), deploy.files["model.bmodel"])
-        and not verdict.misses(_json(measured, "figures.json"), model.thresholds(target))
+        and not verdict.misses(read_json(measured, "figures.json"), model.thresholds(target))
     )
 
 
@@ -74,7 +73,7 @@ def _provenance(
         "weights": steps.weights,
         "sha256": deploy.files["model.bmodel"],
         "toolchain": at.toolchain.version,
-        "facts": _json(deploy, "facts.json"),
+        "facts": read_json(deploy, "facts.json"),
         "verdict": {
             "passed": True,
             "thresholds": model.thresholds(target).model_dump(),
@@ -90,7 +89,3 @@ def _provenance(
             for step, (name, entry) in zip(steps.steps, made.items(), strict=True)
         },
     }
-
-
-def _json(entry: Entry, name: str) -> Any:  # noqa: ANN401  # documents of our own steps
-    return json.loads(entry.path(name).read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ from bmzoo.errors import BmzooError, SourceError, ToolFailed
 from bmzoo.fingerprint import fingerprint, material
 from bmzoo.paths import Layout
 from bmzoo.sources import Sources
-from bmzoo.step import File, Output, Pictures, Step
+from bmzoo.step import File, Output, Pictures, Step, Tree
 from bmzoo.store import Entry, Store, cannot_write
 from bmzoo.toolchain import Toolchain
 
@@ -108,6 +108,9 @@ class Builder:
                 files[name] = (entry.path(ref.file), entry.files[ref.file])
             elif isinstance(ref, File):
                 files[name] = self._source(ref)
+            elif isinstance(ref, Tree):
+                found = self._sources.tree(ref).items()
+                files |= {f"{name}/{inside}": (path, self._digest(path)) for inside, path in found}
             else:
                 self._pictures(name, ref, files, warnings, pictures)
         facts = material(
@@ -186,7 +189,7 @@ class Builder:
         try:
             for name, (path, _) in ready.files.items():
                 link = folder / name
-                link.parent.mkdir(exist_ok=True)
+                link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(path.absolute())
             for name, text in step.documents:
                 (folder / name).write_text(text, encoding="utf-8")

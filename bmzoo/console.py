@@ -1,14 +1,18 @@
 """doit's reporter for bmzoo: failures said once, with cause and hint; a summary when several tasks fail."""
 
+from pathlib import Path
 from typing import Any
 
 from doit.exceptions import TaskFailed, UnmetDependency
 
+from bmzoo.errors import BmzooError
+from bmzoo.junit import document
 from bmzoo.progress import Progress
+from bmzoo.publish import write
 
 
-def reporter(progress: Progress) -> type:  # noqa: C901  # a class in a closure: doit wants a class
-    """A reporter class that draws on `progress`; doit makes the instance."""
+def reporter(progress: Progress, junit: Path) -> type:  # noqa: C901  # a class in a closure: doit wants a class
+    """A reporter class that draws on `progress` and leaves verdicts in `junit`; doit makes the instance."""
 
     class Reporter:
         desc = "bmzoo"
@@ -17,6 +21,7 @@ def reporter(progress: Progress) -> type:  # noqa: C901  # a class in a closure:
             self.failed: list[str] = []
             self.left_out: list[str] = []
             self.aborted: list[str] = []
+            self.verdicts: dict[str, str | None] = {}
 
         def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
             progress.expect(len(_closure(tasks, selected)))
@@ -29,16 +34,24 @@ def reporter(progress: Progress) -> type:  # noqa: C901  # a class in a closure:
             progress.task_done()
             if isinstance(failure, UnmetDependency):
                 self.left_out.append(task.name)
+                self._judge(task, "not run, because what it needs failed")
                 return
             self.failed.append(task.name)
             text = failure.message if isinstance(failure, TaskFailed) else failure.get_msg()
+            self._judge(task, text)
             progress.say(f"error: {task.name}: {text}")
 
         def add_success(self, task: Any) -> None:
             progress.task_done()
+            self._judge(task, None)
 
         def skip_uptodate(self, task: Any) -> None:
             progress.task_done()
+            self._judge(task, None)
+
+        def _judge(self, task: Any, text: str | None) -> None:
+            if task.name.startswith("verify:"):
+                self.verdicts[task.name] = text
 
         def skip_ignore(self, task: Any) -> None:
             progress.task_done()
@@ -53,12 +66,21 @@ def reporter(progress: Progress) -> type:  # noqa: C901  # a class in a closure:
 
         def complete_run(self) -> None:
             progress.close()
+            if self.verdicts:
+                _leave(document("verify", self.verdicts), junit, progress)
             for message in self.aborted:
                 progress.say(f"error: {message}")
             if self.left_out:
                 progress.say(f"not run, because what they need failed: {', '.join(self.left_out)}")
 
     return Reporter
+
+
+def _leave(text: str, path: Path, progress: Progress) -> None:
+    try:
+        write(text, path)
+    except BmzooError as error:
+        progress.say(f"error: {error.render()}")
 
 
 def _closure(tasks: dict[str, Any], selected: list[str]) -> set[str]:

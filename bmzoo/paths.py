@@ -36,6 +36,18 @@ class Layout:
     def provenance(self, target: Target) -> Path:
         return self.artifact(target).with_name(f"{Path(target.artifact).stem}.json")
 
+    def verification(self, target: Target) -> Path:
+        return self.artifact(target).with_name(f"{Path(target.artifact).stem}.verify.json")
+
+    def evaluation(self, model: str, weights: str, engine: str) -> Path:
+        """Average precision of one engine: `onnx`, or `<chip>_<precision>` for a lowering."""
+        return self.build / "eval" / f"{model}.{weights}.{engine}.json"
+
+    @property
+    def junit(self) -> Path:
+        """The verdicts of the last run that verified something, for CI."""
+        return self.build / "verify.xml"
+
     def onnx(self, model: str, weights: str) -> Path:
         return self.root / "models" / "onnx" / f"{model}.{weights}.onnx"
 

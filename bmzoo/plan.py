@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from bmzoo.errors import ConfigError
 from bmzoo.recipe import Recipe, recipe
-from bmzoo.step import File, Input, Output, Pictures
+from bmzoo.step import File, Input, Output, Pictures, Tree
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
@@ -59,5 +59,7 @@ def _where(ref: Input) -> str:
         return f"{ref.step}"
     if isinstance(ref, Pictures):
         return f"{ref.folder} ({ref.count or 'all'} pictures)"
+    if isinstance(ref, Tree):
+        return f"{ref.folder} (all files)"
     assert isinstance(ref, File)
     return ref.path

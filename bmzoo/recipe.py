@@ -66,7 +66,7 @@ def import_step(model: Model, weights: Weights) -> Step:
         (Command("import", ("request.json",)),),
         ((name, File(weights.file, weights.sha256)),),
         ("model.onnx", "model.json"),
-        (_document("request.json", request),),
+        (document("request.json", request),),
     )
 
 
@@ -87,7 +87,7 @@ def transform_step(model: Model, weights: Weights, batch: int) -> Step:
         f"{model.name}.{weights.name} {batch}b",
         (Command("model_transform.py", tuple(args)),),
         (("model.onnx", Output(import_step(model, weights), "model.onnx")),),
-        ("model.mlir", _weights_file(model)),
+        ("model.mlir", weights_file(model)),
     )
 
 
@@ -119,7 +119,7 @@ def calibrate_step(model: Model, weights: Weights) -> Step:
         ),
         ("calibration.table",),
         (
-            _document(
+            document(
                 "request.json",
                 {
                     "input": model.config.input.model_dump(),
@@ -132,41 +132,46 @@ def calibrate_step(model: Model, weights: Weights) -> Step:
 
 
 def _deploy_step(model: Model, target: Target, transform: Step, calibrate: Step | None, weights: Weights) -> Step:
+    inputs, checks, args = compiler_inputs(model, target, transform, calibrate)
+    return Step(
+        "deploy",
+        subject(target, weights),
+        (
+            *checks,
+            Command("model_deploy.py", (*args, "--num_core", str(target.cores), "--model", "model.bmodel")),
+            Command("model_tool", ("--info", "model.bmodel"), stdout="info.txt"),
+            Command("finish", ("model.bmodel", "info.txt", str(target.cores))),
+        ),
+        inputs,
+        ("model.bmodel", "facts.json"),
+    )
+
+
+def compiler_inputs(
+    model: Model, target: Target, transform: Step, calibrate: Step | None
+) -> tuple[tuple[tuple[str, Input], ...], tuple[Command, ...], tuple[str, ...]]:
+    """What model_deploy reads for a target, the checks before it, and its arguments but for cores and output."""
     table = model.table(target)
     inputs: list[tuple[str, Input]] = [*_mlir_inputs(model, transform)]
-    args = [
-        *("--mlir", "model.mlir", "--chip", target.chip, "--quantize", QUANTIZE[target.precision]),
-        *("--num_core", str(target.cores)),
-    ]
+    args = ["--mlir", "model.mlir", "--chip", target.chip, "--quantize", QUANTIZE[target.precision]]
+    checks: tuple[Command, ...] = ()
     if target.precision in CALIBRATED:
         inputs.append(("calibration.table", _thresholds(model, calibrate)))
         args += ["--calibration_table", "calibration.table"]
+        checks = (Command("check-tables", ("model.mlir",)),)
     if table is not None:
         inputs.append(("mixed.qtable", File(table)))
         args += ["--quantize_table", "mixed.qtable"]
     if target.precision == "int4":
         args += ["--tolerance", "0,0"]  # int4 has no default tolerance and the tool stops without one
-    args += [*model.deploy_flags(target), "--skip_validation", "--model", "model.bmodel"]
-    checks = (Command("check-tables", ("model.mlir",)),) if target.precision in CALIBRATED else ()
-    return Step(
-        "deploy",
-        _subject(target, weights),
-        (
-            *checks,
-            Command("model_deploy.py", tuple(args)),
-            Command("model_tool", ("--info", "model.bmodel"), stdout="info.txt"),
-            Command("finish", ("model.bmodel", "info.txt", str(target.cores))),
-        ),
-        tuple(inputs),
-        ("model.bmodel", "facts.json"),
-    )
+    return tuple(inputs), checks, (*args, *model.deploy_flags(target), "--skip_validation")
 
 
 def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, weights: Weights) -> Step:
     request = {"input": model.config.input.model_dump(), "minimum": 1, "slots": target.batch}
     return Step(
         "simulate",
-        _subject(target, weights),
+        subject(target, weights),
         (
             Command("prepare", ("request.json",)),
             Command("simulate", (target.chip, *_simulation_files())),
@@ -177,7 +182,7 @@ def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, wei
             ("pictures", replace(pictures(model.config.verify.images), count=target.batch)),
         ),
         ("inputs.npz", "outputs.npz"),
-        (_document("request.json", request),),
+        (document("request.json", request),),
         timeout=SIMULATION_TIMEOUT,
     )
 
@@ -193,7 +198,7 @@ def _measure_step(model: Model, target: Target, source: Step, simulate: Step, we
     }
     return Step(
         "measure",
-        _subject(target, weights),
+        subject(target, weights),
         (Command("measure", ("request.json",)),),
         (
             ("model.onnx", Output(source, "model.onnx")),
@@ -201,7 +206,7 @@ def _measure_step(model: Model, target: Target, source: Step, simulate: Step, we
             ("outputs.npz", Output(simulate, "outputs.npz")),
         ),
         ("figures.json",),
-        (_document("request.json", request),),
+        (document("request.json", request),),
     )
 
 
@@ -212,6 +217,11 @@ def _thresholds(model: Model, calibrate: Step | None) -> Input:
     settings = model.config.calibration
     assert settings is not None and settings.table is not None, "checked when the config was read"
     return File(settings.table)
+
+
+def input_request(model: Model) -> dict[str, Any]:
+    """The config's input section, as the commands that prepare pictures read it."""
+    return {"input": model.config.input.model_dump()}
 
 
 def pictures(images: Images) -> Pictures:
@@ -227,11 +237,13 @@ def _mlir_inputs(model: Model, transform: Step) -> tuple[tuple[str, Output], ...
     return tuple((file, Output(transform, file)) for file in transform.outputs)
 
 
-def _weights_file(model: Model) -> str:
+def weights_file(model: Model) -> str:
+    """The weights beside the top-level MLIR, as model_transform names them."""
     return f"{model.name}_top_f32_all_weight.npz"
 
 
-def _subject(target: Target, weights: Weights) -> str:
+def subject(target: Target, weights: Weights) -> str:
+    """What a step of one target is about, for people and log files."""
     return f"{target.model}.{weights.name} {target}"
 
 
@@ -243,7 +255,8 @@ def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _document(name: str, value: Any) -> tuple[str, str]:
+def document(name: str, value: Any) -> tuple[str, str]:
+    """A JSON document of a step: its name in the folder and its text, the same for equal values."""
     return name, json.dumps(value, indent=1, sort_keys=True) + "\n"
 
 

@@ -187,6 +187,8 @@ class Thresholds(_Section):
     iou: Ratio | None = None  # smallest IoU at which a face counts as found
     missed: Ratio | None = None  # largest allowed share of the ONNX model's faces not found
     extra: Ratio | None = None  # largest allowed share of faces that the ONNX model does not have
+    engines: Ratio | None = None  # largest allowed difference of simulator and MLIR, relative to the range
+    consistency: Ratio | None = None  # the same between batches and core counts
 
 
 class Rule(Thresholds):
@@ -203,7 +205,17 @@ class Verify(_Section):
     images: Images
     confidence: Ratio = 0.5
     margin: Ratio = 0.02  # faces this near to the confidence are left out on both sides
+    quantized: Annotated[int, Field(ge=1, le=1000)] = 8  # pictures for int8 and int4, at least the batch
+    floats: Annotated[int, Field(ge=1, le=1000)] = 2  # pictures for float precisions, at least the batch
     thresholds: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple)] = ()
+
+
+class Evaluate(_Section):
+    """Pictures with known faces, used for reporting only: a JSON file beside them, or WIDER FACE's own layout."""
+
+    truth: PathText
+    confidence: Ratio = 0.02
+    nms: Ratio = 0.4
 
 
 class Selection(_Section):
@@ -255,6 +267,7 @@ class ModelConfig(_Section):
     calibration: Calibration | None = None
     quantization: Quantization = Field(default_factory=Quantization)
     verify: Verify
+    evaluate: Evaluate | None = None
     targets: Annotated[tuple[Selection, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
     exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(_as_tuple)] = ()
 

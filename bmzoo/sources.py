@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bmzoo.errors import SourceError, nearest
 from bmzoo.schema import Weights
-from bmzoo.step import File, Pictures
+from bmzoo.step import File, Pictures, Tree
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -58,6 +58,13 @@ class Sources:
         pictures = tuple(sorted(pictures, key=lambda p: _rank(p.name, ref.first)))
         others = tuple(p.name for p in files if p.suffix.lower() not in PICTURES)
         return PictureSet(folder, pictures[: ref.count] if ref.count else pictures, others)
+
+    def tree(self, ref: Tree) -> dict[str, Path]:
+        """Every file below a folder by its path there. Raises SourceError when there is no such folder."""
+        folder = self.find(ref.folder)
+        if folder is None or not folder.is_dir():
+            raise SourceError(f"{ref.folder}: no such folder", self._looked(ref.folder))
+        return {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
 
     def choose(self, weights: Sequence[Weights], wanted: str | None = None) -> Weights:
         """The first weights whose file is here, or the `wanted` ones. Raises SourceError."""

@@ -50,7 +50,14 @@ class Output:
     file: str
 
 
-Input = File | Pictures | Output
+@dataclass(frozen=True)
+class Tree:
+    """Every file below a folder, as `<name in the step>/<path below the folder>`."""
+
+    folder: str
+
+
+Input = File | Pictures | Tree | Output
 
 
 @dataclass(frozen=True)

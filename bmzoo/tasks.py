@@ -8,12 +8,13 @@ from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from bmzoo import artifact
+from bmzoo import artifact, evaluation, verification
 from bmzoo.chips import CALIBRATED
 from bmzoo.config import Model
 from bmzoo.doctor import examine
 from bmzoo.errors import BmzooError
 from bmzoo.plan import render_plan
+from bmzoo.proof import siblings
 from bmzoo.recipe import transform_step
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
@@ -59,6 +60,49 @@ class Tasks:
                 "targets": [str(self._at.layout.artifact(target)), str(self._at.layout.provenance(target))],
                 "clean": True,
             }
+
+    def verify(self) -> Iterator[Task]:
+        """Compare an artifact with ONNX on more pictures, with its MLIR, and with its siblings."""
+        yield _group("verify", self.verify.__doc__)
+        for model, target in self._targets():
+            name = target.qualified(self._default_model)
+            related = [other.qualified(self._default_model) for other in siblings(model, target)]
+            yield {
+                "basename": "verify",
+                "name": name,
+                "doc": f"build/{target.artifact.removesuffix('.bmodel')}.verify.json",
+                "actions": [_guarded(partial(self._verify, target))],
+                "uptodate": [_quietly(partial(verification.is_current, self._at, target))],
+                "task_dep": [f"build:{name}" for name in (name, *related)] + [self._transform_name(model, 1)],
+                "targets": [str(self._at.layout.verification(target))],
+                "clean": True,
+            }
+
+    def eval(self) -> Iterator[Task]:
+        """Average precision where there is ground truth, and the difference to the ONNX model."""
+        yield _group("eval", self.eval.__doc__)
+        for model in self._at.models.values():
+            if model.config.evaluate is None:
+                continue
+            onnx = "onnx" if model.name == self._default_model else f"{model.name}.onnx"
+            yield {
+                "basename": "eval",
+                "name": onnx,
+                "doc": f"the ONNX model {model.name}",
+                "actions": [_guarded(partial(self._eval_onnx, model, onnx))],
+                "uptodate": [_quietly(partial(evaluation.is_current_onnx, self._at, model))],
+                "task_dep": [f"model:{model.name}"],
+            }
+            for target in model.targets:
+                name = target.qualified(self._default_model)
+                yield {
+                    "basename": "eval",
+                    "name": name,
+                    "doc": f"{target.chip} {target.precision}, whatever the batch and cores",
+                    "actions": [_guarded(partial(self._eval, target))],
+                    "uptodate": [_quietly(partial(evaluation.is_current, self._at, target))],
+                    "task_dep": [f"build:{name}", f"eval:{onnx}"],
+                }
 
     def model(self) -> Iterator[Task]:
         """Import the checkpoint or ONNX file into models/onnx/, checked and converted if need be."""
@@ -152,6 +196,8 @@ class Tasks:
     def _usage(self) -> None:
         kinds = (
             self.build,
+            self.verify,
+            self.eval,
             self.plan,
             self.doctor,
             self.model,
@@ -177,6 +223,17 @@ class Tasks:
 
     def _has_transform(self, model: Model, batch: int) -> bool:
         return self._at.has_step(model, transform_step(model, self._at.chosen(model), batch))
+
+    def _eval_onnx(self, model: Model, name: str) -> None:
+        self._at.report.say(f"eval:{name}: {evaluation.make_onnx(self._at, model)}")
+
+    def _eval(self, target: Target) -> None:
+        figures = evaluation.make(self._at, target)
+        self._at.report.say(f"eval:{target.qualified(self._default_model)}: {figures}")
+
+    def _verify(self, target: Target) -> None:
+        figures = verification.make(self._at, target)
+        self._at.report.say(f"{target.qualified(self._default_model)}: verified on {figures}")
 
     def _build(self, target: Target) -> None:
         figures = artifact.make(self._at, target)

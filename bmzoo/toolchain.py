@@ -42,8 +42,18 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
         "runtime/priors.py",
     ),
     "golden": ("steps/golden.py",),
+    "lowered": ("steps/lowered.py",),
+    "infer": ("steps/inferring.py", "runtime/mlir.py", "runtime/mlir_worker.py"),
+    "compare": ("steps/comparing.py", "steps/measuring.py", "metrics.py", "runtime/decode.py", "runtime/nms.py"),
+    "drift": ("steps/drifting.py", "drift.py", "runtime/mlir.py", "runtime/mlir_worker.py"),
+    "evaluate": (
+        *("steps/evaluating.py", "evaluate.py", "average_precision.py", "groundtruth.py"),
+        *("runtime/preprocess.py", "runtime/decode.py", "runtime/nms.py", "runtime/mlir.py"),
+    ),
     "simulate": ("runtime/simulate.py", "runtime/overlay.py"),
 }
+# Own commands that run the toolchain's engines: what they give depends on both.
+ENGINES = ("simulate", "infer", "drift", "evaluate")
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
 
 
@@ -107,7 +117,7 @@ class LocalToolchain:
         return {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
 
     def identity(self, tool: str) -> str:
-        if tool == "simulate":
+        if tool in ENGINES:
             return f"{self._vendor_identity()} {self._own_identity(tool)}"
         return self._own_identity(tool) if tool in SOURCES else self._vendor_identity()
 
@@ -157,7 +167,8 @@ class LocalToolchain:
                 "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), private["PYTHONPATH"]]),
             }
         if command.tool in SOURCES:
-            return {**base, "PYTHONPATH": str(PACKAGE.parent)}
+            root = {"TPUC_ROOT": str(self._installation.root)} if command.tool in ENGINES else {}
+            return {**base, **root, "PYTHONPATH": str(PACKAGE.parent)}
         return {**base, **vendor_environment(self._installation.root, base["PATH"])}
 
     def _digest_installation(self) -> str:

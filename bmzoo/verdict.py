@@ -11,6 +11,19 @@ def misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
     return [*_tensor_misses(figures["tensors"], limits), *_detection_misses(figures["detections"], limits)]
 
 
+def proof_misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
+    """Like `misses`, for what verify measures: also simulator against MLIR, and against siblings."""
+    found = misses(figures, limits)
+    gap = figures["engines"]["relative"]
+    if limits.engines is not None and not gap <= limits.engines:
+        found.append(f"simulator and MLIR differ by {gap:.2g} of the range, allowed: {limits.engines:g}")
+    for name, sibling in figures["consistency"].items():
+        gap = sibling["relative"]
+        if limits.consistency is not None and not gap <= limits.consistency:
+            found.append(f"differs from {name} by {gap:.2g} of the range, allowed: {limits.consistency:g}")
+    return found
+
+
 def _tensor_misses(tensors: Mapping[str, Mapping[str, float | None]], limits: Thresholds) -> Iterator[str]:
     for name, values in tensors.items():
         cosine, sqnr = values["cosine"], values["sqnr_db"]

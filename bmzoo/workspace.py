@@ -1,9 +1,11 @@
 """A checkout at work: its models, toolchain, store and sources, and what all targets of a model share."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from bmzoo import config, publish
 from bmzoo.builder import Builder, Report
@@ -15,7 +17,7 @@ from bmzoo.recipe import Recipe, calibrate_step, import_step, pictures, recipe
 from bmzoo.schema import Weights
 from bmzoo.sources import Sources
 from bmzoo.step import Step
-from bmzoo.store import Store, cannot_write
+from bmzoo.store import Entry, Store, cannot_write
 from bmzoo.target import Target, parse
 from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation
 
@@ -233,3 +235,8 @@ class Workspace:
                     f"{taken[digest].name} and {path.name} are the same picture",
                     "keep calibration, selection and evaluation pictures apart",
                 )
+
+
+def read_json(entry: Entry, name: str) -> Any:  # noqa: ANN401  # documents of our own steps
+    """A JSON file of a step's result."""
+    return json.loads(entry.path(name).read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ from bmzoo.runtime.simulate import write_arrays
 from bmzoo.step import Command
 from bmzoo.steps.__main__ import MODULES
 from bmzoo.steps.__main__ import run as run_own
-from bmzoo.toolchain import failure
+from bmzoo.toolchain import ENGINES, failure
 
 INFO = """bmodel version: B.2.2+fake
 chip: {chip}
@@ -40,7 +40,8 @@ class FakeToolchain:
         self.environment: Mapping[str, str] = environment or {}
         self.ran: list[str] = []
         self.before: Callable[[Command, Path], None] = lambda command, folder: None
-        self.noise = 0.0  # added to simulated outputs, relative to their size
+        self.noise = 0.0  # added to what the compiled model gives, relative to its size
+        self.gap = 0.0  # the same, of the MLIR alone: an engine that does not agree with the simulator
         self._lock = threading.Lock()
 
     def identity(self, tool: str) -> str:
@@ -50,7 +51,7 @@ class FakeToolchain:
         with self._lock:
             self.ran.append(command.tool)
         self.before(command, folder)
-        if command.tool in MODULES:
+        if command.tool in MODULES and command.tool not in ENGINES:
             status = run_own(command.tool, folder, command.args)
             if status:
                 raise failure(command, status, folder, log, 0)
@@ -89,22 +90,38 @@ class FakeToolchain:
         table = folder / "calibration.table"
         extra = {"args": command.args, "table": table.read_text(encoding="utf-8") if table.exists() else ""}
         head = f"Sat Nov 21 08:44:47 2026\n{json.dumps(extra)}\n".encode()
-        (folder / options["--model"]).write_bytes(head + b"\0ONNX" + weights)
+        if "--not_gen_bmodel" in command.args:
+            (folder / "net_tpu.mlir").write_text('module.weight_file = "net_tpu_weights.npz"', encoding="utf-8")
+            (folder / "net_tpu_weights.npz").write_bytes(b"\0ONNX" + weights)
+        else:
+            (folder / options["--model"]).write_bytes(head + b"\0ONNX" + weights)
 
     def _model_tool(self, folder: Path, command: Command) -> None:
         (folder / command.stdout).write_text(INFO.format(chip="FAKE", cores=1), encoding="utf-8")
 
     def _simulate(self, folder: Path, command: Command) -> None:
         options = _options(command.args[1:])
-        data = (folder / options["--model"]).read_bytes().split(b"\0ONNX", 1)[1]
-        with np.load(folder / options["--inputs"]) as archive:
+        self._run_network(folder / options["--model"], folder / options["--inputs"], folder / options["--outputs"])
+
+    def _infer(self, folder: Path, command: Command) -> None:
+        _, inputs, outputs = command.args
+        self._run_network(folder / "lowered_weights.npz", folder / inputs, folder / outputs, self.gap)
+
+    def _drift(self, folder: Path, command: Command) -> None:
+        text = json.dumps({"layer": "r", "cosine": 0.5, "sqnr_db": 1.0, "rows": []})
+        (folder / command.args[-1]).write_text(text, encoding="utf-8")
+
+    def _run_network(self, model: Path, inputs: Path, outputs: Path, more: float = 0.0) -> None:
+        data = model.read_bytes().split(b"\0ONNX", 1)[1]
+        with np.load(inputs) as archive:
             feeds = dict(archive.items())
-        outputs = OnnxSession(data).run(feeds)
-        random = np.random.default_rng(0)
-        for name, value in outputs.items():
-            noise = random.standard_normal(value.shape) * self.noise * np.abs(value).mean()
-            outputs[name] = (value + noise).astype(np.float32)
-        write_arrays(folder / options["--outputs"], {f"{k}_f32": v for k, v in outputs.items()})
+        found = OnnxSession(data).run(feeds)
+        for name, value in found.items():
+            # The same noise for the same picture, in whatever batch it comes.
+            size = np.abs(value).mean(axis=tuple(range(1, value.ndim)), keepdims=True)
+            noise = np.random.default_rng(0).standard_normal(value.shape[1:]) * size
+            found[name] = (value + noise * (self.noise + more)).astype(np.float32)
+        write_arrays(outputs, {f"{k}_f32": v for k, v in found.items()})
 
 
 def _options(args: tuple[str, ...]) -> dict[str, str]:

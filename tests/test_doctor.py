@@ -25,7 +25,8 @@ def healthy(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     (project.root / "requirements.lock").write_text(f"# made by a tool\n{''.join(lock)}")
     vendor = project.root.parent / "vendor"
     vendor.mkdir()
-    (vendor / "release_version.txt").write_text("v1.30\n")
+    (vendor / "bin").mkdir()
+    (vendor / "bin" / "model_tool").write_bytes(b"\0v1.30.2-20260831\0")
     return project
 
 
@@ -53,7 +54,7 @@ def test_nothing_is_wrong_with_a_healthy_checkout(healthy: Project) -> None:
     found = findings(healthy)
     assert [f for f in found if f.bad] == []
     states = {f.what: f.state for f in found}
-    assert states["packages"] == "2, all as locked" and "v1.30" in states["toolchain"]
+    assert states["packages"] == "2, all as locked" and "1.30.2" in states["toolchain"]
     assert states["config"] == "tiny: 8 targets" and states["weights"].startswith("tiny: given, ")
     assert states["self-test"].startswith("passed in ")
     assert "passed before" in {f.what: f.state for f in findings(healthy)}["self-test"]

@@ -18,6 +18,11 @@ MODULES: Mapping[str, str] = {
     "finish": "finishing",
     "measure": "measuring",
     "golden": "golden",
+    "lowered": "lowered",
+    "infer": "inferring",
+    "compare": "comparing",
+    "drift": "drifting",
+    "evaluate": "evaluating",
 }
 
 

@@ -21,9 +21,9 @@ Heads = Mapping[str, NDArray[np.float32]]
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `figures.json`. Raises VerifyFailed when the outputs cannot even be compared."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
-    feeds = _arrays(folder / "inputs.npz")
+    feeds = arrays(folder / "inputs.npz")
     reference = OnnxSession(folder / "model.onnx").run(feeds)
-    test = aligned(reference, _arrays(folder / "outputs.npz"))
+    test = aligned(reference, arrays(folder / "outputs.npz"))
     figures = {
         "images": len(next(iter(feeds.values()))),
         "tensors": tensor_figures(reference, test),
@@ -67,12 +67,7 @@ def detection_figures(reference: Heads, test: Heads, request: Mapping[str, Any])
     settings = request["decoder"]
     if settings["kind"] == "none":
         return None
-    spec = DecoderSpec(
-        kind=settings["kind"],
-        strides=tuple(settings["strides"]),
-        min_sizes=tuple(map(tuple, settings["min_sizes"])),
-        variance=tuple(settings["variance"]),
-    )
+    spec = decoder_spec(settings)
     low = request["confidence"] - request["margin"]
     size = (request["input"]["height"], request["input"]["width"])
     slots = [
@@ -93,11 +88,22 @@ def detection_figures(reference: Heads, test: Heads, request: Mapping[str, Any])
     }
 
 
+def decoder_spec(settings: Mapping[str, Any]) -> DecoderSpec:
+    """The runtime's decoder of a config's `decoder` section."""
+    return DecoderSpec(
+        kind=settings["kind"],
+        strides=tuple(settings["strides"]),
+        min_sizes=tuple(map(tuple, settings["min_sizes"])),
+        variance=tuple(settings["variance"]),
+    )
+
+
 def _certain(faces: Detections, request: Mapping[str, Any]) -> int:
     return int((faces.scores >= request["confidence"] + request["margin"]).sum())
 
 
-def _arrays(path: Path) -> dict[str, NDArray[np.float32]]:
+def arrays(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The arrays of an npz in its order. Raises SourceError."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

@@ -1,0 +1,107 @@
+"""`eval`: average precision where there is ground truth, of the ONNX model and of a target's lowering."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bmzoo import publish
+from bmzoo.config import Model
+from bmzoo.errors import ConfigError, VerifyFailed
+from bmzoo.proof import evaluate_lowering, evaluate_onnx, proof
+from bmzoo.step import Step
+from bmzoo.store import Entry
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace, read_json
+
+
+def make_onnx(at: Workspace, model: Model) -> str:
+    """Average precision of the ONNX model. Returns it in a line."""
+    entry = at.builder(model).run(_onnx_step(at, model))
+    figures = read_json(entry, "ap.json")
+    _publish(at, model, "onnx", entry, figures, {})
+    return _line(figures["ap"], {})
+
+
+def make(at: Workspace, target: Target) -> str:
+    """Average precision of a target's lowering, shared by its batches and cores, and the difference to ONNX.
+
+    Raises VerifyFailed when the lowering's MLIR does not give what the simulator of the chip gives.
+    """
+    model = at.models[target.model]
+    builder = at.builder(model)
+    _check_engines(at, target)
+    onnx = read_json(builder.run(_onnx_step(at, model)), "ap.json")
+    entry = builder.run(_step(at, target))
+    figures = read_json(entry, "ap.json")
+    difference = {key: round(value - onnx["ap"][key], 6) for key, value in figures["ap"].items()}
+    _publish(at, model, _name(target), entry, figures, difference)
+    return _line(figures["ap"], difference)
+
+
+def is_current_onnx(at: Workspace, model: Model) -> bool:
+    return _is_current(at, model, "onnx", at.builder(model).find(_onnx_step(at, model)))
+
+
+def is_current(at: Workspace, target: Target) -> bool:
+    model = at.models[target.model]
+    return _is_current(at, model, _name(target), at.builder(model).find(_step(at, target)))
+
+
+def _onnx_step(at: Workspace, model: Model) -> Step:
+    return evaluate_onnx(_with_truth(at, model), at.chosen(model))
+
+
+def _step(at: Workspace, target: Target) -> Step:
+    model = _with_truth(at, at.models[target.model])
+    return evaluate_lowering(model, target, at.chosen(model))
+
+
+def _with_truth(at: Workspace, model: Model) -> Model:
+    if model.config.evaluate is None:
+        raise ConfigError(
+            f"{at.layout.shown(model.path)}: evaluate: missing key: there is no ground truth to compare with",
+            "for example evaluate: {truth: wider_val/gt.json}",
+        )
+    return model
+
+
+def _check_engines(at: Workspace, target: Target) -> None:
+    model = at.models[target.model]
+    compare = at.builder(model).run(proof(model, target, at.chosen(model)).compare)
+    gap = read_json(compare, "figures.json")["engines"]["relative"]
+    limit = model.thresholds(target).engines
+    if limit is not None and not gap <= limit:
+        raise VerifyFailed(
+            f"its MLIR differs from the simulator by {gap:.2g} of the range, allowed: {limit:g}",
+            "figures taken from that MLIR would not be the artifact's; see ./doit verify",
+        )
+
+
+def _name(target: Target) -> str:
+    return f"{target.chip}_{target.precision}"
+
+
+def _publish(
+    at: Workspace,
+    model: Model,
+    name: str,
+    entry: Entry,
+    figures: Mapping[str, Any],
+    difference: Mapping[str, float],
+) -> None:
+    weights = at.chosen(model).name
+    told = {"schema": publish.SCHEMA, "model": model.name, "weights": weights, "engine": name, **figures}
+    told |= {"difference_to_onnx": dict(difference), "fingerprint": entry.fingerprint}
+    publish.write(publish.document(told), at.layout.evaluation(model.name, weights, name))
+
+
+def _is_current(at: Workspace, model: Model, name: str, entry: Entry | None) -> bool:
+    told = publish.provenance(at.layout.evaluation(model.name, at.chosen(model).name, name))
+    return entry is not None and told.get("fingerprint") == entry.fingerprint
+
+
+def _line(ap: Mapping[str, float], difference: Mapping[str, float]) -> str:
+    parts = [
+        f"{key} {value:.3f}" + (f" ({100 * difference[key]:+.1f} points)" if key in difference else "")
+        for key, value in ap.items()
+    ]
+    return f"AP {', '.join(parts)}"

@@ -1,0 +1,17 @@
+"""JUnit XML, the form in which CI systems read verdicts."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+
+
+def document(suite: str, cases: Mapping[str, str | None]) -> str:
+    """One suite; `cases` maps a name to what went wrong, None for what passed."""
+    failed = sum(text is not None for text in cases.values())
+    root = ET.Element("testsuite", name=suite, tests=str(len(cases)), failures=str(failed), errors="0")
+    for name, text in sorted(cases.items()):
+        case = ET.SubElement(root, "testcase", classname=suite, name=name)
+        if text is not None:
+            failure = ET.SubElement(case, "failure", message=text.splitlines()[0])
+            failure.text = text
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

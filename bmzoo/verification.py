@@ -1,0 +1,88 @@
+"""`verify`: one artifact against ONNX on more pictures, against its MLIR, and against its siblings."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bmzoo import publish, verdict
+from bmzoo.errors import BmzooError, VerifyFailed
+from bmzoo.proof import Proof, drift_step, proof
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace, read_json
+
+
+def make(at: Workspace, target: Target) -> str:
+    """Write `<artifact>.verify.json`, passed or not. Returns the figures in a line; raises VerifyFailed."""
+    model = at.models[target.model]
+    steps = proof(model, target, at.chosen(model))
+    entry = at.builder(model).run(steps.compare)
+    figures = read_json(entry, "figures.json")
+    missed = verdict.proof_misses(figures, model.thresholds(target))
+    told = {**_document(at, target, steps, figures), "fingerprint": entry.fingerprint, "misses": missed}
+    if missed:
+        told["drift"] = _drift(at, target)
+    publish.write(publish.document(told), at.layout.verification(target))
+    if missed:
+        raise VerifyFailed(
+            f"disagrees with the ONNX model: {'; '.join(missed)}",
+            f"{_layer(told['drift'])}figures: {at.layout.shown(at.layout.verification(target))}",
+        )
+    return summary(figures)
+
+
+def is_current(at: Workspace, target: Target) -> bool:
+    """Whether the verification is of this very artifact and still passes its thresholds."""
+    model = at.models[target.model]
+    steps = proof(model, target, at.chosen(model))
+    entry = at.builder(model).find(steps.compare)
+    if entry is None:
+        return False
+    told = publish.provenance(at.layout.verification(target))
+    limits = model.thresholds(target)
+    return (
+        told.get("fingerprint") == entry.fingerprint
+        and told.get("thresholds") == limits.model_dump()
+        and not verdict.proof_misses(read_json(entry, "figures.json"), limits)
+    )
+
+
+def summary(figures: Mapping[str, Any]) -> str:
+    """The figures in one line, for the terminal."""
+    engines = figures["engines"]
+    equal = "equal to its MLIR" if engines["equal"] else f"within {engines['relative']:.1g} of its MLIR"
+    others = [
+        f"equal to {name}" if other["equal"] else f"within {other['relative']:.1g} of {name}"
+        for name, other in figures["consistency"].items()
+    ]
+    return f"{figures['images']} pictures: {', '.join([verdict.summary(figures), equal, *others])}"
+
+
+def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str, Any]) -> dict[str, Any]:
+    model = at.models[target.model]
+    limits = model.thresholds(target)
+    deploy = at.builder(model).run(steps.build.deploy)
+    return {
+        "schema": publish.SCHEMA,
+        "target": asdict(target),
+        "weights": steps.build.weights,
+        "sha256": deploy.files["model.bmodel"],
+        "toolchain": at.toolchain.version,
+        "thresholds": limits.model_dump(),
+        "passed": not verdict.proof_misses(figures, limits),
+        **figures,
+    }
+
+
+def _drift(at: Workspace, target: Target) -> Any:  # noqa: ANN401  # a JSON document
+    """The first layer that goes wrong; a failure to find it must not hide the failure that it explains."""
+    model = at.models[target.model]
+    try:
+        return read_json(at.builder(model).run(drift_step(model, target, at.chosen(model))), "drift.json")
+    except BmzooError as error:
+        return {"layer": None, "why": error.message}
+
+
+def _layer(drift: Mapping[str, Any]) -> str:
+    if drift.get("layer") is None:
+        return ""
+    return f"the first layer that goes wrong is {drift['layer']} (SQNR {drift['sqnr_db']:.1f} dB)\n"
