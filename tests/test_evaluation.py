@@ -1,0 +1,55 @@
+import json
+
+import pytest
+from conftest import Project
+
+from bmzoo import evaluation
+from bmzoo.errors import ConfigError, SourceError, VerifyFailed
+
+
+@pytest.fixture
+def judged(project: Project) -> Project:
+    """The small project with ground truth for one picture."""
+    (project.data / "truth").mkdir()
+    (project.data / "truth/gt.json").write_text("{}")
+    project.edit("selection}}", "selection}, quantized: 2}\nevaluate: {truth: truth/gt.json}")
+    return project
+
+
+def test_a_lowering_is_evaluated_once_for_all_its_batches_and_reported_beside_onnx(judged: Project) -> None:
+    at = judged.open()
+    assert evaluation.make_onnx(at, at.models["tiny"]) == "AP easy 0.900"
+    assert evaluation.make(at, at.target("bm1688_int8_2b")) == "AP easy 0.890 (-1.0 points)"
+    assert evaluation.is_current_onnx(at, at.models["tiny"])
+    told = json.loads((judged.root / "build/eval/tiny.given.bm1688_int8.json").read_text())
+    assert told["ap"] == {"easy": 0.89} and told["difference_to_onnx"] == {"easy": -0.01}
+    at = judged.open()
+    evaluation.make(at, at.target("bm1688_int8_1b"))
+    assert "evaluate" not in judged.toolchain.ran
+    assert evaluation.is_current(at, at.target("bm1688_int8_2b"))
+
+
+def test_ground_truth_that_changed_is_used_anew(judged: Project) -> None:
+    at = judged.open()
+    evaluation.make_onnx(at, at.models["tiny"])
+    (judged.data / "truth/gt.json").write_text('{"a": 1}')
+    at = judged.open()
+    assert not evaluation.is_current_onnx(at, at.models["tiny"])
+
+
+def test_figures_of_an_mlir_that_is_not_the_artifacts_are_refused(judged: Project) -> None:
+    judged.toolchain.gap = 0.1
+    at = judged.open()
+    with pytest.raises(VerifyFailed, match="its MLIR differs from the simulator by"):
+        evaluation.make(at, at.target("bm1688_int8_2b"))
+
+
+def test_missing_ground_truth_is_explained(judged: Project) -> None:
+    judged.edit("truth/gt.json", "nowhere/gt.json")
+    at = judged.open()
+    with pytest.raises(SourceError, match="nowhere: no such folder"):
+        evaluation.make_onnx(at, at.models["tiny"])
+    judged.edit("\nevaluate: {truth: nowhere/gt.json}", "")
+    at = judged.open()
+    with pytest.raises(ConfigError, match="there is no ground truth"):
+        evaluation.make_onnx(at, at.models["tiny"])
