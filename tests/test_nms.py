@@ -49,6 +49,31 @@ def test_same_as_the_plain_loop_across_blocks(n: int, spread: int) -> None:
     assert nms(boxes, confidences, 0.4).tolist() == plain_nms(boxes, confidences, 0.4, True)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.integers(0, 40), st.sampled_from([0.0, 0.3, 0.4, 0.5, 1.0, 1.5]), st.booleans())
+def test_same_as_the_plain_loop_by_pairs(data: st.DataObject, n: int, threshold: float, plus_one: bool) -> None:
+    corner = data.draw(hnp.arrays(np.float32, (n, 2), elements=coordinates))
+    size = data.draw(
+        hnp.arrays(np.float32, (n, 2), elements=st.integers(0, 6).map(float) | st.floats(0, 30, width=32))
+    )
+    boxes = np.concatenate([corner, corner + size], axis=1)
+    confidences = data.draw(hnp.arrays(np.float32, n, elements=scores))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bmzoo.runtime.nms.BLOCK", 1)
+        patch.setattr("bmzoo.runtime.nms.CROWDED", 10**6)
+        kept = nms(boxes, confidences, threshold, plus_one)
+    assert kept.tolist() == plain_nms(boxes, confidences, threshold, plus_one)
+
+
+@pytest.mark.parametrize("far", [0, 1e4, 1e7])
+def test_far_from_the_origin_pairs_are_not_overlooked(far: float) -> None:
+    random = np.random.RandomState(1)
+    corner = far + random.rand(3000, 2) * 4000
+    boxes = np.concatenate([corner, corner + 20 + random.rand(3000, 2) * 200], axis=1).astype(np.float32)
+    confidences = random.rand(3000).astype(np.float32)
+    assert nms(boxes, confidences, 0.4).tolist() == plain_nms(boxes, confidences, 0.4, True)
+
+
 def test_infinite_boxes_do_not_warn() -> None:
     boxes = np.float32([[0, 0, np.inf, np.inf], [0, 0, 5, 5], [np.nan, 0, 1, 1]])
     assert nms(boxes, np.float32([0.9, 0.8, 0.7]), 0.5)[0] == 0

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmzoo.errors import ConfigError, SessionError, SourceError
-from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare, prepare_batch, read_image
+from bmzoo.runtime.preprocess import (
+    Geometry,
+    InputSpec,
+    breaks_off,
+    for_picture,
+    prepare,
+    prepare_batch,
+    read_image,
+)
 
 MEAN = (104.0, 117.0, 123.0)
 
@@ -35,6 +43,38 @@ def test_letterbox_is_what_the_published_opencv_script_does(height: int, width: 
     assert geometry == Geometry(ratio, ratio, 0, 0, width, height)
 
 
+@pytest.mark.parametrize(("height", "width"), [(37, 50), (64, 64), (200, 31), (100, 101), (3, 640)])
+def test_bmcv_cuts_sizes_off_and_takes_the_nearest_pixel_below(height: int, width: int) -> None:
+    image = noise(height, width)
+    ratio = min(64 / width, 64 / height)
+    rows, columns = max(1, int(height * ratio)), max(1, int(width * ratio))
+    expected = np.zeros((64, 64, 3), np.float32)
+    for y in range(rows):
+        for x in range(columns):
+            expected[y, x] = image[y * height // rows, x * width // columns]
+    tensor, geometry = prepare(image, spec_of(flavour="bmcv"))
+    np.testing.assert_array_equal(tensor, (expected - np.float32(MEAN)).transpose(2, 0, 1))
+    scales = (ratio, ratio) if int(height * ratio) else (columns / width, rows / height)
+    assert geometry == Geometry(*scales, 0, 0, width, height)
+
+
+def test_original_scale_pads_and_refuses_what_is_too_large() -> None:
+    image = noise(40, 50)
+    tensor, geometry = prepare(image, spec_of("original"))
+    np.testing.assert_array_equal(tensor[:, :40, :50], (image - np.float32(MEAN)).transpose(2, 0, 1))
+    assert (tensor[:, 40:] == -np.float32(MEAN)[:, None, None]).all()
+    assert geometry == Geometry(1, 1, 0, 0, 50, 40)
+    with pytest.raises(SessionError, match="larger than the network's 64x64.*: 65x10"):
+        prepare(noise(65, 10), spec_of("original"))
+
+
+@pytest.mark.parametrize(("size", "fits"), [((1, 1), (32, 32)), ((64, 65), (64, 96)), ((1000, 31), (1024, 32))])
+def test_a_network_as_large_as_the_picture(size: tuple[int, int], fits: tuple[int, int]) -> None:
+    spec = for_picture(spec_of(flavour="bmcv"), *size)
+    assert (spec.height, spec.width, spec.resize, spec.flavour) == (*fits, "original", "bmcv")
+    assert prepare(noise(*size), spec)[1].scale_x == 1
+
+
 def test_pixel_formats_and_scale() -> None:
     image = np.full((4, 4, 3), (10, 20, 30), np.uint8)
     spec = spec_of("stretch", 2, 2, pixel_format="rgb", mean=(1.0, 2.0, 3.0), scale=(2.0, 0.5, 1.0))
@@ -59,10 +99,11 @@ def test_centred_letterbox_pads_both_sides_with_the_pad_value() -> None:
     st.integers(1, 300),
     st.sampled_from([(32, 64), (64, 32), (48, 48)]),
     st.sampled_from(["letterbox", "letterbox_center", "stretch"]),
+    st.sampled_from(["opencv", "bmcv"]),
 )
-def test_corners_come_back(height: int, width: int, size: tuple[int, int], resize: str) -> None:
+def test_corners_come_back(height: int, width: int, size: tuple[int, int], resize: str, flavour: str) -> None:
     image = np.full((height, width, 3), 255, np.uint8)
-    tensor, geometry = prepare(image, spec_of(resize, *size, mean=(0.0,) * 3))
+    tensor, geometry = prepare(image, spec_of(resize, *size, mean=(0.0,) * 3, flavour=flavour))
     assert tensor.max() == 255, "the image is on the canvas, be it one pixel high"
     scale, pad = (geometry.scale_x, geometry.scale_y), (geometry.pad_left, geometry.pad_top)
     box = np.float32([[pad[0], pad[1], width * scale[0] + pad[0], height * scale[1] + pad[1]]])
@@ -102,6 +143,7 @@ def test_other_arrays_are_refused(image: np.ndarray) -> None:
     "change",
     [
         {"resize": "leterbox"},
+        {"flavour": "bmcx"},
         {"pixel_format": "bgra"},
         {"mean": (1.0,)},
         {"scale": (1.0, 1.0)},
@@ -145,3 +187,12 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=reason) as caught:
             read_image(tmp_path / name)
         assert str(tmp_path / name) in caught.value.message
+
+
+def test_a_jpeg_that_breaks_off_is_told_from_a_whole_one() -> None:
+    data = cv2.imencode(".jpg", noise(64, 64))[1]
+    assert not breaks_off(data)
+    assert not breaks_off(np.append(data, np.zeros(20, np.uint8)))
+    assert breaks_off(data[:-2])
+    assert breaks_off(data[: len(data) // 2])
+    assert not breaks_off(cv2.imencode(".png", noise(8, 8))[1][:-9])

@@ -199,14 +199,19 @@ def test_missing_and_damaged_models(package: Path, bmodel: Path) -> None:
         SimulatorSession(bmodel, package)
 
 
+READY = "echo '{}'; read request; "  # what a worker says once its model is loaded
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("echo noise; echo 'simulate: the input is wrong'; exit 1", r"simulator: the input is wrong$"),
-        ("echo 'x.cpp:1: Assertion `ok` failed.'; kill -ABRT $$", r"ended by SIGABRT; x\.cpp:1: Assertion"),
-        ("printf 'a\\n\\nb\\nc\\nd\\n'; exit 7", "exit code 7; b; c; d$"),
-        ("exit 0", "exit code 0, but no result$"),
+        ("""echo '{"error": "the input is wrong"}'""", r"m\.bmodel: simulator: the input is wrong$"),
+        (READY + """echo '{"error": "what was it"}'; sleep 60""", r"simulator: what was it$"),
+        ("echo 'x.cpp:1: Assertion `ok` failed.' >&2; kill -ABRT $$", r"ended by SIGABRT; x\.cpp:1: Assertion"),
+        (READY + "printf 'a\\n\\nb\\nc\\nd\\n' >&2; exit 7", "exit code 7; b; c; d$"),
+        (READY + "exit 0", "exit code 0, but no result$"),
         ("sleep 60 & sleep 60", r"not done after 0\.2 s"),
+        (READY + "sleep 60 & sleep 60", r"not done after 0\.2 s"),
     ],
 )
 def test_a_worker_that_fails(package: Path, bmodel: Path, tmp_path: Path, body: str, message: str) -> None:
@@ -216,7 +221,7 @@ def test_a_worker_that_fails(package: Path, bmodel: Path, tmp_path: Path, body: 
     with pytest.raises(SessionError, match=message) as caught:
         session.run(FEEDS)
     assert time.monotonic() - started < 5
-    assert caught.value.hint == f"log: {tmp_path / 'run.log'}"
+    assert caught.value.hint == ("" if "echo '{\"" in body else f"log: {tmp_path / 'run.log'}")
     session.close()
 
 
@@ -240,9 +245,16 @@ def test_feeds_are_checked_before_anything_starts(package: Path, bmodel: Path) -
     session.close()
 
 
+def test_a_chip_without_a_simulator(package: Path, bmodel: Path) -> None:
+    script(package / "bin" / "model_tool", f"cat <<'END'\n{INFO.replace('BM1688', 'BM1690')}END")
+    with pytest.raises(SessionError, match=r"m\.bmodel: simulator: no such chip: bm1690") as caught:
+        SimulatorSession(bmodel, package)
+    assert caught.value.hint == "allowed: bm1684, bm1684x, bm1688, cv186x"
+
+
 def test_an_interrupt_ends_the_worker(package: Path, bmodel: Path, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    worker = script(tmp_path / "python", f"echo $$ > {pid_file}; sleep 60")
+    worker = script(tmp_path / "python", f"echo '{{}}'; read request; echo $$ > {pid_file}; sleep 60")
     session = SimulatorSession(bmodel, package, python=str(worker), timeout=20, log=tmp_path / "run.log")
 
     def interrupt() -> None:
@@ -263,7 +275,7 @@ def test_an_interrupt_ends_the_worker(package: Path, bmodel: Path, tmp_path: Pat
     session.close()
 
 
-def test_a_worker_dies_with_its_parent() -> None:
+def test_a_process_dies_with_its_parent() -> None:
     child = (
         "import os, sys, time; from bmzoo.runtime.simulate import die_with; "
         "die_with(int(sys.argv[1])); os.close(1); time.sleep(60)"
@@ -288,6 +300,12 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def ticks(pid: int) -> int:
+    """Processor time used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
 
 
 @pytest.mark.toolchain
@@ -339,6 +357,39 @@ class TestRealSimulator:
         damaged.write_bytes(tiny_bmodels["bm1684x_fp16"].read_bytes()[:keep])
         with pytest.raises(SessionError, match=r"damaged\.bmodel: not a bmodel, or damaged"):
             SimulatorSession(damaged, tpuc_root)
+
+    @pytest.mark.parametrize("target", ["bm1684_fp32", "bm1688_int8"])
+    def test_one_simulator_serves_all_runs_and_rests_between_them(
+        self, target: str, tiny_bmodels: dict[str, Path], tpuc_root: Path, tmp_path: Path
+    ) -> None:
+        x = np.random.RandomState(1).randn(1, 3, 32, 32).astype(np.float32)
+        session = SimulatorSession(tiny_bmodels[target], tpuc_root, log=tmp_path / "log")
+        results = [next(iter(session.run({"x": x}).values())) for _ in range(3)]
+        process = session._worker._process
+        assert process is not None and (tmp_path / "log").read_bytes().count(b"begin to cmodel init") == 1
+        for result in results[1:]:
+            np.testing.assert_array_equal(result, results[0])
+        before = ticks(process.pid)
+        time.sleep(0.3)
+        assert ticks(process.pid) == before, "this simulator spins on two cores unless it is stopped"
+        session.close()
+
+    def test_the_command_and_the_session_agree(
+        self, tiny_bmodels: dict[str, Path], tpuc_root: Path, tmp_path: Path
+    ) -> None:
+        x = np.random.RandomState(1).randn(2, 3, 32, 32).astype(np.float32)
+        env = overlay(tpuc_root, "bm1684x", tmp_path / "overlay")
+        env["PYTHONPATH"] += os.pathsep + str(Path(__file__).parents[1])
+        write_arrays(tmp_path / "in.npz", {"x": x})
+        argv = [sys.executable, "-m", "bmzoo.runtime.simulate", "--model", str(tiny_bmodels["bm1684x_fp16"])]
+        argv += ["--inputs", str(tmp_path / "in.npz"), "--outputs", str(tmp_path / "out.npz")]
+        subprocess.run(argv, env=env, check=True, capture_output=True)
+        session = SimulatorSession(tiny_bmodels["bm1684x_fp16"], tpuc_root)
+        ((name, value),) = session.run({"x": x}).items()
+        session.close()
+        with np.load(tmp_path / "out.npz") as arrays:
+            assert arrays.files == [name]
+            np.testing.assert_array_equal(arrays[name], value)
 
     def test_the_worker_describes_the_model(
         self, tiny_bmodels: dict[str, Path], tpuc_root: Path, tmp_path: Path

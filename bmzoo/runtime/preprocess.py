@@ -1,12 +1,13 @@
 """Images from files, and the float32 NCHW tensors that networks take.
 
-The arithmetic follows the published OpenCV samples: resize with bilinear weights, paste on a canvas of one
-colour, then (x - mean) * scale in the model's channel order.
+The arithmetic follows the published samples: resize, paste on a canvas of one colour, then (x - mean) * scale
+in the model's channel order. Their two flavours differ in the resize: OpenCV's samples weigh neighbours and
+round the size, BMCV's take the nearest pixel and cut the size off.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, List, Sequence, Tuple
 
 import cv2
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PIXEL_FORMATS = ("bgr", "rgb", "gray")
-RESIZES = ("letterbox", "letterbox_center", "stretch")
+RESIZES = ("letterbox", "letterbox_center", "stretch", "original")
+FLAVOURS = ("opencv", "bmcv")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class InputSpec:
 
     `letterbox` keeps the aspect ratio and pastes at the top left, `letterbox_center` in the middle; the rest
     of the canvas is `pad_value` (0..255) before the mean is taken off. `stretch` ignores the aspect ratio.
+    `original` does not resize: top left, and a picture larger than the network is refused. `flavour` is
+    whose resize: `opencv` or `bmcv`.
     Raises ConfigError for an unknown word and for a mean or scale that has not one number per channel.
     """
 
@@ -39,10 +43,12 @@ class InputSpec:
     scale: Tuple[float, ...]
     resize: str
     pad_value: int = 0
+    flavour: str = "opencv"
 
     def __post_init__(self) -> None:
         _check_word("pixel_format", self.pixel_format, PIXEL_FORMATS)
         _check_word("resize", self.resize, RESIZES)
+        _check_word("flavour", self.flavour, FLAVOURS)
         for key, values in (("mean", self.mean), ("scale", self.scale)):
             if len(values) != self.channels:
                 raise ConfigError(
@@ -80,17 +86,39 @@ class Geometry:
         return xy.astype(np.float32).reshape(np.shape(coordinates))
 
 
+def for_picture(spec: InputSpec, height: int, width: int, multiple: int = 32) -> InputSpec:
+    """The spec of a network as large as the picture, sides rounded up to a multiple, at original scale."""
+    rows, columns = (-(-side // multiple) * multiple for side in (height, width))
+    return replace(spec, height=rows, width=columns, resize="original")
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read a picture as uint8 [H,W,3] BGR, as cv2.imread does: EXIF rotation applied, alpha dropped, grey
     repeated three times, 16 bits reduced to 8. Paths need not be ASCII.
 
-    A JPEG that breaks off is filled with grey by the codec and cannot be told from a whole one.
+    A JPEG that breaks off is filled with grey by the codec: `breaks_off` tells.
     Raises SourceError when the file is missing, empty or not a picture.
     """
+    return decode_image(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> NDArray[np.uint8]:
+    """What a file holds, uint8 [n]. Raises SourceError."""
     try:
-        data = np.fromfile(path, np.uint8)
+        return np.fromfile(path, np.uint8)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def breaks_off(data: NDArray[np.uint8]) -> bool:
+    """Whether a file is a JPEG whose last scan has no end."""
+    file = data.tobytes()
+    # Inside a scan 0xFF is always escaped, so these two are markers; a thumbnail's lie before the last scan.
+    return file.startswith(b"\xff\xd8") and file.rfind(b"\xff\xd9") < file.rfind(b"\xff\xda")
+
+
+def decode_image(data: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+    """The picture in a file's bytes, as `read_image` gives it; `path` is for messages. Raises SourceError."""
     if not data.size:
         raise SourceError(f"{path}: not a picture: the file is empty")
     try:
@@ -144,9 +172,13 @@ def _place(image: NDArray[np.uint8], spec: InputSpec) -> Tuple[NDArray[np.uint8]
     """Resize onto a canvas of the network's size, uint8 [height,width,3]."""
     height, width = image.shape[:2]
     if spec.resize == "stretch":
-        resized = cv2.resize(image, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
-        return _as_uint8(resized), Geometry(spec.width / width, spec.height / height, 0, 0, width, height)
-    resized, scale_x, scale_y = _resize_by_ratio(image, min(spec.width / width, spec.height / height))
+        resized = _resize(image, spec.width, spec.height, spec.flavour)
+        return resized, Geometry(spec.width / width, spec.height / height, 0, 0, width, height)
+    if spec.resize == "original":
+        resized, scale_x, scale_y = _unscaled(image, spec), 1.0, 1.0
+    else:
+        ratio = min(spec.width / width, spec.height / height)
+        resized, scale_x, scale_y = _resize_by_ratio(image, ratio, spec.flavour)
     rows, columns = resized.shape[:2]
     centred = spec.resize == "letterbox_center"
     left = (spec.width - columns) // 2 if centred else 0
@@ -156,17 +188,37 @@ def _place(image: NDArray[np.uint8], spec: InputSpec) -> Tuple[NDArray[np.uint8]
     return canvas, Geometry(scale_x, scale_y, left, top, width, height)
 
 
-def _resize_by_ratio(image: NDArray[np.uint8], ratio: float) -> Tuple[NDArray[np.uint8], float, float]:
+def _unscaled(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    if height > spec.height or width > spec.width:
+        size = f"{spec.height}x{spec.width}"
+        hint = "resize: letterbox shrinks what is too large"
+        raise SessionError(
+            f"image: larger than the network's {size}, and resize is `original`: {height}x{width}", hint
+        )
+    return image
+
+
+def _resize_by_ratio(
+    image: NDArray[np.uint8], ratio: float, flavour: str
+) -> Tuple[NDArray[np.uint8], float, float]:
     """The resized image and the scale really applied to x and y."""
     height, width = image.shape[:2]
-    columns, rows = round(width * ratio), round(height * ratio)  # half to even, as cv2 rounds fx and fy
-    if columns and rows:
-        # fx and fy, not a size: cv2 then samples at 1/ratio exactly, as the samples do.
-        resized = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
-        return _as_uint8(resized), ratio, ratio
-    columns, rows = max(1, columns), max(1, rows)
-    resized = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return _as_uint8(resized), columns / width, rows / height
+    to_int = round if flavour == "opencv" else int  # round: half to even, as cv2 rounds fx and fy
+    columns, rows = to_int(width * ratio), to_int(height * ratio)
+    if not columns or not rows:
+        columns, rows = max(1, columns), max(1, rows)
+        return _resize(image, columns, rows, flavour), columns / width, rows / height
+    if flavour == "bmcv":
+        return _resize(image, columns, rows, flavour), ratio, ratio
+    # fx and fy, not a size: cv2 then samples at 1/ratio exactly, as the samples do.
+    resized = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
+    return _as_uint8(resized), ratio, ratio
+
+
+def _resize(image: NDArray[np.uint8], columns: int, rows: int, flavour: str) -> NDArray[np.uint8]:
+    method = cv2.INTER_LINEAR if flavour == "opencv" else cv2.INTER_NEAREST
+    return _as_uint8(cv2.resize(image, (columns, rows), interpolation=method))
 
 
 def _as_uint8(image: object) -> NDArray[np.uint8]:

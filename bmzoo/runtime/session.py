@@ -59,7 +59,7 @@ class OnnxSession:
         options.log_severity_level = 4
         source = model if isinstance(model, bytes) else str(model)
         try:
-            self._engine = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+            self._engine: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has a class per status code and no common base
             message = f"{self._where}: onnxruntime refuses the model: {_first_line(error)}"
             raise SessionError(message) from error
@@ -68,6 +68,8 @@ class OnnxSession:
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]:
         """Outputs by name, float32, in the model's order; `feeds` must match name, dtype and shape."""
+        if self._engine is None:
+            raise SessionError(f"{self._where}: the session is closed")
         check_feeds(self._where, self.inputs, feeds)
         names = [output.name for output in self.outputs]
         try:
@@ -77,20 +79,44 @@ class OnnxSession:
         return {names[i]: np.asarray(value, np.float32) for i, value in enumerate(values)}
 
     def close(self) -> None:
-        """Nothing to free: onnxruntime's session goes with this object."""
+        """Free the network."""
+        self._engine = None
 
 
 def check_feeds(where: str, inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> None:
     """Raise SessionError unless `feeds` has exactly the model's inputs in their dtypes and shapes."""
+    _check_names(where, inputs, feeds)
+    for info in inputs:
+        array = feeds[info.name]
+        if array.dtype.name != info.dtype or not _fits(array.shape, info.shape):
+            raise SessionError(f"{where}: input does not fit {info}: {array.dtype.name} {list(array.shape)}")
+
+
+def check_batches(where: str, inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> int:
+    """How many batches of a model with fixed shapes `feeds` holds; all inputs must hold the same number.
+
+    Raises SessionError like `check_feeds`.
+    """
+    _check_names(where, inputs, feeds)
+    counts = {}
+    for info in inputs:
+        array = feeds[info.name]
+        size, batch = len(array) if array.shape else 0, info.shape[0] if info.shape else 1
+        whole = size > 0 and size % batch == 0 and array.shape[1:] == info.shape[1:]
+        if array.dtype.name != info.dtype or not whole:
+            given = f"{array.dtype.name} {list(array.shape)}"
+            raise SessionError(f"{where}: input does not fit {info}, or a multiple of its batch: {given}")
+        counts[info.name] = size // batch
+    if len(set(counts.values())) > 1:
+        raise SessionError(f"{where}: inputs hold different numbers of batches: {counts}")
+    return next(iter(counts.values()), 1)
+
+
+def _check_names(where: str, inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> None:
     names = [info.name for info in inputs]
     if set(names) != set(feeds):
         given, hint = ", ".join(feeds) or "nothing", f"the model takes: {', '.join(names)}"
         raise SessionError(f"{where}: inputs do not match: {given}", hint)
-    for info in inputs:
-        array = feeds[info.name]
-        if array.dtype.name != info.dtype or not _fits(array.shape, info.shape):
-            given = f"{array.dtype.name} {list(array.shape)}"
-            raise SessionError(f"{where}: input does not fit {info}: {given}")
 
 
 def _fits(shape: Tuple[int, ...], wanted: Tuple[int, ...]) -> bool:

@@ -1,0 +1,150 @@
+"""What decoders share: their settings, and finding the heads they want among a network's outputs.
+
+Heads are told apart by shape, since compilers rename outputs; only what shapes cannot decide goes by order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from bmzoo.errors import ConfigError, SessionError
+from bmzoo.runtime.detections import Detections
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """Which decoder, and the anchors that the network was trained with; `variance` scales centre and size.
+
+    Decoders without priors use the strides, and of `min_sizes` only how many anchors a cell has.
+    """
+
+    kind: str
+    strides: Tuple[int, ...] = (8, 16, 32)
+    min_sizes: Tuple[Tuple[int, ...], ...] = ((16, 32), (64, 128), (256, 512))
+    variance: Tuple[float, float] = (0.1, 0.2)
+
+    def __post_init__(self) -> None:
+        if len(self.strides) != len(self.min_sizes):
+            counts = f"{len(self.strides)}, {len(self.min_sizes)}"
+            raise ConfigError(f"decoder: strides and min_sizes differ in length: {counts}")
+
+
+# Outputs by name, in network order.
+Heads = Mapping[str, "NDArray[np.float32]"]
+# Outputs, settings, network size (height, width), confidence -> candidates per slot, in network pixels,
+# unsorted and before NMS.
+Decoder = Callable[[Heads, DecoderSpec, Tuple[int, int], float], List[Detections]]
+
+
+class BadOutputs(SessionError):
+    """The network gave values that are no numbers; the next input may be fine."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The heads of one stride as rows: [B,A,width] by width, A = rows * columns * anchors per cell."""
+
+    stride: int
+    rows: int
+    columns: int
+    anchors: int
+    heads: Dict[int, NDArray[np.float32]]
+
+    def corners(self) -> NDArray[np.float32]:
+        """Where each anchor's cell begins, top left in network pixels: float32 [A,2] xy."""
+        y, x = np.mgrid[: self.rows, : self.columns]
+        cells = np.stack([x, y], axis=-1).reshape(-1, 2) * self.stride
+        corners: NDArray[np.float32] = np.repeat(cells, self.anchors, axis=0).astype(np.float32)
+        return corners
+
+
+def one_head(kind: str, heads: Heads, width: int, anchors: Optional[int] = None) -> NDArray[np.float32]:
+    """The only head [B,anchors,width], checked and as float32; any number of anchors when left out."""
+    names = [name for name, head in heads.items() if head.ndim == 3 and head.shape[2] == width]
+    if len(names) != 1:
+        wanted = f"[batch, {'anchors' if anchors is None else anchors}, {width}]"
+        raise SessionError(
+            f"{kind}: needs exactly one output {wanted}: {shapes(heads)}",
+            hint="is this the model that the decoder was written for?",
+        )
+    head = heads[names[0]]
+    if anchors not in (None, head.shape[1]):
+        raise SessionError(
+            f"{kind}: output `{names[0]}`: needs {anchors} anchors, has: {head.shape[1]}",
+            hint="input size, strides or min_sizes are not the model's, or it has a batch size baked in",
+        )
+    return finite(kind, names[0], head)
+
+
+def levels(
+    kind: str, heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], widths: Sequence[int]
+) -> List[Level]:
+    """One Level per stride, with a head for each of `widths` numbers per anchor.
+
+    Outputs may be rows [A,width] or [B,A,width], or maps [B,anchors*width,H,W].
+    """
+    left, found = dict(heads), []
+    for stride, sizes in zip(spec.strides, spec.min_sizes):  # noqa: B905  # Python 3.8
+        level = Level(stride, -(-input_hw[0] // stride), -(-input_hw[1] // stride), len(sizes), {})
+        for width in widths:
+            level.heads[width] = _take(kind, left, level, width, heads)
+        found.append(level)
+    if len({len(head) for level in found for head in level.heads.values()}) != 1:
+        raise SessionError(f"{kind}: batch differs between heads: {shapes(heads)}")
+    return found
+
+
+def joined(parts: Sequence[Detections]) -> Detections:
+    """The candidates of several levels as one."""
+    return Detections(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.landmarks for part in parts]),
+    )
+
+
+def finite(kind: str, name: str, head: NDArray[Any]) -> NDArray[np.float32]:
+    """The head as float32. Raises BadOutputs for NaN and infinity."""
+    values = np.asarray(head, np.float32)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        count = f"{int(bad.sum())} of {bad.size}, the first at {[int(i) for i in np.argwhere(bad)[0]]}"
+        raise BadOutputs(f"{kind}: output `{name}`: has values that are not finite: {count}")
+    return values
+
+
+def shapes(heads: Heads) -> str:
+    """Names and shapes, for messages."""
+    return ", ".join(f"{name} {list(head.shape)}" for name, head in heads.items()) or "no outputs"
+
+
+def _take(
+    kind: str, left: Dict[str, NDArray[np.float32]], level: Level, width: int, heads: Heads
+) -> NDArray[np.float32]:
+    """Remove from `left` the first head that fits, and give it as rows [B,A,width]."""
+    for name, head in left.items():
+        rows = _as_rows(head, level, width)
+        if rows is not None:
+            del left[name]
+            return finite(kind, name, rows)
+    count = level.rows * level.columns * level.anchors
+    flat, maps = f"[batch, {count}, {width}]", f"[batch, {level.anchors * width}, {level.rows}, {level.columns}]"
+    raise SessionError(
+        f"{kind}: no output is {flat} or {maps}, as stride {level.stride} needs: {shapes(heads)}",
+        hint="is this the model that the decoder was written for, and are input size and strides right?",
+    )
+
+
+def _as_rows(head: NDArray[np.float32], level: Level, width: int) -> Optional[NDArray[np.float32]]:
+    count = level.rows * level.columns * level.anchors
+    if head.ndim in (2, 3) and head.shape[-2:] == (count, width):
+        return head.reshape(-1, count, width)
+    if head.ndim == 4 and head.shape[1:] == (level.anchors * width, level.rows, level.columns):
+        return head.transpose(0, 2, 3, 1).reshape(-1, count, width)
+    return None

@@ -1,0 +1,143 @@
+"""What a detection run needs to know about a model and wants of it, from defaults, a JSON file and options."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+
+from bmzoo.errors import ConfigError, SessionError, nearest
+from bmzoo.runtime.heads import DecoderSpec
+from bmzoo.runtime.preprocess import InputSpec, for_picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bmzoo.runtime.session import Session, TensorInfo
+
+# What the published networks of each decoder take.
+INPUTS: Dict[str, InputSpec] = {
+    "retinaface": InputSpec(640, 640, "bgr", (104.0, 117.0, 123.0), (1.0,) * 3, "letterbox"),
+    "retinaface_maps": InputSpec(640, 640, "rgb", (0.0,) * 3, (1.0,) * 3, "letterbox"),
+    "scrfd": InputSpec(640, 640, "rgb", (127.5,) * 3, (1 / 128,) * 3, "letterbox"),
+    "ultraface": InputSpec(240, 320, "rgb", (127.0,) * 3, (1 / 128,) * 3, "stretch"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to detect. Raises ConfigError for numbers out of range.
+
+    The model's own input size wins over `input`'s, which is for models that take any. `batch` 0 is the
+    model's, or 1 where it takes any; a multiple of the model's is for engines that run in rounds.
+    With `multiple` > 0 the network is as large as each picture, its sides rounded up to that multiple.
+    """
+
+    input: InputSpec = INPUTS["retinaface"]
+    decoder: DecoderSpec = DecoderSpec("retinaface")  # noqa: RUF009  # frozen
+    confidence: float = 0.5
+    nms: float = 0.4
+    batch: int = 0
+    multiple: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("confidence", "nms"):
+            value = getattr(self, key)
+            if not 0 <= value <= 1:  # NaN fails too
+                raise ConfigError(f"{key}: must be between 0 and 1: {value}")
+        for key in ("batch", "multiple"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"{key}: must not be negative: {getattr(self, key)}")
+
+    def spec_for(self, height: int, width: int) -> InputSpec:
+        """What the network takes of a picture of that size."""
+        return for_picture(self.input, height, width, self.multiple) if self.multiple else self.input
+
+
+def fitted(settings: Settings, session: Session) -> Tuple[TensorInfo, Settings]:
+    """The network's one input, and the settings with its size and batch. Raises SessionError, ConfigError."""
+    if len(session.inputs) != 1:
+        raise SessionError(f"detection takes a model with one input: {', '.join(map(str, session.inputs))}")
+    tensor = session.inputs[0]
+    if len(tensor.shape) != 4 or tensor.shape[1] not in (-1, settings.input.channels):
+        wanted = f"[batch, {settings.input.channels}, height, width]"
+        raise SessionError(f"input must be {wanted}: {tensor}", "pixel_format says how many channels there are")
+    if not tensor.dtype.startswith("float"):
+        raise SessionError(f"input must be float, since pixels are normalised here: {tensor}")
+    slots, _, height, width = tensor.shape
+    spec = settings.input
+    if settings.multiple and (height, width) != (-1, -1):
+        raise ConfigError(f"size: `original` needs a model that takes any size: {tensor}")
+    spec = replace(spec, height=spec.height if height < 0 else height, width=spec.width if width < 0 else width)
+    batch = settings.batch or max(1, slots)
+    if slots > 0 and batch % slots:
+        raise ConfigError(f"batch: the model takes {slots} at a time: {batch}")
+    return tensor, replace(settings, input=spec, batch=batch)
+
+
+def read_config(path: Path) -> Dict[str, Any]:
+    """`input` and `decoder` of a JSON file, such as the one beside an artifact; empty where it has neither.
+
+    Raises ConfigError.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must be an object: {type(values).__name__}")
+    found = {key: values[key] for key in ("input", "decoder") if key in values}
+    for key, section in found.items():
+        if not isinstance(section, dict):
+            raise ConfigError(f"{path}: {key}: must be an object: {type(section).__name__}")
+    return found
+
+
+def settings_from(config: Mapping[str, Any], where: str, decoder: str = "") -> Settings:
+    """Settings from `read_config`'s answer; `decoder` wins over its kind. Raises ConfigError naming `where`."""
+    section = dict(config.get("decoder", {}))
+    kind = decoder or section.get("kind", "retinaface")
+    known = INPUTS.get(kind, INPUTS["retinaface"])
+    overlap = section.pop("nms", None)
+    section.pop("kind", None)
+    settings = Settings(
+        input=_changed(known, config.get("input", {}), f"{where}: input"),
+        decoder=_changed(DecoderSpec(kind), section, f"{where}: decoder"),
+    )
+    if overlap is None:
+        return settings
+    if isinstance(overlap, bool) or not isinstance(overlap, (int, float)):
+        raise ConfigError(f"{where}: decoder: nms: must be a number: {overlap!r}")
+    return replace(settings, nms=float(overlap))
+
+
+def _changed(spec: Any, values: Mapping[str, Any], where: str) -> Any:  # InputSpec or DecoderSpec, as given
+    allowed = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    changes = {}
+    for key, value in values.items():
+        if key == "name":  # of the tensor: there is only one
+            continue
+        if key not in allowed:
+            near: Optional[str] = nearest(key, allowed)
+            raise ConfigError(f"{where}: unknown key: `{key}`", f"did you mean `{near}`?" if near else "")
+        changes[key] = _like(allowed[key], value, f"{where}: {key}")
+    try:
+        return replace(spec, **changes)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.message}", error.hint) from None
+
+
+def _like(model: Any, value: Any, where: str) -> Any:
+    """`value` as the type of `model`: a tuple from a list, a float from an int."""
+    if isinstance(model, tuple) and isinstance(value, list):
+        return tuple(_like(model[0], item, where) for item in value)
+    if isinstance(model, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(model):
+        raise ConfigError(f"{where}: must be {_KINDS[type(model)]}: {value!r}")
+    return value
+
+
+_KINDS = {tuple: "a list", float: "a number", int: "a whole number", str: "text"}
