@@ -1,0 +1,82 @@
+"""Bmcv: shapes and text, in place on 8-bit images."""
+
+# ruff: noqa: PLR0913, PLR0917  # the signatures are sail's
+
+from __future__ import annotations
+
+from typing import Sequence, Tuple
+
+from bmzoo.sail.batch import code_of
+from bmzoo.sail.device import LOGGER
+from bmzoo.sail.drawing import draw_lines, draw_point, draw_rectangle, draw_text, takes_text
+from bmzoo.sail.image import AnyImage
+from bmzoo.sail.pixels import Pixels
+
+NO_TEXT = 4008  # what sail answers for text or lines on a format that takes none
+
+
+class Drawing:
+    """Each returns 0, or a code. Positions and sizes in pixels, colours (B, G, R) in 0..255."""
+
+    def rectangle(
+        self,
+        image: AnyImage,
+        x0: int,
+        y0: int,
+        w: int,
+        h: int,
+        color: Sequence[int],
+        thickness: int = 1,
+    ) -> int:
+        """A frame, clamped to the image; w or h of 0 or less draws nothing."""
+        return code_of(lambda: draw_rectangle(image.pixels, (x0, y0), (w, h), color, thickness))
+
+    rectangle_ = rectangle
+
+    def fillRectangle(self, image: AnyImage, x0: int, y0: int, w: int, h: int, color: Sequence[int]) -> int:
+        """A filled rectangle, clamped to the image."""
+        return self.rectangle(image, x0, y0, w, h, color, -1)
+
+    fillRectangle_ = fillRectangle
+
+    def putText(
+        self,
+        image: AnyImage,
+        text: str,
+        x: int,
+        y: int,
+        color: Sequence[int],
+        fontScale: float,
+        thickness: int = 1,
+    ) -> int:
+        """Text with its lower left corner at (x, y), on GRAY, YUV and NV formats only, else 4008."""
+        if not takes_text(image.pixels):
+            return _refuse("putText", image.pixels)
+        return code_of(lambda: draw_text(image.pixels, text, (x, y), color, fontScale, thickness))
+
+    putText_ = putText
+
+    def polylines(
+        self,
+        img: AnyImage,
+        pts: Sequence[Sequence[Tuple[int, int]]],
+        isClosed: bool,
+        color: Sequence[int],
+        thickness: int = 1,
+        shift: int = 0,
+    ) -> int:
+        """Lines through points, on GRAY, YUV and NV formats only, else 4008."""
+        if not takes_text(img.pixels):
+            return _refuse("polylines", img.pixels)
+        return code_of(lambda: draw_lines(img.pixels, pts, isClosed, color, thickness, shift))
+
+    def drawPoint(self, image: AnyImage, center: Tuple[int, int], color: Sequence[int], radius: int) -> int:
+        """A filled circle."""
+        return code_of(lambda: draw_point(image.pixels, center, color, radius))
+
+    drawPoint_ = drawPoint
+
+
+def _refuse(what: str, image: Pixels) -> int:
+    LOGGER.error("%s: only on GRAY, YUV and NV formats: %s", what, image)
+    return NO_TEXT

@@ -1,0 +1,84 @@
+"""Bmcv: picture files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Sequence
+
+import cv2
+import numpy as np
+
+from bmzoo.sail.batch import code_of
+from bmzoo.sail.colour import convert
+from bmzoo.sail.enums import Format
+from bmzoo.sail.errors import NotSupport, SailBMImageError
+from bmzoo.sail.image import AnyImage, BMImage
+from bmzoo.sail.pixels import Pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Files:
+    """Pictures are read and written by OpenCV."""
+
+    def imwrite(self, file_name: str, image: AnyImage, params: Sequence[int] = ()) -> int:
+        """Write a picture of any format; 0, or a code."""
+        return code_of(lambda: _write(file_name, image, params))
+
+    imwrite_ = imwrite
+
+    def imread(self, filename: str) -> BMImage:
+        """A picture: YUV420P or GRAY from .jpg and .jpeg, BGR_PACKED or GRAY from others."""
+        try:
+            image = cv2.imdecode(np.fromfile(filename, np.uint8), cv2.IMREAD_UNCHANGED)
+        except (OSError, cv2.error) as error:
+            raise SailBMImageError(f"imread: {filename}: {error}") from error
+        if image is None:
+            raise SailBMImageError(f"imread: not a picture: {filename}")
+        array = np.asarray(image)
+        if array.ndim == 2:
+            return BMImage.of(Pixels.of(_eight_bits(array)[None], Format.FORMAT_GRAY))
+        if array.shape[2] == 4 or array.dtype != np.uint8:
+            raise NotSupport(f"imread: pictures with alpha or 16 bits: not in bmzoo.sail: {filename}")
+        packed = Pixels.of(array, Format.FORMAT_BGR_PACKED)
+        jpeg = Path(filename).suffix.lower() in (".jpg", ".jpeg")
+        return BMImage.of(convert(packed, Format.FORMAT_YUV420P) if jpeg else packed)
+
+    def imdecode(self, data_bytes: bytes) -> BMImage:
+        """A picture in a file's bytes, as BGR_PACKED."""
+        return BMImage.of(Pixels.of(decode(np.frombuffer(data_bytes, np.uint8)), Format.FORMAT_BGR_PACKED))
+
+    def imencode(self, ext: str, img: BMImage) -> NDArray[np.uint8]:
+        """A picture file as uint8 [n]; `ext` such as ".jpg"."""
+        try:
+            done, data = cv2.imencode(ext, img.asmat())
+        except cv2.error as error:
+            raise SailBMImageError(f"imencode: {ext}: {error}") from error
+        if not done:
+            raise SailBMImageError(f"imencode: failed: {ext}")
+        return np.asarray(data, np.uint8).reshape(-1)
+
+
+def decode(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture file's bytes -> uint8 [H,W,3] in BGR order. Raises SailBMImageError."""
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:
+        raise SailBMImageError(f"imdecode: {error}") from error
+    if image is None:
+        raise SailBMImageError(f"imdecode: not a picture: {data.size} bytes")
+    return np.asarray(image, np.uint8)
+
+
+def _eight_bits(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return (array >> 8).astype(np.uint8) if array.dtype == np.uint16 else array.astype(np.uint8)
+
+
+def _write(path: str, image: AnyImage, params: Sequence[int]) -> None:
+    try:
+        done = cv2.imwrite(path, BMImage.of(image.pixels).asmat(), list(params))
+    except cv2.error as error:
+        raise SailBMImageError(f"imwrite: {path}: {error}") from error
+    if not done:
+        raise SailBMImageError(f"imwrite: cannot be written: {path}")

@@ -1,0 +1,210 @@
+"""Engine: loads models, tells what they take and give, and runs them."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+from bmzoo.errors import SessionError
+from bmzoo.sail.device import Handle
+from bmzoo.sail.enums import Dtype, IOMode
+from bmzoo.sail.errors import SailEngineError
+from bmzoo.sail.graph import Graph
+from bmzoo.sail.network import MAGIC, Port, open_network
+from bmzoo.sail.tensor import Tensor
+
+
+class Engine:
+    """Models on one device: `(dev_id)` and `(handle)` load nothing, `(path, dev_id, mode)` and
+    `(bytes, size, dev_id, mode)` load a model or raise SailEngineError.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        self._graphs: Dict[str, Graph] = {}
+        self._mode = IOMode.DEVIO
+        kinds = tuple(type(argument) for argument in arguments)
+        if len(arguments) == 1:
+            self._handle = arguments[0] if isinstance(arguments[0], Handle) else Handle(arguments[0])
+        elif kinds in ((str, int, IOMode), (bytes, int, int, IOMode)):
+            self._handle, self._mode = Handle(arguments[-2]), arguments[-1]
+            try:
+                self._load(*arguments[:-2])
+            except (OSError, SessionError) as error:
+                raise SailEngineError(f"invalid bmodel: {_explain(error)}") from error
+        else:
+            raise TypeError(f"Engine(): no such form: ({', '.join(kind.__name__ for kind in kinds)})")
+
+    def load(self, *arguments: Any) -> bool:
+        """`(path)` or `(bytes, size)`: whether a graph came that was not there before."""
+        before = len(self._graphs)
+        try:
+            self._load(*arguments)
+        except (OSError, SessionError):
+            return False
+        return len(self._graphs) > before
+
+    def _load(self, *arguments: Any) -> None:
+        if isinstance(arguments[0], str):
+            self._add(Path(arguments[0]))
+            return
+        data, size = arguments
+        if size != len(data):
+            raise SailEngineError(f"invalid bmodel: size must be {len(data)}: {size}")
+        folder = tempfile.TemporaryDirectory(prefix="bmzoo-sail-")
+        weakref.finalize(self, folder.cleanup)  # the simulator reads the file at every run
+        # model_tool goes by the ending.
+        path = Path(folder.name, "model.bmodel" if data.startswith(MAGIC) else "model.onnx")
+        path.write_bytes(data)
+        self._add(path)
+
+    def _add(self, path: Path) -> None:
+        network = open_network(path)
+        if network.name in self._graphs:
+            network.close()
+            return
+        weakref.finalize(self, network.close)
+        self._graphs[network.name] = Graph(network, self._mode)
+        if network.chip:
+            self._handle.found(network.chip)
+
+    def get_handle(self) -> Handle:
+        """The device."""
+        return self._handle
+
+    def get_device_id(self) -> int:
+        """Number of the device."""
+        return self._handle.get_device_id()
+
+    def get_graph_names(self) -> List[str]:
+        """Names of the networks: a bmodel's own, an ONNX file's stem."""
+        return list(self._graphs)
+
+    def set_io_mode(self, graph_name: str, mode: IOMode) -> None:
+        """Which side has system memory. Raises SailEngineError once memory was made for another mode."""
+        graph = self._graph(graph_name)
+        if not isinstance(mode, IOMode):
+            raise TypeError(f"set_io_mode: must be a sail.IOMode: {mode!r}")
+        if graph.allocated and mode is not graph.mode:
+            raise SailEngineError(f"{graph_name}: memory is allocated for {graph.mode.name}: {mode.name}")
+        graph.mode = mode
+
+    def graph_is_dynamic(self, graph_name: str) -> bool:
+        """Whether the network was compiled for changing shapes."""
+        return self._graph(graph_name).network.dynamic
+
+    def get_input_names(self, graph_name: str) -> List[str]:
+        """Inputs in the network's order."""
+        return list(self._graph(graph_name).inputs)
+
+    def get_output_names(self, graph_name: str) -> List[str]:
+        """Outputs in the network's order."""
+        return list(self._graph(graph_name).outputs)
+
+    def get_max_input_shapes(self, graph_name: str) -> Dict[str, List[int]]:
+        """Largest input shapes, sorted by name."""
+        ports = self._graph(graph_name).inputs
+        return {name: list(ports[name].shape) for name in sorted(ports)}
+
+    def get_max_output_shapes(self, graph_name: str) -> Dict[str, List[int]]:
+        """Largest output shapes, sorted by name."""
+        ports = self._graph(graph_name).outputs
+        return {name: list(ports[name].shape) for name in sorted(ports)}
+
+    def get_input_shape(self, graph_name: str, tensor_name: str) -> List[int]:
+        """Shape of an input in the last run, the largest one before there was any."""
+        self._input(graph_name, tensor_name)
+        return [int(size) for size in self._graph(graph_name).input_shapes[tensor_name]]
+
+    def get_output_shape(self, graph_name: str, tensor_name: str) -> List[int]:
+        """Shape of an output in the last run, the largest one before there was any."""
+        self._output(graph_name, tensor_name)
+        return [int(size) for size in self._graph(graph_name).output_shapes[tensor_name]]
+
+    def get_input_dtype(self, graph_name: str, tensor_name: str) -> Dtype:
+        """Type of an input."""
+        return self._input(graph_name, tensor_name).dtype
+
+    def get_output_dtype(self, graph_name: str, tensor_name: str) -> Dtype:
+        """Type of an output."""
+        return self._output(graph_name, tensor_name).dtype
+
+    def get_input_scale(self, graph_name: str, tensor_name: str) -> float:
+        """integer = round(float * scale)."""
+        return self._input(graph_name, tensor_name).scale
+
+    def get_output_scale(self, graph_name: str, tensor_name: str) -> float:
+        """float = integer * scale."""
+        return self._output(graph_name, tensor_name).scale
+
+    def create_input_tensors_map(self, graph_name: str, create_mode: int = -1) -> Dict[str, Tensor]:
+        """Zeroed tensors by name: 0 system memory only, 1 device memory only, else as the IO mode wants."""
+        graph = self._graph(graph_name)
+        return self._tensors(graph.inputs, create_mode, graph.mode in (IOMode.SYSI, IOMode.SYSIO))
+
+    def create_output_tensors_map(self, graph_name: str, create_mode: int = -1) -> Dict[str, Tensor]:
+        """Zeroed tensors by name: 0 system memory only, 1 device memory only, else as the IO mode wants."""
+        graph = self._graph(graph_name)
+        return self._tensors(graph.outputs, create_mode, graph.mode in (IOMode.SYSO, IOMode.SYSIO))
+
+    def _tensors(self, ports: Dict[str, Port], create_mode: int, system: bool) -> Dict[str, Tensor]:
+        memory = {0: (True, False), 1: (False, True)}.get(create_mode, (system, True))
+        return {name: Tensor(self._handle, ports[name].shape, ports[name].dtype, *memory) for name in sorted(ports)}
+
+    def process(self, graph_name: str, *arguments: Any, **named: Any) -> Any:
+        """`(graph, {name: array})` -> {name: float32 array}, sorted by name: quantised and dequantised as the
+        network needs; `(graph, {name: Tensor}, {name: Tensor})` and, with the inputs' shapes in the middle,
+        `(graph, {name: Tensor}, {name: shape}, {name: Tensor})`: the network's own types, nothing returned.
+
+        `core_list` is accepted. Raises SailEngineError for what does not fit the network or the IO mode.
+        """
+        graph = self._graph(graph_name)
+        inputs, shapes, outputs = _call(arguments, named)
+        if outputs is None:
+            return graph.run_arrays(inputs)
+        if shapes is None:
+            shapes = {name: tensor.shape() for name, tensor in inputs.items()}
+        return graph.run_tensors(inputs, shapes, outputs)
+
+    def _graph(self, name: str) -> Graph:
+        if name not in self._graphs:
+            raise SailEngineError(f"no such graph: {name}; loaded: {', '.join(self._graphs) or 'none'}")
+        return self._graphs[name]
+
+    def _input(self, graph_name: str, name: str) -> Port:
+        return _find(self._graph(graph_name).inputs, name, "input")
+
+    def _output(self, graph_name: str, name: str) -> Port:
+        return _find(self._graph(graph_name).outputs, name, "output")
+
+
+def _find(ports: Dict[str, Port], name: str, kind: str) -> Port:
+    if name not in ports:
+        raise SailEngineError(f"no such {kind}: {name}; there are: {', '.join(ports)}")
+    return ports[name]
+
+
+def _call(arguments: Sequence[Any], named: Dict[str, Any]) -> Tuple[Any, Any, Any]:
+    """Inputs, shapes or None, outputs or None, from the three forms of process."""
+    named.pop("core_list", None)
+    keys = {"input", "input_tensors", "input_shapes", "output"}
+    given = [argument for argument in arguments if isinstance(argument, dict)]
+    extra = [argument for argument in arguments if not isinstance(argument, (dict, list, tuple))]
+    if extra or set(named) - keys or not 1 <= len(given) + len(named) <= 3:
+        raise TypeError("process(): takes dictionaries of arrays or of Tensors by name")
+    inputs = named.get("input", named.get("input_tensors"))
+    if inputs is None:
+        inputs = given.pop(0)
+    output = named.get("output")
+    if output is None and given:
+        output = given.pop()
+    shapes = named.get("input_shapes", given[0] if given else None)
+    tensors = [isinstance(value, Tensor) for value in inputs.values()]
+    if any(tensors) != (output is not None) or not all(tensors) == any(tensors):
+        raise TypeError("process(): Tensors go with Tensors for the outputs, arrays alone")
+    return inputs, shapes, output
+
+
+def _explain(error: Exception) -> str:
+    return error.render() if isinstance(error, SessionError) else str(error)
