@@ -54,6 +54,10 @@ def task_calibrate() -> Iterator[dict[str, Any]]:
     yield from TASKS.calibrate()
 
 
+def task_detect() -> Iterator[dict[str, Any]]:
+    yield from TASKS.detect()
+
+
 def task_doctor() -> Iterator[dict[str, Any]]:
     yield from TASKS.doctor()
 

@@ -73,6 +73,9 @@ def _provenance(
         "weights": steps.weights,
         "sha256": deploy.files["model.bmodel"],
         "toolchain": at.toolchain.version,
+        # What the runtime needs to feed it and to read its heads: `detect` takes both from here.
+        "input": model.config.input.model_dump(),
+        "decoder": model.config.decoder.model_dump(),
         "facts": read_json(deploy, "facts.json"),
         "verdict": {
             "passed": True,

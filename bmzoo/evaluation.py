@@ -12,6 +12,8 @@ from bmzoo.store import Entry
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace, read_json
 
+_ORDER = {name: index for index, name in enumerate(("easy", "medium", "hard"))}
+
 
 def make_onnx(at: Workspace, model: Model) -> str:
     """Average precision of the ONNX model. Returns it in a line."""
@@ -102,6 +104,6 @@ def _is_current(at: Workspace, model: Model, name: str, entry: Entry | None) -> 
 def _line(ap: Mapping[str, float], difference: Mapping[str, float]) -> str:
     parts = [
         f"{key} {value:.3f}" + (f" ({100 * difference[key]:+.1f} points)" if key in difference else "")
-        for key, value in ap.items()
+        for key, value in sorted(ap.items(), key=lambda item: _ORDER.get(item[0], len(_ORDER)))
     ]
     return f"AP {', '.join(parts)}"

@@ -24,6 +24,8 @@ from bmzoo.schema import Weights
 from bmzoo.step import Command, Input, Output, Step, Tree
 from bmzoo.target import Target
 
+# A layer whose output has less than this against the float network is where to look.
+DRIFT_DB = "15"
 LOWERED = ("lowered.mlir", "lowered_weights.npz")
 
 
@@ -144,7 +146,7 @@ def drift_step(model: Model, target: Target, weights: Weights) -> Step:
         lower.subject,
         (
             Command("prepare", ("request.json",)),
-            Command("drift", ("model.mlir", "lowered.mlir", "inputs.npz", "drift.json")),
+            Command("drift", ("model.mlir", "lowered.mlir", "inputs.npz", DRIFT_DB, "drift.json")),
         ),
         (
             *((name, Output(transform, name)) for name in ("model.mlir", weights_file(model))),

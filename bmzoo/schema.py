@@ -133,7 +133,7 @@ class Input(_Section):
 class Decoder(_Section):
     """How heads become detections. Defaults are RetinaFace-MobileNet0.25's."""
 
-    kind: Literal["retinaface", "none"]
+    kind: Literal["retinaface", "retinaface_maps", "scrfd", "ultraface", "none"]
     strides: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = (8, 16, 32)
     min_sizes: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(_as_tuple)] = (
         (16, 32),

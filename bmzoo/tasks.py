@@ -4,6 +4,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
@@ -12,7 +13,7 @@ from bmzoo import artifact, evaluation, verification
 from bmzoo.chips import CALIBRATED
 from bmzoo.config import Model
 from bmzoo.doctor import examine
-from bmzoo.errors import BmzooError
+from bmzoo.errors import BmzooError, ConfigError
 from bmzoo.plan import render_plan
 from bmzoo.proof import siblings
 from bmzoo.recipe import transform_step
@@ -157,6 +158,16 @@ class Tasks:
             "verbosity": 2,
         }
 
+    def detect(self) -> Iterator[Task]:
+        """Find faces: detect TARGET|MODEL PICTURE|FOLDER|VIDEO... [--out DIR and more, see detect --help]"""
+        yield {
+            "basename": "detect",
+            "doc": self.detect.__doc__,
+            "actions": [_guarded(self._detect)],
+            "pos_arg": "words",
+            "verbosity": 2,
+        }
+
     def doctor(self) -> Iterator[Task]:
         """Check the machine, the data and the compiler; each problem with its fix."""
         yield {
@@ -184,6 +195,22 @@ class Tasks:
         tools = [[sys.executable, "-m", *command] for command in commands]
         return {"basename": name, "doc": doc, "actions": [install, *tools], "verbosity": 2}
 
+    def _detect(self, words: list[str]) -> None:
+        """The runtime's own command line; a target stands for its artifact."""
+        from bmzoo.runtime.__main__ import main
+
+        if words and not words[0].startswith("-") and not Path(words[0]).suffix:
+            path = self._at.layout.artifact(self._at.target(words[0]))
+            if not path.is_file():
+                raise ConfigError(f"{words[0]}: not built yet", f"./doit build:{words[0]}")
+            words = [str(path), *words[1:]]
+        try:
+            status = main(["detect", *words])
+        except SystemExit as end:  # argparse has said what is wrong
+            status = int(end.code or 0)
+        if status:
+            raise BmzooError("detect did not succeed", "what went wrong is said above")
+
     def _doctor(self) -> None:
         bad = False
         for finding in examine(self._at):
@@ -198,6 +225,7 @@ class Tasks:
             self.build,
             self.verify,
             self.eval,
+            self.detect,
             self.plan,
             self.doctor,
             self.model,

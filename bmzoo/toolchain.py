@@ -27,6 +27,18 @@ PLACEHOLDERS = ("torch", "onnxruntime_extensions")
 _VERSION = re.compile(rb"\bv(\d+\.\d+(?:\.\d+)?)-(?:\d{8}|g?[0-9a-f]{7,})")
 # Files of an installation that decide what it computes.
 _DECISIVE = ("bin/*", "lib/*.so*", "python/*.so", "python/[ctmnu]*/**/*.py")
+_DECODING = (
+    *("runtime/decode.py", "runtime/detections.py", "runtime/heads.py", "runtime/nms.py", "runtime/priors.py"),
+    *("runtime/retinaface_maps.py", "runtime/scrfd.py", "runtime/ultraface.py", "runtime/preprocess.py"),
+)
+_MLIR = (
+    "runtime/mlir.py",
+    "runtime/mlir_worker.py",
+    "runtime/worker*.py",
+    "runtime/overlay.py",
+    "runtime/simulate.py",
+)
+_MEASURING = ("steps/measuring.py", "metrics.py", *_DECODING)
 # Sources behind each of bmzoo's own commands: editing one rebuilds what it made.
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "import": ("steps/importing.py", "model/*.py"),
@@ -34,21 +46,15 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "table": ("steps/tabling.py",),  # tables.py only checks, it does not decide what is written
     "check-tables": ("steps/checking.py", "tables.py"),
     "finish": ("steps/finishing.py", "runtime/bmodel.py"),
-    "measure": (
-        "steps/measuring.py",
-        "metrics.py",
-        "runtime/decode.py",
-        "runtime/nms.py",
-        "runtime/priors.py",
-    ),
+    "measure": _MEASURING,
     "golden": ("steps/golden.py",),
     "lowered": ("steps/lowered.py",),
-    "infer": ("steps/inferring.py", "runtime/mlir.py", "runtime/mlir_worker.py"),
-    "compare": ("steps/comparing.py", "steps/measuring.py", "metrics.py", "runtime/decode.py", "runtime/nms.py"),
-    "drift": ("steps/drifting.py", "drift.py", "runtime/mlir.py", "runtime/mlir_worker.py"),
+    "infer": ("steps/inferring.py", *_MLIR),
+    "compare": ("steps/comparing.py", *_MEASURING),
+    "drift": ("steps/drifting.py", "drift.py", *_MEASURING, *_MLIR),
     "evaluate": (
-        *("steps/evaluating.py", "evaluate.py", "average_precision.py", "groundtruth.py"),
-        *("runtime/preprocess.py", "runtime/decode.py", "runtime/nms.py", "runtime/mlir.py"),
+        *("steps/evaluating.py", "evaluate.py", "average_precision.py", "groundtruth.py", "runtime/settings.py"),
+        *("steps/preparing.py", *_MEASURING, *_MLIR),
     ),
     "simulate": ("runtime/simulate.py", "runtime/overlay.py"),
 }

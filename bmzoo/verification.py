@@ -85,4 +85,5 @@ def _drift(at: Workspace, target: Target) -> Any:  # noqa: ANN401  # a JSON docu
 def _layer(drift: Mapping[str, Any]) -> str:
     if drift.get("layer") is None:
         return ""
-    return f"the first layer that goes wrong is {drift['layer']} (SQNR {drift['sqnr_db']:.1f} dB)\n"
+    noise = f" (SQNR {drift['sqnr_db']:.1f} dB)" if drift["sqnr_db"] is not None else ""
+    return f"the first layer that goes wrong is {drift['layer']}{noise}\n"

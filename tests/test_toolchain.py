@@ -1,13 +1,16 @@
+import ast
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from bmzoo import toolchain as toolchain_module
 from bmzoo.digests import Digests
 from bmzoo.errors import ConfigError, SourceError, ToolFailed
 from bmzoo.step import Command
-from bmzoo.toolchain import LocalToolchain, failure, find_installation, vendor_environment
+from bmzoo.steps.__main__ import MODULES
+from bmzoo.toolchain import SOURCES, LocalToolchain, failure, find_installation, vendor_environment
 
 
 @pytest.fixture
@@ -92,3 +95,26 @@ def test_a_failure_says_what_our_command_reported_or_what_the_log_shows(tmp_path
     (tmp_path / "error.json").write_text(json.dumps(said))
     error = failure(command, 1, tmp_path, log, 0)
     assert isinstance(error, SourceError) and not isinstance(error, ConfigError) and error.hint == "get it again"
+
+
+# Does not decide what a command writes: errors, reading and hashing files, checks, and choosing an engine.
+NEUTRAL = {"errors", "digests", "fingerprint", "tables", "runtime/session", "runtime/sessions", "runtime/bmodel"}
+
+
+@pytest.mark.parametrize("tool", sorted(set(MODULES) - {"golden"}))
+def test_every_source_that_decides_a_commands_result_counts_in_its_identity(tool: str) -> None:
+    """Otherwise an edit to it would leave stale results behind."""
+    package = Path(toolchain_module.__file__).parent
+    todo, seen = [f"steps/{MODULES[tool]}"], set()
+    while todo:
+        name = todo.pop()
+        if name in seen or name in NEUTRAL:
+            continue
+        seen.add(name)
+        for node in ast.walk(ast.parse((package / f"{name}.py").read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bmzoo"):
+                modules = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+                files = (m.removeprefix("bmzoo").removeprefix(".").replace(".", "/") for m in modules)
+                todo += [file for file in files if (package / f"{file}.py").is_file()]
+    counted = {path for pattern in SOURCES[tool] for path in package.glob(pattern)}
+    assert {package / f"{name}.py" for name in seen} - counted == set()

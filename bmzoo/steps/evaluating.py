@@ -4,9 +4,10 @@ import json
 import math
 from pathlib import Path
 
-from bmzoo.evaluate import Detector, detect_all, evaluate
+from bmzoo.evaluate import detect_all, evaluate
 from bmzoo.groundtruth import load_json, load_wider
 from bmzoo.runtime.sessions import open_session
+from bmzoo.runtime.settings import Settings
 from bmzoo.steps.measuring import decoder_spec
 from bmzoo.steps.preparing import input_spec
 
@@ -20,14 +21,10 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     engine = "onnx" if network.suffix == ".onnx" else "mlir"
     session = open_session(network, engine=engine, log=folder / "engine.log")
     try:
-        detector = Detector(
-            session,
-            input_spec(request["input"]),
-            decoder_spec(request["decoder"]),
-            request["confidence"],
-            request["nms"],
+        settings = Settings(
+            input_spec(request["input"]), decoder_spec(request["decoder"]), request["confidence"], request["nms"]
         )
-        found = detect_all(detector, pictures)
+        found = detect_all(session, pictures, settings, request["confidence"])
     finally:
         session.close()
     figures = {
