@@ -24,7 +24,7 @@ def test_every_command_names_a_task_that_exists() -> None:
     names = set(listing.stdout.split())
     commands = re.findall(r"\./doit ([^`\n]*)", TEXT)
     words = {w.strip("'\",") for c in commands for w in c.split() if not w.startswith("-") and "=" not in w}
-    tasks = {w for w in words if w not in ("list", "clean", "2") and "*" not in w and "TARGET" not in w}
+    tasks = {w for w in words if w not in ("list", "clean", "2") and "*" not in w and not any(map(str.isupper, w))}
     assert listing.returncode == 0 and len(tasks) > 8
     assert tasks - names == set()
     assert {"build:bm1688_int8_4b_2core", "build:bm1684_fp32_1b"} <= tasks
