@@ -54,6 +54,10 @@ def task_calibrate() -> Iterator[dict[str, Any]]:
     yield from TASKS.calibrate()
 
 
+def task_bench() -> Iterator[dict[str, Any]]:
+    yield from TASKS.bench()
+
+
 def task_detect() -> Iterator[dict[str, Any]]:
     yield from TASKS.detect()
 

@@ -158,6 +158,31 @@ class Tasks:
             "verbosity": 2,
         }
 
+    def bench(self) -> Iterator[Task]:
+        """Time preprocessing, inference and postprocessing per image, of the ONNX model or of an artifact."""
+        yield _group("bench", self.bench.__doc__)
+        for model in self._at.models.values():
+            prefix = "" if model.name == self._default_model else f"{model.name}."
+            if model.config.decoder.kind != "none":
+                yield self._bench_task(model, f"{prefix}onnx", f"model:{model.name}", None)
+                for target in model.targets:
+                    name = target.qualified(self._default_model)
+                    yield self._bench_task(model, name, f"build:{name}", target)
+
+    def _bench_task(self, model: Model, name: str, needs: str, target: Target | None) -> Task:
+        def run() -> None:
+            from bmzoo import benchmark  # brings OpenCV, which listing tasks should not wait for
+
+            self._at.report.say(f"bench:{name}: {benchmark.make(self._at, model, target)} per image")
+
+        return {
+            "basename": "bench",
+            "name": name,
+            "doc": f"stage times of {name}",
+            "actions": [_guarded(run)],
+            "task_dep": [needs],
+        }
+
     def detect(self) -> Iterator[Task]:
         """Find faces: detect TARGET|MODEL PICTURE|FOLDER|VIDEO... [--out DIR and more, see detect --help]"""
         yield {
@@ -225,6 +250,7 @@ class Tasks:
             self.build,
             self.verify,
             self.eval,
+            self.bench,
             self.detect,
             self.plan,
             self.doctor,

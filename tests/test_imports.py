@@ -179,7 +179,17 @@ def test_imports_go_round_in_no_circle() -> None:
 
 
 def test_lower_layers_do_not_know_doit_or_the_workspace() -> None:
-    names = ("tasks", "commandline", "console", "doctor", "plan", "artifact", "verification", "evaluation")
+    names = (
+        "tasks",
+        "commandline",
+        "console",
+        "doctor",
+        "plan",
+        "artifact",
+        "verification",
+        "evaluation",
+        "benchmark",
+    )
     upper = {f"bmzoo/{name}.py" for name in (*names, "workspace")}
     for module in MODULES:
         if module not in upper:

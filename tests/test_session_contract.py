@@ -1,6 +1,5 @@
 """What every session does, whichever engine is behind it. A new session inherits SessionContract."""
 
-import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -223,24 +222,3 @@ class TestSimulator(SessionContract):
     @classmethod
     def open_tiny(cls, request: pytest.FixtureRequest, tiny_bmodels: dict[str, Path], tpuc_root: Path) -> Open:
         return lambda: SimulatorSession(tiny_bmodels[request.param], tpuc_root)
-
-
-@pytest.mark.toolchain
-def test_two_chips_side_by_side(tiny_bmodels: dict[str, Path], tpuc_root: Path) -> None:
-    targets = ["bm1684_fp32", "bm1684x_fp16"]
-    x = pictures(1)
-    sessions = [SimulatorSession(tiny_bmodels[target], tpuc_root) for target in targets]
-    here = [next(iter(session.run({"x": x}).values())) for session in sessions]
-    for session in sessions:
-        session.close()
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        there = pool.starmap(simulate, [(tiny_bmodels[target], tpuc_root, x) for target in targets])
-    for a, b in zip(here, there, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def simulate(bmodel: Path, tpuc_root: Path, x: np.ndarray) -> np.ndarray:
-    session = SimulatorSession(bmodel, tpuc_root)
-    (value,) = session.run({"x": x}).values()
-    session.close()
-    return value
