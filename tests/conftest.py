@@ -83,7 +83,7 @@ COMPILER = (
     "run_calibration.py",
     "model_deploy.py",
     "tpuc-opt",
-    f"{sys.executable} -m bmzoo.runtime.simulate",
+    *(f"{sys.executable} -m bmzoo.runtime.{name}" for name in ("simulate", "worker_simulator", "mlir_worker")),
 )
 
 
