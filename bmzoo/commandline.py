@@ -13,6 +13,9 @@ from doit.exceptions import InvalidCommand
 
 from bmzoo.errors import BmzooError, nearest
 
+# Tasks whose subtasks are targets: a wrong name there is explained part by part.
+OF_TARGETS = ("build", "verify", "eval", "bench")
+
 
 class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
     """The same command under the same name, so that plain `doit TASK` keeps working."""
@@ -83,7 +86,7 @@ def _why(word: str, names: list[str], workspace: Any) -> str:  # noqa: ANN401
     if "*" in word:
         return f"{word}: matches no task\nhint: ./doit list --all shows every task"
     groups = sorted({name.partition(":")[0] for name in names})
-    if colon and kind in groups and workspace is not None and kind == "build":
+    if colon and kind in groups and workspace is not None and kind in OF_TARGETS:
         try:
             workspace.target(rest)
         except BmzooError as error:

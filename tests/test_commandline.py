@@ -69,6 +69,7 @@ def test_plan_prints_every_command_on_stdout_and_runs_none(checkout: Path) -> No
 MISTAKES = {
     "build:bm1684_fp16_1b": ("bm1684 has no half-precision units", "nearest valid choice: bm1684_fp32_1b"),
     "build:bm1688_int8_3b": ("not a target in configs/tiny.yaml", "nearest there: bm1688_int8_"),
+    "verify:bm1684_fp16_1b": ("bm1684 has no half-precision units", "nearest valid choice: bm1684_fp32_1b"),
     "build:*_int4_*": ("matches no task", "./doit list --all"),
     "bulid": ("bulid: no such task", "did you mean build?"),
 }
@@ -79,7 +80,7 @@ def test_a_mistyped_task_is_explained_with_the_nearest(word: str, checkout: Path
     status, out, err = doit(checkout, word)
     said, hint = MISTAKES[word]
     assert status != 0 and out == ""
-    assert word.removeprefix("build:") in err and said in err
+    assert word.removeprefix("build:").removeprefix("verify:") in err and said in err
     assert hint in err.partition("\nhint: ")[2]
 
 
