@@ -18,7 +18,6 @@ def reporter(progress: Progress, junit: Path) -> type:  # noqa: C901  # a class 
         desc = "bmzoo"
 
         def __init__(self, outstream: Any, options: Any) -> None:
-            self.failed: list[str] = []
             self.left_out: list[str] = []
             self.aborted: list[str] = []
             self.verdicts: dict[str, str | None] = {}
@@ -36,7 +35,6 @@ def reporter(progress: Progress, junit: Path) -> type:  # noqa: C901  # a class 
                 self.left_out.append(task.name)
                 self._judge(task, "not run, because what it needs failed")
                 return
-            self.failed.append(task.name)
             text = failure.message if isinstance(failure, TaskFailed) else failure.get_msg()
             self._judge(task, text)
             progress.say(f"error: {task.name}: {text}")

@@ -15,13 +15,13 @@ import psutil
 
 from bmzoo.errors import BmzooError
 from bmzoo.recipe import pictures
+from bmzoo.runtime.overlay import FOREIGN_LIBC
 from bmzoo.selftest import selftest_step
 from bmzoo.toolchain import Installation, find_installation
 from bmzoo.workspace import Workspace
 
 GIB = 1 << 30
 DISK_NEEDED, MEMORY_NEEDED = 3 * GIB, 2 * GIB
-FOREIGN_LIBC = ("libc.so.6", "libm.so.6", "libpthread.so.0")
 _PIN = re.compile(r"^([A-Za-z0-9_.\-]+)==([^\s;]+)", re.MULTILINE)
 
 

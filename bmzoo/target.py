@@ -69,16 +69,11 @@ def check(target: Target, where: str) -> None:
 def feasible(target: Target) -> Target:
     """The nearest target that the chip can do: the next wider float precision, the next lower core count."""
     chip = CHIPS[target.chip]
-    precision = target.precision if target.precision in chip.precisions else chip.precisions[0]
-    if target.precision == "int4" and "int8" in chip.precisions:
-        precision = "int8" if "int4" not in chip.precisions else "int4"
+    precision = target.precision
+    if precision not in chip.precisions:
+        precision = "int8" if precision == "int4" else chip.precisions[0]
     cores = max((n for n in chip.cores if n <= target.cores), default=chip.cores[0])
     return Target(target.model, target.chip, precision, target.batch, cores)
-
-
-def closest(text: str, names: Iterable[str]) -> str:
-    """The name most like a mistyped one, or an empty string."""
-    return nearest(text, names)
 
 
 def _known(what: str, word: str, allowed: Iterable[str], where: str) -> str:

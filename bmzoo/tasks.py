@@ -85,7 +85,7 @@ class Tasks:
         for model in self._at.models.values():
             if model.config.evaluate is None:
                 continue
-            onnx = "onnx" if model.name == self._default_model else f"{model.name}.onnx"
+            onnx = self._named(model, "onnx")
             yield {
                 "basename": "eval",
                 "name": onnx,
@@ -162,9 +162,8 @@ class Tasks:
         """Time preprocessing, inference and postprocessing per image, of the ONNX model or of an artifact."""
         yield _group("bench", self.bench.__doc__)
         for model in self._at.models.values():
-            prefix = "" if model.name == self._default_model else f"{model.name}."
             if model.config.decoder.kind != "none":
-                yield self._bench_task(model, f"{prefix}onnx", f"model:{model.name}", None)
+                yield self._bench_task(model, self._named(model, "onnx"), f"model:{model.name}", None)
                 for target in model.targets:
                     name = target.qualified(self._default_model)
                     yield self._bench_task(model, name, f"build:{name}", target)
@@ -269,8 +268,11 @@ class Tasks:
                 yield model, target
 
     def _transform_name(self, model: Model, batch: int) -> str:
-        prefix = "" if model.name == self._default_model else f"{model.name}."
-        return f"transform:{prefix}{batch}b"
+        return f"transform:{self._named(model, f'{batch}b')}"
+
+    def _named(self, model: Model, rest: str) -> str:
+        """A subtask's name: the model stands in front unless it is the default one."""
+        return rest if model.name == self._default_model else f"{model.name}.{rest}"
 
     def _transform(self, model: Model, batch: int) -> None:
         self._at.make_step(model, transform_step(model, self._at.chosen(model), batch))

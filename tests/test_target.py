@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmzoo.chips import CHIPS, QUANTIZE
-from bmzoo.errors import ConfigError
-from bmzoo.target import MAX_BATCH, Target, check, closest, feasible, parse
+from bmzoo.errors import ConfigError, nearest
+from bmzoo.target import MAX_BATCH, Target, check, feasible, parse
 
 POSSIBLE = [(c.name, p, n) for c in CHIPS.values() for p in c.precisions for n in c.cores]
 MODELS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_\-.]{0,12}[A-Za-z0-9]", fullmatch=True)
@@ -121,5 +121,5 @@ def test_the_nearest_choice_is_always_possible_and_a_possible_target_is_its_own(
 
 def test_the_closest_name_or_none() -> None:
     names = ["bm1684_int8_1b", "bm1688_int8_4b_2core"]
-    assert closest("bm1688_int8_4b_2cor", names) == "bm1688_int8_4b_2core"
-    assert closest("zzz", names) == ""
+    assert nearest("bm1688_int8_4b_2cor", names) == "bm1688_int8_4b_2core"
+    assert nearest("zzz", names) == ""

@@ -70,15 +70,12 @@ def detection_figures(reference: Heads, test: Heads, request: Mapping[str, Any])
     spec = decoder_spec(settings)
     low = request["confidence"] - request["margin"]
     size = (request["input"]["height"], request["input"]["width"])
+    wanted, found = (decode(heads, spec, size, low, settings["nms"]) for heads in (reference, test))
     slots = [
         match_detections(a, b, request["confidence"], request["margin"], request["iou"])
-        for a, b in zip(
-            decode(reference, spec, size, low, settings["nms"]),
-            decode(test, spec, size, low, settings["nms"]),
-            strict=True,
-        )
+        for a, b in zip(wanted, found, strict=True)
     ]
-    expected = [_certain(a, request) for a in decode(reference, spec, size, low, settings["nms"])]
+    expected = [_certain(faces, request) for faces in wanted]
     return {
         "expected": sum(expected),
         "expected_per_image": expected,
