@@ -5,7 +5,7 @@ from pathlib import Path
 from bmzoo import publish
 from bmzoo.config import Model
 from bmzoo.errors import SourceError
-from bmzoo.recipe import pictures
+from bmzoo.preparation import pictures
 from bmzoo.runtime.preprocess import read_image
 from bmzoo.runtime.sessions import open_session
 from bmzoo.runtime.settings import Settings

@@ -40,9 +40,10 @@ def detect_all(
     tensor, settings = fitted(settings, session)
     size = (settings.input.height, settings.input.width)
     found: list[Detections] = []
+    batch: NDArray[np.float32] | None = None
     for start in range(0, len(pictures), settings.batch):
         images = [picture.read() for picture in pictures[start : start + settings.batch]]
-        batch, geometries = prepare_batch(images, settings.input, settings.batch)
+        batch, geometries = prepare_batch(images, settings.input, settings.batch, batch)
         heads = session.run({tensor.name: batch})
         found += decode(heads, settings.decoder, size, confidence, settings.nms, geometries)
         if progress is not None:

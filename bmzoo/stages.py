@@ -47,6 +47,7 @@ def stage_times(
     size = (settings.input.height, settings.input.width)
     taken: dict[str, list[float]] = {stage: [] for stage in STAGES}
     supply = cycle(images)
+    array: NDArray[np.float32] | None = None  # one for all batches, as in detection
 
     @contextmanager
     def timed(stage: str) -> Iterator[None]:
@@ -57,7 +58,7 @@ def stage_times(
     for _ in range(rounds + 1):
         batch = list(islice(supply, settings.batch))
         with timed("preprocess"):
-            array, geometries = prepare_batch(batch, settings.input, settings.batch)
+            array, geometries = prepare_batch(batch, settings.input, settings.batch, array)
         with timed("inference"):
             heads = session.run({tensor.name: array})
         with timed("postprocess"):

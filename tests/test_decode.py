@@ -60,6 +60,26 @@ def test_confidence_is_inclusive_and_comes_before_nms() -> None:
     assert (nobody.boxes.shape, nobody.landmarks.shape) == ((0, 4), (0, 5, 2))
 
 
+def test_each_face_has_its_own_landmarks() -> None:
+    random, heads = np.random.RandomState(0), empty_heads()
+    heads["landms"][:] = random.randn(*heads["landms"].shape)
+    heads["loc"][:] = random.randn(*heads["loc"].shape)
+    heads["conf"][0, :, 1] = random.permutation(COUNT) / COUNT  # so a score tells the anchor
+    geometry = Geometry(0.5, 0.25, 3, 5, 200, 300)
+    (faces,), (moved,) = (decode(heads, SPEC, SIZE, 0.3, 0.4, at) for at in (None, [geometry]))
+    priors, offsets = prior_boxes(*SIZE), heads["landms"].reshape(-1, 5, 2)
+    assert 10 < len(faces) < COUNT * 0.6
+    for found in (faces, moved):
+        anchors = np.array([np.flatnonzero(heads["conf"][0, :, 1] == score)[0] for score in found.scores])
+        points = priors[anchors, None, :2] + offsets[anchors] * 0.1 * priors[anchors, None, 2:]
+        points = points * (SIZE[1], SIZE[0])
+        if found is moved:
+            points = (points - (3, 5)) / (0.5, 0.25)
+        np.testing.assert_allclose(found.landmarks, points, rtol=1e-4, atol=1e-3)
+        arrays = (found.boxes, found.scores, found.landmarks)
+        assert all(array.flags.c_contiguous and array.dtype == np.float32 for array in arrays)
+
+
 def test_a_batch_gives_what_its_images_give_in_any_head_order() -> None:
     heads = empty_heads(3)
     put(heads, 0, 3, [0, 0, 20, 20], 0.8)

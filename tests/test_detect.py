@@ -127,6 +127,54 @@ def test_batches_are_filled_and_the_order_is_kept(session: OnnxSession, batch: i
     ]
 
 
+class Copying(Spoiled):
+    """Remembers what it was fed, and where that was."""
+
+    def __init__(self, session: OnnxSession) -> None:
+        super().__init__(session)
+        self.fed: list[np.ndarray] = []
+        self.places: set[int] = set()
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.fed.append(feeds["input"].copy())
+        self.places.add(feeds["input"].ctypes.data)
+        return super().run(feeds)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_one_tensor_serves_all_batches_and_keeps_nothing_of_the_last(session: OnnxSession, batch: int) -> None:
+    images = frames(*(squares((n + 1, 2), (n, 5)) for n in range(1, 6)))
+    images.insert(
+        3, Frame(Source(Path("bad.png"), "bad.png"), np.zeros((4, 4), np.uint8))
+    )  # refused, leaves no gap
+    spy = Copying(session)
+    found = list(detect_frames(spy, images, Settings(batch=batch)))  # kept until all batches are through
+    assert len(spy.places) == 1 and len(spy.fed) == -(-5 // batch)
+    assert batch == 1 or not spy.fed[-1][5 % batch :].any()
+    together = np.concatenate(spy.fed)[:5]
+    for i, result in enumerate(found):
+        alone = Copying(session)
+        (single,) = detect_frames(alone, [result.frame], Settings())
+        np.testing.assert_array_equal(together[i], alone.fed[0][0])
+        np.testing.assert_array_equal(result.faces.boxes, single.faces.boxes)
+        np.testing.assert_array_equal(result.faces.landmarks, single.faces.landmarks)
+        assert len(result.faces) == 2
+
+
+def test_onnxruntime_is_done_with_a_tensor_once_it_has_answered() -> None:
+    shape = [1, 3, 64, 64]
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "same", "twice")]
+    nodes = [helper.make_node("Identity", ["x"], ["same"]), helper.make_node("Add", ["x", "x"], ["twice"])]
+    graph = helper.make_graph(nodes, "through", info[:1], info[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    through, tensor = OnnxSession(model.SerializeToString(), threads=1), np.ones(shape, np.float32)
+    first = through.run({"x": tensor})
+    tensor[:] = 7
+    second = through.run({"x": tensor})
+    tensor[:] = 0
+    assert [(first[name].min(), second[name].max()) for name in ("same", "twice")] == [(1, 7), (2, 14)]
+
+
 @pytest.mark.parametrize("batch", [1, 2, 4])
 def test_only_the_picture_whose_outputs_are_no_numbers_is_skipped(session: OnnxSession, batch: int) -> None:
     report = Report()

@@ -67,6 +67,8 @@ def test_every_picture_is_evaluated_whatever_the_batch(tmp_path: Path, batch: in
         np.testing.assert_allclose(faces.boxes, corners, rtol=1e-5)
     assert evaluate(found, pictures) == {"all": 1.0}
     assert {len(array) for array in session.batches} == {max(1, batch)}
+    assert all(np.shares_memory(array, session.batches[0]) for array in session.batches)
+    assert batch < 2 or not session.batches[-1][3 % batch :].any(), "slots of the batch before are not fed again"
     assert heard[-1] == (3, 3)
     assert len(heard) == len(session.batches)
 
@@ -121,6 +123,7 @@ def test_stage_times() -> None:
     times = stage_times(session, images, SETTINGS, rounds=2, clock=lambda: next(ticks) / 1000)
     assert times == pytest.approx(dict.fromkeys(STAGES, 0.5))  # one tick of a millisecond for two images
     assert len(session.batches) == 3
+    assert np.shares_memory(session.batches[0], session.batches[2])
     with pytest.raises(SourceError, match="at least one picture"):
         stage_times(session, [], SETTINGS)
 

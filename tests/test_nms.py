@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bmzoo.runtime import nms as module
 from bmzoo.runtime.nms import BLOCK, nms
 
 
@@ -59,10 +60,69 @@ def test_same_as_the_plain_loop_by_pairs(data: st.DataObject, n: int, threshold:
     boxes = np.concatenate([corner, corner + size], axis=1)
     confidences = data.draw(hnp.arrays(np.float32, n, elements=scores))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bmzoo.runtime.nms.BLOCK", 1)
-        patch.setattr("bmzoo.runtime.nms.CROWDED", 10**6)
+        patch.setattr(module, "BLOCK", 1)
+        patch.setattr(module, "CROWDED", 10**6)
         kept = nms(boxes, confidences, threshold, plus_one)
     assert kept.tolist() == plain_nms(boxes, confidences, threshold, plus_one)
+
+
+def crowd(random: np.random.RandomState, faces: int, each: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates as detectors give them: many for each face, a little beside one another, with equal scores."""
+    centre = np.repeat(random.rand(faces, 2) * spread, each, axis=0)
+    size = np.repeat(10 + random.rand(faces, 1) ** 3 * 150, each, axis=0)
+    centre += random.randn(*centre.shape) * size * 0.12
+    size = size * np.exp(random.randn(*size.shape) * 0.15)
+    boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1).astype(np.float32)
+    return boxes, random.randint(1, 40, len(boxes)).astype(np.float32) / 40
+
+
+# Blocks and buckets so small that every layer has to correct the one before it.
+@pytest.mark.parametrize(("block", "buckets"), [(BLOCK, 1 << 14), (8, 1 << 14), (8, 1), (2, 4), (1, 64)])
+@pytest.mark.parametrize(("faces", "each"), [(3, 60), (60, 12), (300, 5), (600, 1)])
+@pytest.mark.parametrize("spread", [60, 1000])
+def test_same_as_the_plain_loop_in_crowds(
+    block: int, buckets: int, faces: int, each: int, spread: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK", block)
+    monkeypatch.setattr(module, "BUCKETS", buckets)
+    boxes, confidences = crowd(np.random.RandomState(faces), faces, each, spread)
+    for threshold in (0.0, 0.4, 0.7):
+        assert nms(boxes, confidences, threshold).tolist() == plain_nms(boxes, confidences, threshold, True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.integers(2, 40), st.sampled_from([1, 2, 1 << 14]), st.sampled_from([1, 4]))
+def test_leaders_that_do_not_stay_free_their_followers(
+    data: st.DataObject, n: int, buckets: int, block: int
+) -> None:
+    # Chains along x: each box overlaps the next ones, so whether one stays turns on all that are better.
+    starts = data.draw(hnp.arrays(np.float32, n, elements=st.integers(0, 3 * n).map(float)))
+    boxes = np.stack([starts, starts * 0, starts + 9, starts * 0 + 9], axis=1).astype(np.float32)
+    confidences = data.draw(hnp.arrays(np.float32, n, elements=scores))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BUCKETS", buckets)
+        patch.setattr(module, "BLOCK", block)
+        kept = nms(boxes, confidences, 0.4)
+    assert kept.tolist() == plain_nms(boxes, confidences, 0.4, True)
+
+
+@pytest.mark.parametrize("limit", ["CROWDED", "MOST_PAIRS"])
+def test_what_is_too_thick_for_pairs_goes_by_blocks(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes, confidences = crowd(np.random.RandomState(0), 100, 8, 400)
+    expected = nms(boxes, confidences, 0.4).tolist()
+    assert expected == plain_nms(boxes, confidences, 0.4, True)
+    tried: list[bool] = []
+    near = module._near
+
+    def spy(*args: object) -> object:
+        tried.append((found := near(*args)) is None)  # type: ignore[arg-type]
+        return found
+
+    monkeypatch.setattr(module, "_near", spy)
+    monkeypatch.setattr(module, "BLOCK", 16)
+    monkeypatch.setattr(module, limit, -(10**6))
+    assert nms(boxes, confidences, 0.4).tolist() == expected
+    assert len(tried) > 1 and all(tried)
 
 
 @pytest.mark.parametrize("far", [0, 1e4, 1e7])
@@ -72,6 +132,22 @@ def test_far_from_the_origin_pairs_are_not_overlooked(far: float) -> None:
     boxes = np.concatenate([corner, corner + 20 + random.rand(3000, 2) * 200], axis=1).astype(np.float32)
     confidences = random.rand(3000).astype(np.float32)
     assert nms(boxes, confidences, 0.4).tolist() == plain_nms(boxes, confidences, 0.4, True)
+
+
+def test_an_overlap_that_is_just_too_large_is_not_rounded_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 1)
+    random = np.random.RandomState(0)
+    for _ in range(300):
+        far = 10.0 ** random.randint(1, 8)
+        side = far * 10.0 ** random.uniform(-3, 0)
+        boxes = np.float32([[far, 0, far + side, side]] * 2)
+        boxes[1, [0, 2]] += np.float32(side * random.uniform(0.05, 0.9))
+        width = boxes[0, 2] - boxes[1, 0]
+        areas = (boxes[:, 2] - boxes[:, 0]) * boxes[:, 3]
+        iou = width * boxes[0, 3] / (areas[0] + areas[1] - width * boxes[0, 3])
+        threshold = float(np.nextafter(iou, np.float32(0)))
+        assert nms(boxes, np.float32([0.9, 0.8]), threshold, plus_one=False).tolist() == [0]
+        assert nms(boxes, np.float32([0.9, 0.8]), float(iou), plus_one=False).tolist() == [0, 1]
 
 
 def test_infinite_boxes_do_not_warn() -> None:

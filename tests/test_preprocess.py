@@ -133,6 +133,23 @@ def test_batch_equals_singles_and_leaves_unused_slots_zero() -> None:
         prepare_batch(images, spec_of(), 1)
 
 
+def test_a_tensor_is_filled_again_and_nothing_of_the_last_batch_stays() -> None:
+    images = [noise(20, 30, seed) for seed in range(3)]
+    first, _ = prepare_batch(images, spec_of(), 3)
+    for some in (images[1:], images[:1], [], images):
+        fresh, at = prepare_batch(some, spec_of(), 3)
+        again, at_again = prepare_batch(some, spec_of(), 3, first)
+        assert again is first and at_again == at
+        np.testing.assert_array_equal(again, fresh)
+        assert not again[len(some) :].any()
+
+
+@pytest.mark.parametrize("out", [np.zeros((2, 3, 64, 64)), np.zeros((3, 3, 64, 64), np.float32)])
+def test_a_tensor_of_another_batch_is_refused(out: np.ndarray) -> None:
+    with pytest.raises(SessionError, match=r"out must be float32 \[2, 3, 64, 64\]: float.*64\]"):
+        prepare_batch([noise(4, 4)], spec_of(), 2, out)
+
+
 @pytest.mark.parametrize("image", [noise(4, 4)[..., :1], noise(4, 4).astype(np.float32), noise(4, 4)[:0]])
 def test_other_arrays_are_refused(image: np.ndarray) -> None:
     with pytest.raises(SessionError, match="uint8"):

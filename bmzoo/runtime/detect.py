@@ -64,17 +64,20 @@ def detect_frames(
             continue
         if len(batch.frames) == settings.batch:
             yield from _finish(session, batch, settings, report)
-            batch = None
+            batch.clear()
     if batch is not None:
         yield from _finish(session, batch, settings, report)
 
 
 class _Batch:
-    """Slots of one run of the network; those not used stay zero."""
+    """Slots of one run of the network, then of the next: a new tensor would cost more than filling it."""
 
     def __init__(self, spec: InputSpec, slots: int, name: str, dtype: str) -> None:
         self.spec, self.name, self.dtype = spec, name, dtype
-        self.array = np.zeros((slots, spec.channels, spec.height, spec.width), np.float32)
+        self.array = np.empty((slots, spec.channels, spec.height, spec.width), np.float32)
+        self.clear()
+
+    def clear(self) -> None:
         self.frames: List[Frame] = []
         self.geometries: List[Geometry] = []
 
@@ -87,6 +90,7 @@ def _finish(session: Session, batch: _Batch, settings: Settings, report: Report)
     if not batch.frames:
         return
     images = len(batch.frames)
+    batch.array[images:] = 0  # slots not used, with pictures of an earlier run or nothing in them
     with report.times.stage("inference", images):
         heads = session.run({batch.name: batch.array.astype(batch.dtype, copy=False)})
     with report.times.stage("postprocess", images):

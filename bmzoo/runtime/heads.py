@@ -35,11 +35,28 @@ class DecoderSpec:
             raise ConfigError(f"decoder: strides and min_sizes differ in length: {counts}")
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """What may be a face in one slot, before suppression: unsorted, in network pixels.
+
+    boxes float32 [n,4] xyxy, scores float32 [n]; `landmarks` gives those of the candidates at the indices asked
+    for, float32 [k,5,2] xy or [k,0,2], as most candidates are suppressed and need none.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    landmarks: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+
+    @staticmethod
+    def of(faces: Detections) -> Candidates:
+        """The same where the landmarks are there already."""
+        return Candidates(faces.boxes, faces.scores, lambda at: faces.landmarks.take(at, 0))
+
+
 # Outputs by name, in network order.
 Heads = Mapping[str, "NDArray[np.float32]"]
-# Outputs, settings, network size (height, width), confidence -> candidates per slot, in network pixels,
-# unsorted and before NMS.
-Decoder = Callable[[Heads, DecoderSpec, Tuple[int, int], float], List[Detections]]
+# Outputs, settings, network size (height, width), confidence -> candidates per slot.
+Decoder = Callable[[Heads, DecoderSpec, Tuple[int, int], float], List[Candidates]]
 
 
 class BadOutputs(SessionError):
@@ -100,20 +117,17 @@ def levels(
     return found
 
 
-def joined(parts: Sequence[Detections]) -> Detections:
+def joined(parts: Sequence[Detections]) -> Candidates:
     """The candidates of several levels as one."""
-    return Detections(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.landmarks for part in parts]),
-    )
+    boxes, scores = (np.concatenate([getattr(part, key) for part in parts]) for key in ("boxes", "scores"))
+    return Candidates.of(Detections(boxes, scores, np.concatenate([part.landmarks for part in parts])))
 
 
 def finite(kind: str, name: str, head: NDArray[Any]) -> NDArray[np.float32]:
     """The head as float32. Raises BadOutputs for NaN and infinity."""
     values = np.asarray(head, np.float32)
-    bad = ~np.isfinite(values)
-    if bad.any():
+    if not np.isfinite(values).all():
+        bad = ~np.isfinite(values)
         count = f"{int(bad.sum())} of {bad.size}, the first at {[int(i) for i in np.argwhere(bad)[0]]}"
         raise BadOutputs(f"{kind}: output `{name}`: has values that are not finite: {count}")
     return values

@@ -8,7 +8,7 @@ round the size, BMCV's take the nearest pixel and cut the size off.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, List, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -78,12 +78,17 @@ class Geometry:
 
         With `clip` the result stays within 0..width and 0..height.
         """
-        # float64 inside, as in the samples: a float32 division would move truncated corners by a pixel.
-        xy = np.asarray(coordinates, np.float64).reshape(-1, 2)
-        xy = (xy - (self.pad_left, self.pad_top)) / (self.scale_x, self.scale_y)
-        if clip:
-            xy = np.clip(xy, 0, (self.width, self.height))
-        return xy.astype(np.float32).reshape(np.shape(coordinates))
+        shape = np.shape(coordinates)
+        points = np.asarray(coordinates, np.float32).reshape(*shape[:-1], shape[-1] // 2, 2)
+        moved = np.empty_like(points)
+        # One axis at a time, since numpy is slow along pairs.
+        axes = ((self.pad_left, self.scale_x, self.width), (self.pad_top, self.scale_y, self.height))
+        for axis, (pad, scale, end) in enumerate(axes):
+            # float64 inside, as in the samples: a float32 division would move truncated corners by a pixel.
+            values = np.subtract(points[..., axis], pad, dtype=np.float64)
+            values /= scale
+            moved[..., axis] = values.clip(0, end) if clip else values
+        return moved.reshape(shape)
 
 
 def for_picture(spec: InputSpec, height: int, width: int, multiple: int = 32) -> InputSpec:
@@ -138,17 +143,27 @@ def prepare(image: NDArray[np.uint8], spec: InputSpec) -> Tuple[NDArray[np.float
 
 
 def prepare_batch(
-    images: Sequence[NDArray[np.uint8]], spec: InputSpec, slots: int
+    images: Sequence[NDArray[np.uint8]],
+    spec: InputSpec,
+    slots: int,
+    out: Optional[NDArray[np.float32]] = None,
 ) -> Tuple[NDArray[np.float32], List[Geometry]]:
     """BGR images uint8 [H,W,3] -> float32 [slots,C,height,width] and one Geometry per image.
 
-    Unused slots are zero after the mean is taken off, as in the published OpenCV samples.
-    Raises SessionError for more images than slots.
+    Unused slots are zero after the mean is taken off, as in the published OpenCV samples. `out` is the tensor of
+    an earlier batch, to be filled again: it takes less time than a new one, whose memory the kernel hands out
+    page by page. A session is done with a tensor once `run` has returned.
+    Raises SessionError for more images than slots, and for an `out` of another shape or type.
     """
     if len(images) > slots:
         raise SessionError(f"batch: more images than the {slots} slot(s) of the model: {len(images)}")
-    batch = np.zeros((slots, spec.channels, spec.height, spec.width), np.float32)
-    return batch, [prepare_into(image, spec, batch[i]) for i, image in enumerate(images)]
+    shape = (slots, spec.channels, spec.height, spec.width)
+    batch = np.empty(shape, np.float32) if out is None else out
+    if batch.shape != shape or batch.dtype != np.float32:
+        raise SessionError(f"batch: out must be float32 {list(shape)}: {batch.dtype} {list(batch.shape)}")
+    geometries = [prepare_into(image, spec, batch[i]) for i, image in enumerate(images)]
+    batch[len(images) :] = 0
+    return batch, geometries
 
 
 def prepare_into(image: NDArray[np.uint8], spec: InputSpec, out: NDArray[np.float32]) -> Geometry:

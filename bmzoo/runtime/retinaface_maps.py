@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, List, Tuple
 import numpy as np
 
 from bmzoo.runtime.detections import Detections
-from bmzoo.runtime.heads import DecoderSpec, Heads, Level, joined, levels
+from bmzoo.runtime.heads import Candidates, DecoderSpec, Heads, Level, joined, levels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,7 @@ MAX_LOG_SIZE = 20.0
 
 def decode_retinaface_maps(
     heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], confidence: float
-) -> List[Detections]:
+) -> List[Candidates]:
     """Per stride: probabilities [B,2*n,H,W] (all background maps first), boxes [B,4*n,H,W], points [B,10*n,H,W].
 
     `min_sizes` are the anchors' sides; in each cell the larger comes first, whatever their order in the spec.

@@ -7,10 +7,10 @@ from typing import List, Tuple
 import numpy as np
 
 from bmzoo.runtime.detections import Detections
-from bmzoo.runtime.heads import DecoderSpec, Heads, Level, joined, levels
+from bmzoo.runtime.heads import Candidates, DecoderSpec, Heads, Level, joined, levels
 
 
-def decode_scrfd(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], confidence: float) -> List[Detections]:
+def decode_scrfd(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], confidence: float) -> List[Candidates]:
     """Scores, box distances (left, top, right, bottom) and, in nine-output models, five points per anchor.
 
     All in units of the stride, from the corner of the anchor's cell: so the published networks were trained.

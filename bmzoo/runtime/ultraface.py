@@ -8,12 +8,12 @@ import numpy as np
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.detections import Detections
-from bmzoo.runtime.heads import DecoderSpec, Heads, one_head, shapes
+from bmzoo.runtime.heads import Candidates, DecoderSpec, Heads, one_head, shapes
 
 
 def decode_ultraface(
     heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], confidence: float
-) -> List[Detections]:
+) -> List[Candidates]:
     """Scores [B,A,2] (background, face) and boxes [B,A,4], corners in 0..1 of the network's size."""
     scores = one_head("ultraface", heads, 2)
     boxes = one_head("ultraface", heads, 4, scores.shape[1])
@@ -26,5 +26,5 @@ def decode_ultraface(
     for i in range(len(scores)):
         at = np.flatnonzero(scores[i, :, 1] >= confidence)
         landmarks = np.empty((len(at), 0, 2), np.float32)
-        found.append(Detections(boxes[i, at] * size, scores[i, at, 1], landmarks))
+        found.append(Candidates.of(Detections(boxes[i, at] * size, scores[i, at, 1], landmarks)))
     return found
