@@ -9,14 +9,23 @@ from typing import Any
 from doit import get_var
 
 from bmzoo.console import reporter
+from bmzoo.outcomes import Outcomes
 from bmzoo.progress import Progress
+from bmzoo.search_tasks import SearchTasks
+from bmzoo.store_tasks import StoreTasks
 from bmzoo.tasks import Tasks
 from bmzoo.workspace import Workspace
+from bmzoo.zoo_tasks import ZooTasks
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS = Progress()
-WORKSPACE = Workspace(ROOT, os.environ, PROGRESS, get_var("weights"), echo=get_var("echo") == "yes")
+WORKSPACE = Workspace(
+    ROOT, os.environ, PROGRESS, get_var("weights"), get_var("echo") == "yes", get_var("scheduler")
+)
 TASKS = Tasks(WORKSPACE)
+SEARCH_TASKS = SearchTasks(WORKSPACE)
+OUTCOMES = Outcomes()
+ZOO_TASKS = ZooTasks(WORKSPACE, OUTCOMES, sure=get_var("yes") in ("1", "yes"))
 atexit.register(WORKSPACE.close)
 
 DOIT_CONFIG = {
@@ -26,7 +35,7 @@ DOIT_CONFIG = {
     "dep_file": ":memory:",
     "continue": True,
     "par_type": "thread",
-    "reporter": reporter(PROGRESS, WORKSPACE.layout.junit),
+    "reporter": reporter(PROGRESS, WORKSPACE.layout.junit, OUTCOMES),
 }
 
 
@@ -42,6 +51,18 @@ def task_eval() -> Iterator[dict[str, Any]]:
     yield from TASKS.eval()
 
 
+def task_zoo() -> Iterator[dict[str, Any]]:
+    yield from ZOO_TASKS.zoo()
+
+
+def task_diff() -> Iterator[dict[str, Any]]:
+    yield from ZOO_TASKS.diff()
+
+
+def task_prune() -> Iterator[dict[str, Any]]:
+    yield from ZOO_TASKS.prune()
+
+
 def task_model() -> Iterator[dict[str, Any]]:
     yield from TASKS.model()
 
@@ -52,6 +73,14 @@ def task_transform() -> Iterator[dict[str, Any]]:
 
 def task_calibrate() -> Iterator[dict[str, Any]]:
     yield from TASKS.calibrate()
+
+
+def task_rank() -> Iterator[dict[str, Any]]:
+    yield from SEARCH_TASKS.rank()
+
+
+def task_qtable() -> Iterator[dict[str, Any]]:
+    yield from SEARCH_TASKS.qtable()
 
 
 def task_bench() -> Iterator[dict[str, Any]]:
@@ -80,3 +109,11 @@ def task_lint() -> Iterator[dict[str, Any]]:
 
 def task_plan() -> Iterator[dict[str, Any]]:
     yield from TASKS.plan()
+
+
+def task_gc() -> Iterator[dict[str, Any]]:
+    yield from StoreTasks(WORKSPACE).gc()
+
+
+def task_fsck() -> Iterator[dict[str, Any]]:
+    yield from StoreTasks(WORKSPACE).fsck()

@@ -1,5 +1,6 @@
 """One artifact from end to end: compiled, run on the chip simulator, judged, published with its provenance."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from bmzoo import publish, verdict
 from bmzoo.errors import VerifyFailed
 from bmzoo.recipe import Recipe
+from bmzoo.step import Step
 from bmzoo.store import Entry
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace, read_json
@@ -30,19 +32,37 @@ def make(at: Workspace, target: Target) -> str:
 
 def is_current(at: Workspace, target: Target) -> bool:
     """Whether the published artifact is what a build would publish now, byte for byte and judged."""
-    model = at.models[target.model]
-    steps = at.recipe(target)
-    builder = at.builder(model)
-    measured, deploy = builder.find(steps.measure), builder.find(steps.deploy)
-    if measured is None or deploy is None:
-        return False
+    builder = at.builder(at.models[target.model])
+    found = {step: builder.find(step) for step in at.recipe(target).steps if not step.deferred}
+    results = {step: entry for step, entry in found.items() if entry is not None}
+    return len(results) == len(found) and not outdated(at, target, results)
+
+
+def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> str:  # noqa: PLR0911
+    """Why the published artifact is not what a build would publish from these results; empty when it is.
+
+    results: of every step of the recipe that is not deferred.
+    """
+    steps, limits = at.recipe(target), at.models[target.model].thresholds(target)
+    missed = verdict.misses(read_json(results[steps.measure], "figures.json"), limits)
+    if missed:
+        return f"cannot be published, its figures miss the thresholds: {'; '.join(missed)}"
+    path, wanted = at.layout.artifact(target), results[steps.deploy].files["model.bmodel"]
     told = publish.provenance(at.layout.provenance(target))
-    return (
-        told.get("sha256") == deploy.files["model.bmodel"]
-        and told.get("steps", {}).get("measure", {}).get("fingerprint") == measured.fingerprint
-        and at.holds(at.layout.artifact(target), deploy.files["model.bmodel"])
-        and not verdict.misses(read_json(measured, "figures.json"), model.thresholds(target))
-    )
+    if not told:
+        return "its .json is gone or damaged" if path.exists() else "not published yet"
+    if not path.is_file():
+        return "it is gone, deleted behind bmzoo's back"
+    if not at.holds(path, str(told.get("sha256"))):
+        return f"changed behind bmzoo's back: {str(told.get('sha256'))[:8]} -> {at.digests.of(path)[:8]}"
+    if told["sha256"] != wanted:
+        return f"made from other inputs: {told['sha256'][:8]} -> {wanted[:8]}"
+    if told.get("verdict", {}).get("thresholds") != json.loads(limits.model_dump_json()):
+        return "judged by other thresholds"
+    used = {step["fingerprint"] for step in told.get("steps", {}).values()}
+    if any(entry.fingerprint not in used for entry in results.values()):
+        return "its .json names other inputs; the bytes are the same"
+    return ""
 
 
 def _keep_evidence(
@@ -66,7 +86,8 @@ def _provenance(
 ) -> dict[str, Any]:
     model = at.models[target.model]
     builder = at.builder(model)
-    made = {step.kind if step.kind != "transform" else str(step): builder.run(step) for step in steps.steps}
+    # A search whose table was taken as committed has not been run here.
+    made = {step: entry for step in steps.steps if (entry := builder.find(step)) is not None}
     return {
         "schema": publish.SCHEMA,
         "target": asdict(target),
@@ -83,12 +104,12 @@ def _provenance(
             **figures,
         },
         "steps": {
-            name: {
+            step.kind if step.kind != "transform" else str(step): {
                 "fingerprint": entry.fingerprint,
                 "seconds": entry.facts.get("seconds"),
-                "outputs": dict(entry.files),
+                "files": dict(entry.files),
                 **dict(builder.resolve(step).material),
             }
-            for step, (name, entry) in zip(steps.steps, made.items(), strict=True)
+            for step, entry in made.items()
         },
     }

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from bmzoo.digests import Digests
 from bmzoo.errors import BmzooError, SourceError, ToolFailed
-from bmzoo.fingerprint import fingerprint, material
+from bmzoo.fingerprint import deferred, fingerprint, material
+from bmzoo.origins import origins
 from bmzoo.paths import Layout
 from bmzoo.sources import Sources
 from bmzoo.step import File, Output, Pictures, Step, Tree
@@ -29,7 +30,7 @@ class Report(Protocol):
 
     def started(self, step: Step) -> None: ...
 
-    def finished(self, step: Step, seconds: float) -> None: ...
+    def finished(self, step: Step, seconds: float, where: str = "") -> None: ...
 
     def failed(self, step: Step) -> None: ...
 
@@ -47,10 +48,31 @@ class Ready:
     material: Mapping[str, object]
     warnings: tuple[str, ...]
     pictures: Mapping[str, str]  # name in the folder -> name at the source
+    origins: Mapping[str, str]  # name in the folder -> where from, as people know it
 
 
+@dataclass(frozen=True)
+class Made:
+    """A result, how long its commands took (s), and the machine that they ran on if it is not this one."""
+
+    entry: Entry
+    seconds: float
+    where: str = ""
+
+
+class Executor(Protocol):
+    """Makes results on other machines. Safe for threads."""
+
+    def make(self, step: Step, ready: Ready, needed: Mapping[str, Entry], folder: Path) -> Made:
+        """`needed`: the inputs that are results, by name. Raises BmzooError; `folder` then holds the evidence."""
+
+
+# Stands for the file of a deferred step, which is made when a step that reads it is.
+NOT_MADE = Path()
 # Another place where a result may lie (a committed table): fills the folder and says whether it did.
 Elsewhere = Callable[[Step, str, Path], bool]
+# Told of every result that is made or found, with what it is made from.
+Noted = Callable[[Step, Ready], None]
 
 
 class Builder:
@@ -74,37 +96,56 @@ class Builder:
         self._done: dict[Step, Entry] = {}
         self._lock = threading.Lock()
         self.elsewhere: Elsewhere = lambda step, key, folder: False
+        self.noted: Noted = lambda step, ready: None
+        self.executor: Executor | None = None
 
     def find(self, step: Step) -> Entry | None:
         """The step's result if it is already there for the inputs as they are now; runs nothing."""
         with self._lock:
-            if step in self._done:
-                return self._done[step]
-        if any(self.find(needed) is None for needed in step.needs()):
+            known = self._done.get(step)
+        if known is not None and self._store.use(known):
+            return known
+        if any(self.find(ground) is None for ground in step.grounds()):
             return None
-        entry = self._store.lookup(self.resolve(step).fingerprint)
-        return self._remember(step, entry) if entry else None
+        ready = self.resolve(step)
+        entry = self._store.lookup(ready.fingerprint)
+        return self._remember(step, ready, entry) if entry else None
 
     def run(self, step: Step) -> Entry:
         """The step's result, made now if need be. Raises BmzooError; what failed is kept as evidence."""
-        for needed in step.needs():
-            self.run(needed)
+        for ground in step.grounds():
+            self.run(ground)
         entry = self.find(step)
         if entry is not None:
             return entry
         ready = self.resolve(step)
         with self._store.working_on(ready.fingerprint):
-            entry = self._store.lookup(ready.fingerprint) or self._make(step, ready)
-        return self._remember(step, entry)
+            known = self._store.lookup(ready.fingerprint) or self._store.fetch(ready.fingerprint)
+            entry = known or self._make(step, ready)
+        if known is None:
+            self._store.push(entry)  # after the lock: nobody here waits for it
+        return self._remember(step, ready, entry)
 
-    def resolve(self, step: Step) -> Ready:
-        """The step's fingerprint now. Its needed steps must have results. Raises SourceError."""
+    def found(self) -> frozenset[str]:
+        """Fingerprints of all results that were asked for and found."""
+        with self._lock:
+            return frozenset(entry.fingerprint for entry in self._done.values())
+
+    def resolve(self, step: Step, given: Mapping[Step, Entry] | None = None) -> Ready:
+        """The step's fingerprint now. Its grounds are run when they have no results. Raises SourceError.
+
+        Entries that are `given` take the place of results, so that nothing is run where all grounds are. A file
+        of theirs may have an empty digest: what it will be is not known, and neither is then the fingerprint.
+        """
+        given = given or {}
         files: dict[str, tuple[Path, str]] = {}
         warnings: list[str] = []
         pictures: dict[str, str] = {}
         for name, ref in step.inputs:
-            if isinstance(ref, Output):
-                entry = self._need(ref.step)
+            if isinstance(ref, Output) and ref.step.deferred:
+                files[name] = (NOT_MADE, _stand_in(self.resolve(ref.step, given), ref.file))
+            elif isinstance(ref, Output):
+                entry = given.get(ref.step) or self._need(ref.step)
                 files[name] = (entry.path(ref.file), entry.files[ref.file])
             elif isinstance(ref, File):
                 files[name] = self._source(ref)
@@ -119,15 +160,17 @@ class Builder:
             {c.tool: self._toolchain.identity(c.tool) for c in step.commands},
             self._toolchain.environment,
         )
-        return Ready(files, fingerprint(facts), facts, tuple(warnings), pictures)
+        shown = origins(step, files, pictures)
+        return Ready(files, fingerprint(facts), facts, tuple(warnings), pictures, shown)
 
     def _need(self, step: Step) -> Entry:
         entry = self.find(step)
         return entry if entry is not None else self.run(step)
 
-    def _remember(self, step: Step, entry: Entry) -> Entry:
+    def _remember(self, step: Step, ready: Ready, entry: Entry) -> Entry:
         with self._lock:
             self._done[step] = entry
+        self.noted(step, ready)
         return entry
 
     def _source(self, ref: File) -> tuple[Path, str]:
@@ -168,13 +211,10 @@ class Builder:
         with self._store.scratch() as folder:
             if self.elsewhere(step, ready.fingerprint, folder):
                 return self._store.publish(ready.fingerprint, folder, step.outputs, {"step": str(step)})
+            late = self._late(step)
             self._report.started(step)
-            start = time.monotonic()
             try:
-                self._fill(step, ready, folder)
-                self._run_commands(step, folder)
-                seconds = time.monotonic() - start
-                entry = self._publish(step, ready, folder, seconds)
+                made = self._dispatch(step, ready, late, folder)
             except BmzooError as error:
                 self._report.failed(step)
                 self._keep(step, folder, error)
@@ -182,15 +222,44 @@ class Builder:
             except BaseException:
                 self._report.failed(step)
                 raise
-        self._report.finished(step, seconds)
-        return entry
+        self._report.finished(step, made.seconds, made.where)
+        return made.entry
 
-    def _fill(self, step: Step, ready: Ready, folder: Path) -> None:
+    def _dispatch(self, step: Step, ready: Ready, late: Mapping[str, Path], folder: Path) -> Made:
+        """Make it here, or have it made."""
+        if self.executor is not None:
+            needed = {name: self._need(ref.step) for name, ref in step.inputs if isinstance(ref, Output)}
+            made = self.executor.make(step, ready, needed, folder)
+            self._keep_log(step, folder)
+            return made
+        return self.make_here(step, ready, late, folder)
+
+    def make_here(self, step: Step, ready: Ready, late: Mapping[str, Path], folder: Path) -> Made:
+        """Run the commands in a scratch folder and publish what they wrote. Raises BmzooError.
+
+        `late`: files of results that were not there yet when the inputs were looked up, by name.
+        """
+        start = time.monotonic()
+        self._fill(step, ready, late, folder)
+        self._run_commands(step, folder)
+        seconds = time.monotonic() - start
+        return Made(self._publish(step, ready, folder, seconds), seconds)
+
+    def _late(self, step: Step) -> dict[str, Path]:
+        """The files of deferred steps, which are needed now."""
+        refs = ((name, ref) for name, ref in step.inputs if isinstance(ref, Output) and ref.step.deferred)
+        return {name: self.run(ref.step).path(ref.file) for name, ref in refs}
+
+    def _fill(self, step: Step, ready: Ready, late: Mapping[str, Path], folder: Path) -> None:
         try:
+            if step.resumable:
+                pieces = self._layout.partial(ready.fingerprint)
+                pieces.mkdir(parents=True, exist_ok=True)
+                (folder / pieces.parent.name).symlink_to(pieces.absolute())
             for name, (path, _) in ready.files.items():
                 link = folder / name
                 link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(path.absolute())
+                link.symlink_to(late.get(name, path).absolute())
             for name, text in step.documents:
                 (folder / name).write_text(text, encoding="utf-8")
             if ready.pictures:
@@ -220,13 +289,19 @@ class Builder:
             "seconds": round(seconds, 3),
             "material": dict(ready.material),
         }
+        self._keep_log(step, folder)
+        entry = self._store.publish(ready.fingerprint, folder, step.outputs, facts)
+        if step.resumable:
+            shutil.rmtree(self._layout.partial(ready.fingerprint), ignore_errors=True)
+        return entry
+
+    def _keep_log(self, step: Step, folder: Path) -> None:
         log = self._layout.log(step)
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / "log.txt", log)
         except OSError as error:
             raise cannot_write(log, error) from None
-        return self._store.publish(ready.fingerprint, folder, step.outputs, facts)
 
     def _keep(self, step: Step, folder: Path, error: BmzooError) -> None:
         """Move the failed step's folder aside and say where its log is. Never hides the failure itself."""
@@ -237,3 +312,9 @@ class Builder:
             folder.rename(evidence)
             log = self._layout.shown(evidence / "log.txt")
             error.hint = f"{error.hint}\nlog: {log}" if error.hint else f"see the log: {log}"
+
+
+def _stand_in(ready: Ready, file: str) -> str:
+    """The digest of a deferred step's file; empty where it cannot be known yet."""
+    known = all(digest for _, digest in ready.files.values())
+    return deferred(ready.fingerprint, file) if known else ""

@@ -36,7 +36,16 @@ DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
 }
 
 
-@dataclass(frozen=True)
+# eq=False: a model is equal to itself only, which makes it a cheap key for what is remembered about it.
+SEARCH_DEFAULTS: Mapping[str, object] = {
+    "method": "bmzoo",
+    "max_float_layers": 0,
+    "gain": 0.005,
+    "metric": "faces",
+}
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """One model of the zoo: its name, where its config lies, and its targets in listing order."""
 
@@ -64,12 +73,41 @@ class Model:
         """Whether thresholds are found here, over pictures, and not given in a table."""
         return self.config.calibration is not None and self.config.calibration.table is None
 
+    @property
+    def equalizes(self) -> bool:
+        """Whether INT8 is made of the model with its channels scaled alike."""
+        return self.config.calibration is not None and self.config.calibration.equalize
+
+    def search(self, target: Target) -> schema.Search | None:
+        """How the target's float layers are searched; None where they are not: float, plain, or named by hand."""
+        quantization = self.config.quantization
+        if target.precision != "int8" or self.table(target) is not None or quantization.images is None:
+            return None
+        merged: dict[str, object] = dict(SEARCH_DEFAULTS)
+        for section in (
+            quantization.search,
+            quantization.chips.get(target.chip),
+            quantization.targets.get(str(target)),
+        ):
+            merged.update(section.model_dump(exclude_none=True) if section is not None else {})
+        wanted = schema.Search.model_validate(merged)
+        return wanted if wanted.max_float_layers or wanted.keep else None
+
     def table(self, target: Target) -> str | None:
         """Path text of the mixed-precision table that the config names for the target, if any."""
         if target.precision not in CALIBRATED:
             return None
         tables = self.config.quantization.tables
         return tables.get(str(target), tables.get(target.chip))
+
+
+def search_of(values: Mapping[str, object]) -> schema.Search:
+    """Settings of a search from the command line. Raises ConfigError, `--key: what is wrong: value`."""
+    try:
+        return schema.Search.model_validate(values)
+    except ValidationError as error:
+        text, hint = _problem(error.errors(include_url=False)[0], schema.Search)
+        raise ConfigError(f"--{text}", hint) from None
 
 
 def load(path: Path, shown: str) -> Model:
@@ -119,6 +157,18 @@ def _check_references(model: Model, shown: str) -> None:
                 f"{shown}: quantization.tables: neither a chip nor an int8 or int4 target of this model: {key}",
                 f"did you mean {guess}?" if guess else f"chips: {', '.join(CHIPS)}",
             )
+    quantized = [str(t) for t in model.targets if t.precision == "int8"]
+    for section, keys, allowed in (
+        ("chips", model.config.quantization.chips, list(CHIPS)),
+        ("targets", model.config.quantization.targets, quantized),
+    ):
+        for key in keys:
+            if key not in allowed:
+                guess = nearest(key, allowed)
+                raise ConfigError(
+                    f"{shown}: quantization.{section}: not one of this model's: {key}",
+                    f"did you mean {guess}?" if guess else f"allowed: {', '.join(allowed)}",
+                )
     for index, rule in enumerate(model.config.verify.thresholds):
         if rule.target is not None and rule.target not in names:
             try:
@@ -206,3 +256,14 @@ def zoo_settings(path: Path, root: Path) -> schema.ZooConfig:
         return schema.ZooConfig.model_validate(yamlfile.read(path, shown))
     except ValidationError as error:
         raise _explain(error, shown, schema.ZooConfig) from None
+
+
+def store_url(settings: schema.ZooConfig, environ: Mapping[str, str]) -> str | None:
+    """Where results are shared: `$BMZOO_STORE` (empty: nowhere), else zoo.yaml. Raises ConfigError."""
+    named = environ.get("BMZOO_STORE")
+    if not named:
+        return settings.store.url if named is None else None
+    try:
+        return schema.store_url(named)
+    except ValueError as error:
+        raise ConfigError(f"$BMZOO_STORE: {error}", "such as /mnt/share/bmzoo or s3://bucket/folder") from None

@@ -7,12 +7,14 @@ from doit.exceptions import TaskFailed, UnmetDependency
 
 from bmzoo.errors import BmzooError
 from bmzoo.junit import document
+from bmzoo.outcomes import Outcomes
 from bmzoo.progress import Progress
 from bmzoo.publish import write
 
 
-def reporter(progress: Progress, junit: Path) -> type:  # noqa: C901  # a class in a closure: doit wants a class
-    """A reporter class that draws on `progress` and leaves verdicts in `junit`; doit makes the instance."""
+# doit wants a class and makes the instance itself, so what it needs is in a closure.
+def reporter(progress: Progress, junit: Path, outcomes: Outcomes) -> type:  # noqa: C901
+    """A reporter class that draws on `progress`, leaves verdicts in `junit` and tells `outcomes` of failures."""
 
     class Reporter:
         desc = "bmzoo"
@@ -33,10 +35,12 @@ def reporter(progress: Progress, junit: Path) -> type:  # noqa: C901  # a class 
             progress.task_done()
             if isinstance(failure, UnmetDependency):
                 self.left_out.append(task.name)
+                outcomes.left_out(task.name, [*task.task_dep, *task.setup_tasks])
                 self._judge(task, "not run, because what it needs failed")
                 return
             text = failure.message if isinstance(failure, TaskFailed) else failure.get_msg()
             self._judge(task, text)
+            outcomes.failed(task.name, text)
             progress.say(f"error: {task.name}: {text}")
 
         def add_success(self, task: Any) -> None:
@@ -89,5 +93,5 @@ def _closure(tasks: dict[str, Any], selected: list[str]) -> set[str]:
         name = todo.pop()
         if name not in seen:
             seen.add(name)
-            todo += tasks[name].task_dep
+            todo += [*tasks[name].task_dep, *tasks[name].setup_tasks]
     return {name for name in seen if tasks[name].actions}

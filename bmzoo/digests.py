@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 import threading
 import time
 from contextlib import suppress
@@ -41,7 +42,9 @@ class Digests:
         if known is not None and known[:4] == key:
             return str(known[4])
         digest = sha256(path)
-        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _YOUNG_NS:
+        after = path.stat()
+        unchanged = key == [after.st_size, after.st_mtime_ns, after.st_ctime_ns, after.st_ino]
+        if unchanged and time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _YOUNG_NS:
             with self._lock:
                 self._known[name] = [*key, digest]
                 self._changed = True
@@ -53,7 +56,8 @@ class Digests:
             if not self._changed:
                 return
             self._changed = False
-            part = self._memory.with_suffix(f".{os.getpid()}")
+            # Not the process's number: another machine on the same disk may have one of the same.
+            part = self._memory.with_suffix(f".{secrets.token_hex(8)}")
             try:
                 self._memory.parent.mkdir(parents=True, exist_ok=True)
                 part.write_text(json.dumps(self._known), encoding="utf-8")

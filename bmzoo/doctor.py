@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from bmzoo.errors import BmzooError
-from bmzoo.recipe import pictures
+from bmzoo.preparation import pictures
 from bmzoo.runtime.overlay import FOREIGN_LIBC
 from bmzoo.selftest import selftest_step
 from bmzoo.toolchain import Installation, find_installation

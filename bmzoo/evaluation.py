@@ -35,7 +35,7 @@ def make(at: Workspace, target: Target) -> str:
     entry = builder.run(_step(at, target))
     figures = read_json(entry, "ap.json")
     difference = {key: round(value - onnx["ap"][key], 6) for key, value in figures["ap"].items()}
-    _publish(at, model, _name(target), entry, figures, difference)
+    _publish(at, model, engine(target), entry, figures, difference)
     return _line(figures["ap"], difference)
 
 
@@ -45,7 +45,20 @@ def is_current_onnx(at: Workspace, model: Model) -> bool:
 
 def is_current(at: Workspace, target: Target) -> bool:
     model = at.models[target.model]
-    return _is_current(at, model, _name(target), at.builder(model).find(_step(at, target)))
+    return _is_current(at, model, engine(target), at.builder(model).find(_step(at, target)))
+
+
+def outdated(at: Workspace, model: Model, name: str, entry: Entry) -> str:
+    """Why the published evaluation is not this one; empty when it is. `name` is that of the engine."""
+    told = publish.provenance(at.layout.evaluation(model.name, at.chosen(model).name, name))
+    if not told:
+        return "not published yet, or deleted or damaged"
+    return "" if told.get("fingerprint") == entry.fingerprint else "made from other inputs"
+
+
+def engine(target: Target) -> str:
+    """What evaluates a target: its lowering, the same for all batches and core counts."""
+    return f"{target.chip}_{target.precision}"
 
 
 def _onnx_step(at: Workspace, model: Model) -> Step:
@@ -78,10 +91,6 @@ def _check_engines(at: Workspace, target: Target) -> None:
         )
 
 
-def _name(target: Target) -> str:
-    return f"{target.chip}_{target.precision}"
-
-
 def _publish(
     at: Workspace,
     model: Model,
@@ -97,8 +106,7 @@ def _publish(
 
 
 def _is_current(at: Workspace, model: Model, name: str, entry: Entry | None) -> bool:
-    told = publish.provenance(at.layout.evaluation(model.name, at.chosen(model).name, name))
-    return entry is not None and told.get("fingerprint") == entry.fingerprint
+    return entry is not None and not outdated(at, model, name, entry)
 
 
 def _line(ap: Mapping[str, float], difference: Mapping[str, float]) -> str:

@@ -26,6 +26,13 @@ class Layout:
         """Digests of files that have not changed since they were last read."""
         return self.build / "cache" / "digests.json"
 
+    def partial(self, fingerprint: str) -> Path:
+        """What an interrupted step has finished so far."""
+        return self.build / "partial" / fingerprint
+
+    def qtable(self, model: str, weights: str, chip: str) -> Path:
+        return self.root / "qtables" / f"{model}.{weights}.{chip}.qtable"
+
     @property
     def shared_data(self) -> Path:
         return self.root.parent / "shared" / "data"
@@ -48,6 +55,26 @@ class Layout:
         """The verdicts of the last run that verified something, for CI."""
         return self.build / "verify.xml"
 
+    @property
+    def manifest(self) -> Path:
+        """Every target with what it came to, as `zoo` leaves it."""
+        return self.build / "zoo.json"
+
+    @property
+    def sums(self) -> Path:
+        """sha256 of every sound artifact, for `sha256sum -c`."""
+        return self.build / "SHA256SUMS"
+
+    @property
+    def results(self) -> Path:
+        """The manifest as tables for people."""
+        return self.build / "RESULTS.md"
+
+    @property
+    def difference(self) -> Path:
+        """What `diff` found, as JSON; the same for CI stands beside it as `.xml`."""
+        return self.build / "diff.json"
+
     def onnx(self, model: str, weights: str) -> Path:
         return self.root / "models" / "onnx" / f"{model}.{weights}.onnx"
 
@@ -57,6 +84,10 @@ class Layout:
     def log(self, step: Step) -> Path:
         """The log of a step's last successful run."""
         return self.build / "logs" / f"{_file_name(step)}.log"
+
+    def last(self, step: Step) -> Path:
+        """What a step's last result was made from."""
+        return self.build / "last" / f"{_file_name(step)}.json"
 
     def evidence(self, step: Step) -> Path:
         """The scratch folder of a step's last failure, kept for a look."""

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,11 @@ from typing import IO
 from bmzoo.errors import ToolFailed
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+POLL = 0.2  # seconds between two looks at whether a command is to stop
+
+
+class Stopped(Exception):
+    """A command was ended because nobody waits for it any more. Not a failure of anything."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,14 @@ class Call:
     stdout: Path | None = None
     timeout: float | None = None  # seconds
     echo: bool = False  # what goes to the log also goes to this process's stderr
+    stopped: Callable[[], bool] | None = None  # asked again and again while it runs: whether to end it
 
 
 def run(call: Call) -> int:
-    """Run to the end; returns the exit status, negative for a signal. Raises ToolFailed after `timeout`."""
+    """Run to the end; returns the exit status, negative for a signal.
+
+    Raises ToolFailed after `timeout`, and Stopped once `stopped` says so.
+    """
     with ExitStack() as stack:
         log: IO[bytes] = stack.enter_context(call.log.open("ab"))
         if call.echo:
@@ -57,16 +67,30 @@ def run(call: Call) -> int:
         finally:
             os.close(ours)
         try:
-            return _status(process.wait(call.timeout))
+            return _status(_wait(process, call))
         except subprocess.TimeoutExpired:
             raise ToolFailed(
                 f"{Path(call.argv[0]).name}: ran longer than {call.timeout:g} s and was stopped",
                 f"log: {call.log}",
             ) from None
         finally:
-            if process.poll() is None:  # timeout or interrupt
+            if process.poll() is None:  # timeout, interrupt or stopped
                 process.send_signal(signal.SIGTERM)
                 process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], call: Call) -> int:
+    """Like Popen.wait, with an eye on `stopped`."""
+    if call.stopped is None:
+        return process.wait(call.timeout)
+    end = None if call.timeout is None else time.monotonic() + call.timeout
+    while not call.stopped():
+        left = POLL if end is None else min(POLL, end - time.monotonic())
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(max(0.0, left))
+        if left < 0:
+            raise subprocess.TimeoutExpired(call.argv, call.timeout or 0.0)
+    raise Stopped
 
 
 @contextmanager

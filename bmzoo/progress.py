@@ -3,6 +3,8 @@
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from bmzoo.step import Step
@@ -36,8 +38,9 @@ class Progress:
             else:
                 self._write(f"{step} ...{self._to_go()}")
 
-    def finished(self, step: Step, seconds: float) -> None:
-        self._end(step, f"{step}: {_duration(seconds)}")
+    def finished(self, step: Step, seconds: float, where: str = "") -> None:
+        """`where`: the machine that ran it, if it was not this one."""
+        self._end(step, f"{step}: {_duration(seconds)}{f' on {where}' if where else ''}")
 
     def failed(self, step: Step) -> None:
         with self._lock:
@@ -94,6 +97,20 @@ class Progress:
             self._live = Bar(*columns, console=Console(file=self._out), transient=True)
             self._live.start()
         return self._live
+
+
+@contextmanager
+def bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while bytes are read, where that is a terminal; yields what to tell how many more."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(file=sys.stderr), transient=True) as shown:
+        task = shown.add_task(text, total=total)
+        yield lambda count: shown.advance(task, count)
 
 
 def _duration(seconds: float) -> str:

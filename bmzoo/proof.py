@@ -9,24 +9,16 @@ from pathlib import PurePosixPath
 
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config import Model
-from bmzoo.recipe import (
-    Recipe,
-    compiler_inputs,
-    document,
-    import_step,
-    input_request,
-    pictures,
-    recipe,
-    transform_step,
-    weights_file,
-)
+from bmzoo.lowering import LOWERED, lowering
+from bmzoo.preparation import document, import_step, input_request, pictures, transform_for, weights_file
+from bmzoo.recipe import Recipe, recipe
 from bmzoo.schema import Weights
+from bmzoo.search import qtable_input
 from bmzoo.step import Command, Input, Output, Step, Tree
 from bmzoo.target import Target
 
 # A layer whose output has less than this against the float network is where to look.
 DRIFT_DB = "15"
-LOWERED = ("lowered.mlir", "lowered_weights.npz")
 
 
 @dataclass(frozen=True)
@@ -59,27 +51,15 @@ def family(model: Model, target: Target) -> Target:
     """The target that stands for all of one lowering: batch 1, one core, one chip for a shared quantizer."""
     chip = CHIPS[target.chip].quantizer if target.precision == "int8" else target.chip
     shared = replace(target, chip=chip, batch=1, cores=1)
-    same = model.deploy_flags(shared) == model.deploy_flags(target) and model.table(shared) == model.table(target)
+    same = all(of(shared) == of(target) for of in (model.deploy_flags, model.table, model.search))
     return shared if same else replace(target, batch=1, cores=1)
 
 
 def lower_step(model: Model, target: Target, weights: Weights) -> Step:
     """The chip's MLIR of a target at batch 1, before code generation: the same arithmetic, fast to run."""
     shared = family(model, target)
-    steps = recipe(model, target, weights)
-    transform = transform_step(model, weights, 1)
-    inputs, checks, args = compiler_inputs(model, shared, transform, steps.calibrate)
-    return Step(
-        "lower",
-        f"{model.name}.{weights.name} {shared.chip}_{shared.precision}",
-        (
-            *checks,
-            Command("model_deploy.py", (*args, "--not_gen_bmodel", "--debug", "--model", "model.bmodel")),
-            Command("lowered", ()),
-        ),
-        inputs,
-        LOWERED,
-    )
+    table = qtable_input(model, shared, weights)
+    return lowering(model, shared, weights, table, f"{shared.chip}_{shared.precision}")
 
 
 def count(model: Model, target: Target) -> int:
@@ -138,7 +118,7 @@ def _compare_step(model: Model, build: Recipe, infer: Step, related: tuple[Recip
 def drift_step(model: Model, target: Target, weights: Weights) -> Step:
     """Tensor by tensor, the lowering against the float model on the first picture: where it goes wrong first."""
     lower = lower_step(model, target, weights)
-    transform = transform_step(model, weights, 1)
+    transform = transform_for(model, target, weights, 1)
     build = recipe(model, target, weights)
     request = {**input_request(model), "minimum": 1, "slots": 1}
     return Step(

@@ -40,9 +40,9 @@ def _place(destination: Path, fill: Any) -> None:  # noqa: ANN401  # a callable 
         raise cannot_write(destination, error) from None
 
 
-def table_text(entry: Entry) -> str:
-    """A calibration table as committed: two lines that tie it to its inputs and its content, then the table."""
-    content = entry.path("calibration.table").read_text(encoding="utf-8")
+def table_text(entry: Entry, name: str = "calibration.table") -> str:
+    """A table as committed: two lines that tie it to its inputs and its content, then the table."""
+    content = entry.path(name).read_text(encoding="utf-8")
     return f"# fingerprint: {entry.fingerprint}\n# content: {_sha256(content)}\n{content}"
 
 

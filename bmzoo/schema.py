@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bmzoo.errors import nearest
 from bmzoo.target import MAX_BATCH, Target
@@ -32,6 +33,8 @@ DEPLOY_FLAGS = (
     "--weight_deduplicate",
     "--disable_layer_group",
 )
+# Where results can be shared; without a scheme it is a folder. `memory` lives in one process, for tests.
+STORE_SCHEMES = ("", "file", "s3", "http", "https", "memory")
 
 
 class _Section(BaseModel):
@@ -54,6 +57,8 @@ PathText = Annotated[str, Field(min_length=1, max_length=1024)]
 FileName = Annotated[str, Field(pattern=r"^[^/\\]+$", max_length=255)]
 PerChannel = Annotated[tuple[float, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=4)]
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
+Points = Annotated[float, Field(ge=0.0, le=100.0)]
+Percent = Annotated[float, Field(ge=0.0, le=1000.0)]
 ChipName = Literal["bm1684", "bm1684x", "bm1688", "cv186x"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 Batch = Annotated[int, Field(ge=1, le=MAX_BATCH)]
@@ -103,7 +108,11 @@ class Weights(_Section):
 
 
 class Input(_Section):
-    """What the network is fed: `(pixel - mean) * scale` per channel, channels in `pixel_format` order."""
+    """What the network is fed: `(pixel - mean) * scale` per channel, channels in `pixel_format` order.
+
+    `flavour` is whose resize the pictures get, OpenCV's or that of the chips' BMCV. There is no `resize: original`:
+    it is for networks that take any size, and an artifact is compiled for one.
+    """
 
     name: str | None = None
     height: Annotated[int, Field(ge=1, le=8192)]
@@ -113,6 +122,7 @@ class Input(_Section):
     scale: PerChannel = (1.0, 1.0, 1.0)
     resize: Literal["letterbox", "letterbox_center", "stretch"] = "letterbox"
     pad_value: Annotated[int, Field(ge=0, le=255)] = 0
+    flavour: Literal["opencv", "bmcv"] = "opencv"
 
     @property
     def channels(self) -> int:
@@ -169,6 +179,8 @@ class Calibration(_Section):
     method: Literal["kl", "mse", "max", "percentile9999", "aciq_laplace", "aciq_gauss"] = "kl"
     histogram_bins: Annotated[int, Field(ge=64, le=65536)] = 2048
     tune: Annotated[int, Field(ge=0, le=100)] = 5
+    # Scale the channels of convolutions alike first: float results stay, INT8 gets better where channels differ.
+    equalize: bool = False
     # Too few pictures left after skipping damaged ones is an error: thresholds would be chance.
     minimum: Annotated[int, Field(ge=1)] = 8
 
@@ -176,6 +188,8 @@ class Calibration(_Section):
     def _one_source(self) -> "Calibration":
         if (self.images is None) == (self.table is None):
             raise ValueError("either images or table is needed, and not both")
+        if self.equalize and self.images is None:
+            raise ValueError("equalize needs images: a table written by hand belongs to the model as it is")
         return self
 
 
@@ -252,10 +266,42 @@ class Exclusion(_Section):
         )
 
 
+class Search(_Section):
+    """Which layers of an INT8 network stay in float; unset values come from less specific sections.
+
+    `bmzoo` measures; the vendor's own two searches run TPU-MLIR's tools instead.
+    """
+
+    method: Literal["bmzoo", "vendor_qtable", "vendor_sensitive_layer"] | None = None
+    max_float_layers: Annotated[int, Field(ge=0, le=4096)] | None = None  # 0: no search, plain INT8
+    expected_cos: Ratio | None = None  # enough when the lowest cosine over heads is at least this
+    gain: Ratio | None = None  # enough when a further layer takes off less than this share of plain INT8's loss
+    keep: Annotated[int, Field(ge=1, le=4096)] | None = None  # the N most sensitive layers as ranked, no search
+    metric: Literal["faces", "cosine"] | None = None  # what is made small: errors at faces, or 1 - cosine of heads
+
+
 class Quantization(_Section):
-    """Mixed precision. `tables` names tables written by hand, by chip or by target; the target wins."""
+    """Mixed precision: layers that stay in float in INT8 networks, searched or named by hand.
+
+    `images` are for choosing (never calibrated with, never evaluated on); with `search.max_float_layers` they
+    start a search. `chips` and `targets` override `search`. `tables` names tables written by hand, by chip or by
+    target, which win.
+    """
 
     tables: dict[str, PathText] = Field(default_factory=dict)
+    images: Images | None = None
+    search: Search = Field(default_factory=Search)
+    chips: dict[str, Search] = Field(default_factory=dict)
+    targets: dict[str, Search] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _images(self) -> "Quantization":
+        asked = [
+            s for s in (self.search, *self.chips.values(), *self.targets.values()) if s.max_float_layers or s.keep
+        ]
+        if asked and self.images is None:
+            raise ValueError("images is missing: a search for float layers needs pictures to choose by")
+        return self
 
 
 class ModelConfig(_Section):
@@ -272,10 +318,59 @@ class ModelConfig(_Section):
     exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(_as_tuple)] = ()
 
 
+class ApDrop(_Section):
+    """Largest allowed drop of average precision, in points, by subset of the ground truth."""
+
+    easy: Points | None = 0.5
+    medium: Points | None = 0.5
+    hard: Points | None = 0.5
+    other: Points | None = 0.5  # subsets with another name
+
+
+class Regression(_Section):
+    """What `diff` calls a regression: more than this, or a figure that is gone. null: said, but not judged."""
+
+    ap: ApDrop = Field(default_factory=ApDrop)
+    missed: Ratio | None = 0.02  # rise of the share of the ONNX model's faces that are not found
+    extra: Ratio | None = 0.02  # rise of the share of faces that the ONNX model does not have
+    cost: Percent | None = 5.0  # rise of the compiler's own cost, in percent
+    size: Percent | None = 5.0  # rise of the file's size, in percent
+
+
+def store_url(text: str) -> str:
+    """A place that results can be shared in, as written. ValueError says why it is none."""
+    parts = urlsplit(text)
+    folder = parts.scheme in ("", "file")
+    complete = parts.path.startswith("/") and not parts.netloc if folder else parts.netloc
+    if parts.scheme not in STORE_SCHEMES or "::" in text or not complete:
+        raise ValueError(f"neither an absolute path nor a file, s3, http or https URL: {text}")
+    if "@" in parts.netloc:  # it would be shown in messages and logs
+        raise ValueError(f"credentials do not belong in a URL: {parts.scheme}://...@{parts.hostname}")
+    return text
+
+
+def _bytes(value: Any) -> Any:
+    """`20GB` as a number of bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMGT])(i?)B", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"not a size such as 500MB or 20GB: {value}")
+    number, unit, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** (" KMGT".index(unit.upper())))
+
+
+class StoreSettings(_Section):
+    """Where results are shared, and how much may be kept here; credentials come from the environment."""
+
+    url: Annotated[str, AfterValidator(store_url)] | None = None
+    limit: Annotated[int, BeforeValidator(_bytes), Field(ge=0)] | None = None  # bytes, kept by ./doit gc
+
+
 class ZooConfig(_Section):
     """Settings of the whole project, in `configs/zoo.yaml`."""
 
     default_model: Name | None = None
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    regression: Regression = Field(default_factory=Regression)
 
 
 def is_name(text: str) -> bool:

@@ -1,6 +1,7 @@
 """Files from outside: where a name in a config is found, and what a folder of pictures holds."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,16 @@ class PictureSet:
 
 def _rank(name: str, first: Sequence[str]) -> int:
     return first.index(name) if name in first else len(first)
+
+
+def _below(folder: Path, inside: str = "") -> Iterator[str]:
+    """Every file below a folder, as its path there; links to folders are not followed."""
+    with os.scandir(folder / inside) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(folder, f"{inside}{entry.name}/")
+            elif entry.is_file():
+                yield f"{inside}{entry.name}"
 
 
 class Sources:
@@ -46,25 +57,33 @@ class Sources:
         folder = self.find(ref.folder)
         if folder is None or not folder.is_dir():
             raise SourceError(f"{ref.folder}: no such folder of pictures", self._looked(ref.folder))
-        files = sorted((p for p in folder.iterdir() if p.is_file()), key=lambda p: p.name)
-        pictures = tuple(p for p in files if p.suffix.lower() in PICTURES)
-        if not pictures:
+        # Names only, and no file's status: folders hold thousands, and every target asks for some of them.
+        try:
+            with os.scandir(folder) as entries:
+                files = sorted(entry.name for entry in entries if entry.is_file())
+        except OSError as error:
+            raise SourceError(f"{folder}: cannot be read: {error.strerror}") from None
+        names = [name for name in files if name.lower().endswith(PICTURES)]
+        if not names:
             raise SourceError(f"{folder}: no pictures in this folder", f"looked for {', '.join(PICTURES)}")
-        names = [p.name for p in pictures]
         for name in ref.first:
             if name not in names:
                 guess = nearest(name, names)
                 raise SourceError(f"{folder}: no such picture: {name}", f"did you mean {guess}?" if guess else "")
-        pictures = tuple(sorted(pictures, key=lambda p: _rank(p.name, ref.first)))
-        others = tuple(p.name for p in files if p.suffix.lower() not in PICTURES)
-        return PictureSet(folder, pictures[: ref.count] if ref.count else pictures, others)
+        others = tuple(name for name in files if not name.lower().endswith(PICTURES))
+        names.sort(key=lambda name: _rank(name, ref.first))
+        return PictureSet(folder, tuple(folder / name for name in names[: ref.count or None]), others)
 
     def tree(self, ref: Tree) -> dict[str, Path]:
         """Every file below a folder by its path there. Raises SourceError when there is no such folder."""
         folder = self.find(ref.folder)
         if folder is None or not folder.is_dir():
             raise SourceError(f"{ref.folder}: no such folder", self._looked(ref.folder))
-        return {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
+        try:
+            names = sorted(_below(folder), key=lambda name: name.split("/"))
+        except OSError as error:
+            raise SourceError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        return {name: folder / name for name in names}
 
     def choose(self, weights: Sequence[Weights], wanted: str | None = None) -> Weights:
         """The first weights whose file is here, or the `wanted` ones. Raises SourceError."""

@@ -71,6 +71,11 @@ class Step:
     outputs: tuple[str, ...]
     documents: tuple[tuple[str, str], ...] = ()
     timeout: float = field(default=HOUR, compare=False)  # seconds for each command; not part of the result
+    # A slow step with a deterministic result: it stands for its result in fingerprints, so that those who read it
+    # can be found without running it.
+    deferred: bool = field(default=False, compare=False)
+    # Keeps finished pieces in `partial/`, which outlives a kill.
+    resumable: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"
@@ -78,3 +83,8 @@ class Step:
     def needs(self) -> tuple["Step", ...]:
         """The steps whose outputs are read, each once."""
         return tuple(dict.fromkeys(ref.step for _, ref in self.inputs if isinstance(ref, Output)))
+
+    def grounds(self) -> tuple["Step", ...]:
+        """The steps whose results must be there before this one can be recognised: `needs`, past deferred ones."""
+        found = (each for step in self.needs() for each in (step.grounds() if step.deferred else (step,)))
+        return tuple(dict.fromkeys(found))

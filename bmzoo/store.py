@@ -1,28 +1,33 @@
 """Step results under their fingerprint: filled in a scratch folder, published whole by one rename.
 
 store/ab/abcdef.../            read-only files and `manifest.json`, which names each with its digest
-scratch/<pid>-<random>/        one folder for each running step, held by a lock; orphans are swept
+quarantine/abcdef...-<n>/      what `fsck` found not to match, see fsck.py
+scratch/                       work in progress, see scratch.py
+
+Files carry one fixed time of change, so that a later change shows without reading them. The manifest's time
+is that of the last use, for clean-up.
 """
 
 import errno
-import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from bmzoo.contents import MANIFEST, Damaged, Manifest, is_fingerprint, parse
 from bmzoo.digests import sha256
 from bmzoo.errors import StoreError
+from bmzoo.scratch import Scratch
 
-MANIFEST = "manifest.json"
-HOUR = 3600.0
+# 2000-01-01: the time of every published file. Not 0, which some archive formats cannot hold.
+SEALED_NS = 946_684_800 * 10**9
+# Uses are recorded no more often than this (s); clean-up spares what was used within a multiple of it.
+STAMP = 1800.0
 
 
 @dataclass(frozen=True)
@@ -39,40 +44,74 @@ class Entry:
 
 
 class Store:
-    """A folder of results. Safe for threads and processes; a kill leaves no half-written entry."""
+    """A folder of results. Safe for threads, processes and machines; a kill leaves no half-written entry.
 
-    def __init__(self, root: Path) -> None:
+    `stamping` says whether looking an entry up counts as using it.
+    """
+
+    def __init__(self, root: Path, stamping: bool = True) -> None:
         self._entries = root / "store"
-        self._scratch = root / "scratch"
+        self.root = root
+        self._scratch = Scratch(root / "scratch")
+        self._stamping = stamping
 
     def lookup(self, fingerprint: str) -> Entry | None:
-        """The entry, or None when there is none or what is there is not whole."""
-        folder = self._folder(fingerprint)
+        """The entry, or None when there is none or what is there is not whole or was changed."""
+        folder = self.folder(fingerprint)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            files = {str(k): str(v) for k, v in manifest["files"].items()}
-            sizes = manifest["sizes"]
-            whole = all((folder / name).stat().st_size == sizes[name] for name in files)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            manifest = parse((folder / MANIFEST).read_bytes(), fingerprint)
+            whole = all(_is_sound(folder / name, manifest, name) for name in manifest.files)
+        except (OSError, Damaged):
             return None
-        return Entry(fingerprint, folder, files, manifest.get("facts", {})) if whole else None
+        entry = Entry(fingerprint, folder, manifest.files, manifest.facts)
+        return entry if whole and self.use(entry) else None
 
-    def publish(self, fingerprint: str, filled: Path, names: tuple[str, ...], facts: Mapping[str, Any]) -> Entry:
+    def use(self, entry: Entry) -> bool:
+        """Record that an entry is in use; False when it is gone."""
+        path = entry.path(MANIFEST)
+        try:
+            # Any difference counts, ahead too: this machine's clock need not be the file system's.
+            if self._stamping and abs(time.time() - path.stat().st_mtime) > STAMP:
+                os.utime(path)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass  # another user's, or on a read-only mount: it can be used, only not recorded
+        return True
+
+    def fetch(self, fingerprint: str) -> Entry | None:
+        """The entry from where it is shared, put here; None when it is not there either."""
+        return None
+
+    def push(self, entry: Entry) -> None:
+        """Share an entry that was made here."""
+
+    def publish(
+        self,
+        fingerprint: str,
+        filled: Path,
+        names: tuple[str, ...],
+        facts: Mapping[str, Any],
+        known: Mapping[str, str] | None = None,
+    ) -> Entry:
         """Move `names` out of a scratch folder into a new entry. An entry that exists already wins.
 
-        Raises StoreError when the disk is full or the store cannot be written; nothing is left half done.
+        `known` are digests that the caller has just taken. Raises StoreError when the disk is full or the
+        store cannot be written; nothing is left half done.
         """
-        folder = self._folder(fingerprint)
+        folder = self.folder(fingerprint)
         part = filled / ".publish"
         try:
             part.mkdir()
             for name in names:
                 source = filled / name
                 (shutil.copyfile if source.is_symlink() else os.replace)(source, part / name)
-            files = {name: sha256(part / name) for name in names}
+            files = known or {name: sha256(part / name) for name in names}
             sizes = {name: (part / name).stat().st_size for name in names}
-            manifest = {"fingerprint": fingerprint, "files": files, "sizes": sizes, "facts": dict(facts)}
-            (part / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+            for name in names:
+                _seal(part / name)
+            manifest = Manifest(fingerprint, dict(files), sizes, dict(facts))
+            (part / MANIFEST).write_text(manifest.text(), encoding="utf-8")
             for path in part.iterdir():
                 path.chmod(0o444)
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -85,74 +124,89 @@ class Store:
         return entry
 
     def _replace(self, part: Path, folder: Path) -> None:
-        try:
-            part.rename(folder)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-            if self.lookup(folder.name) is None:  # damaged: set it aside, then take its place
-                shutil.rmtree(folder, ignore_errors=True)
+        for attempt in range(3):  # another process may set the same damaged entry aside, or publish first
+            try:
                 part.rename(folder)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+            if self.lookup(folder.name) is not None:
+                return
+            with suppress(FileNotFoundError):
+                folder.rename(part.parent / f".damaged{attempt}")
+        part.rename(folder)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """An empty folder of its own, removed at the end. Raises StoreError when it cannot be made."""
-        try:
-            self._scratch.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._scratch))
-        except OSError as error:
-            raise cannot_write(self._scratch, error) from None
-        lock = FileLock(folder.with_suffix(".lock"))
-        try:
-            with lock:
-                yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                Path(lock.lock_file).unlink()
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(self._scratch.folder())
+            except OSError as error:
+                raise cannot_write(self._scratch.root, error) from None
+            yield folder
 
     @contextmanager
     def working_on(self, fingerprint: str) -> Iterator[None]:
         """Hold the right to make this entry: a second builder waits here and then finds it made.
 
-        Lock files are never removed, as that would race; a prefix of the fingerprint bounds their number.
+        Where locks do not reach other machines, two may make it at once, and the first to publish wins.
         """
-        locks = self._scratch / "making"
         try:
-            locks.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(locks / fingerprint[:3])
-            lock.acquire()
+            lock = self._scratch.lock(fingerprint)
         except OSError as error:
-            raise cannot_write(locks, error) from None
+            raise cannot_write(self._scratch.root, error) from None
         try:
             yield
         finally:
             lock.release()
 
     def sweep(self) -> None:
-        """Remove scratch folders whose owner is gone, and those that never got a lock after an hour."""
-        for folder in self._scratch.glob("*-*/"):
-            with suppress(OSError):
-                if not folder.with_suffix(".lock").exists() and time.time() - folder.stat().st_mtime > HOUR:
-                    shutil.rmtree(folder, ignore_errors=True)
-        for lock_file in self._scratch.glob("*.lock") if self._scratch.is_dir() else ():
-            lock = FileLock(lock_file)
-            try:
-                with lock.acquire(timeout=0):
-                    shutil.rmtree(lock_file.with_suffix(""), ignore_errors=True)
-            except (Timeout, OSError):
-                continue
-            with suppress(OSError):
-                lock_file.unlink()
+        """Remove scratch folders whose owner is gone, and anything there that is over a day old."""
+        self._scratch.sweep()
 
-    def _folder(self, fingerprint: str) -> Path:
+    # --- upkeep ------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds since 1970 by the file system's clock. Raises StoreError where it cannot be asked."""
+        try:
+            return self._scratch.now()
+        except OSError as error:
+            raise cannot_write(self._scratch.root, error) from None
+
+    def folders(self) -> list[Path]:
+        """Every entry's folder, sound or not, in order of fingerprints."""
+        found = self._entries.glob("[0-9a-f][0-9a-f]/*/")
+        return sorted(path for path in found if is_fingerprint(path.name) and path.is_dir())
+
+    def folder(self, fingerprint: str) -> Path:
+        """Where an entry lies, if there is one."""
         return self._entries / fingerprint[:2] / fingerprint
+
+
+def _is_sound(path: Path, manifest: Manifest, name: str) -> bool:
+    """Whether a file can be what was published; it is read only when something may have changed it."""
+    stat = path.lstat()
+    if not S_ISREG(stat.st_mode) or stat.st_size != manifest.sizes[name]:
+        return False
+    if stat.st_mtime_ns == SEALED_NS:
+        return True
+    if sha256(path) != manifest.files[name]:
+        return False
+    with suppress(OSError):
+        _seal(path)  # only its time was changed: a copy, or a store from before files were sealed
+    return True
+
+
+def _seal(path: Path) -> None:
+    os.utime(path, ns=(SEALED_NS, SEALED_NS))
 
 
 def cannot_write(where: Path, error: OSError) -> StoreError:
     """A write that failed, as one line with its cause."""
     hints = {
-        errno.ENOSPC: "free some space; ./doit doctor shows how much a build needs",
+        errno.ENOSPC: "free some space; ./doit gc removes results that are not needed",
         errno.EROFS: "the file system is mounted read-only",
         errno.EACCES: "check who owns build/",
         errno.EDQUOT: "the disk quota is used up",

@@ -2,25 +2,24 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from doit.exceptions import InvalidDodoFile, TaskFailed
+from doit.exceptions import InvalidDodoFile
 
 from bmzoo import artifact, evaluation, verification
 from bmzoo.chips import CALIBRATED
 from bmzoo.config import Model
 from bmzoo.doctor import examine
 from bmzoo.errors import BmzooError, ConfigError
+from bmzoo.guard import Task, group, guarded, quietly
 from bmzoo.plan import render_plan
+from bmzoo.preparation import transform_step
 from bmzoo.proof import siblings
-from bmzoo.recipe import transform_step
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
-Task = dict[str, Any]
 HELP = """bmzoo builds BModels from the YAML files in configs/, each one verified on a chip simulator.
 
   ./doit build:bm1688_int8_4b_2core     one target
@@ -46,17 +45,19 @@ class Tasks:
 
     def build(self) -> Iterator[Task]:
         """Make a bmodel, run it on the chip simulator, publish it if it agrees with ONNX."""
-        yield {**_group("build", self.build.__doc__), "meta": {"workspace": self._at}}
+        yield {**group("build", self.build.__doc__), "meta": {"workspace": self._at}}
         for model, target in self._targets():
             needs = [self._transform_name(model, target.batch), f"model:{model.name}"]
             if target.precision in CALIBRATED and model.calibrates:
                 needs.append(f"calibrate:{model.name}")
+            if model.search(target) is not None:
+                needs.append(f"qtable:{self._named(model, target.chip)}")
             yield {
                 "basename": "build",
                 "name": target.qualified(self._default_model),
                 "doc": f"build/{target.artifact}",
-                "actions": [_guarded(partial(self._build, target))],
-                "uptodate": [_quietly(partial(artifact.is_current, self._at, target))],
+                "actions": [guarded(partial(self._build, target))],
+                "uptodate": [quietly(partial(artifact.is_current, self._at, target))],
                 "task_dep": needs,
                 "targets": [str(self._at.layout.artifact(target)), str(self._at.layout.provenance(target))],
                 "clean": True,
@@ -64,7 +65,7 @@ class Tasks:
 
     def verify(self) -> Iterator[Task]:
         """Compare an artifact with ONNX on more pictures, with its MLIR, and with its siblings."""
-        yield _group("verify", self.verify.__doc__)
+        yield group("verify", self.verify.__doc__)
         for model, target in self._targets():
             name = target.qualified(self._default_model)
             related = [other.qualified(self._default_model) for other in siblings(model, target)]
@@ -72,8 +73,8 @@ class Tasks:
                 "basename": "verify",
                 "name": name,
                 "doc": f"build/{target.artifact.removesuffix('.bmodel')}.verify.json",
-                "actions": [_guarded(partial(self._verify, target))],
-                "uptodate": [_quietly(partial(verification.is_current, self._at, target))],
+                "actions": [guarded(partial(self._verify, target))],
+                "uptodate": [quietly(partial(verification.is_current, self._at, target))],
                 "task_dep": [f"build:{name}" for name in (name, *related)] + [self._transform_name(model, 1)],
                 "targets": [str(self._at.layout.verification(target))],
                 "clean": True,
@@ -81,7 +82,7 @@ class Tasks:
 
     def eval(self) -> Iterator[Task]:
         """Average precision where there is ground truth, and the difference to the ONNX model."""
-        yield _group("eval", self.eval.__doc__)
+        yield group("eval", self.eval.__doc__)
         for model in self._at.models.values():
             if model.config.evaluate is None:
                 continue
@@ -90,8 +91,8 @@ class Tasks:
                 "basename": "eval",
                 "name": onnx,
                 "doc": f"the ONNX model {model.name}",
-                "actions": [_guarded(partial(self._eval_onnx, model, onnx))],
-                "uptodate": [_quietly(partial(evaluation.is_current_onnx, self._at, model))],
+                "actions": [guarded(partial(self._eval_onnx, model, onnx))],
+                "uptodate": [quietly(partial(evaluation.is_current_onnx, self._at, model))],
                 "task_dep": [f"model:{model.name}"],
             }
             for target in model.targets:
@@ -100,28 +101,28 @@ class Tasks:
                     "basename": "eval",
                     "name": name,
                     "doc": f"{target.chip} {target.precision}, whatever the batch and cores",
-                    "actions": [_guarded(partial(self._eval, target))],
-                    "uptodate": [_quietly(partial(evaluation.is_current, self._at, target))],
+                    "actions": [guarded(partial(self._eval, target))],
+                    "uptodate": [quietly(partial(evaluation.is_current, self._at, target))],
                     "task_dep": [f"build:{name}", f"eval:{onnx}"],
                 }
 
     def model(self) -> Iterator[Task]:
         """Import the checkpoint or ONNX file into models/onnx/, checked and converted if need be."""
-        yield _group("model", self.model.__doc__)
+        yield group("model", self.model.__doc__)
         for model in self._at.models.values():
             yield {
                 "basename": "model",
                 "name": model.name,
                 "doc": f"models/onnx/{model.name}.<weights>.onnx",
-                "actions": [_guarded(partial(self._at.make_model, model))],
-                "uptodate": [_quietly(partial(self._at.has_model, model))],
+                "actions": [guarded(partial(self._at.make_model, model))],
+                "uptodate": [quietly(partial(self._at.has_model, model))],
                 "targets": [str(self._at.layout.onnx(model.name, self._at.likely(model).name))],
                 "clean": True,
             }
 
     def transform(self) -> Iterator[Task]:
         """Convert the ONNX model to MLIR, once for each batch."""
-        yield _group("transform", self.transform.__doc__)
+        yield group("transform", self.transform.__doc__)
         for model in self._at.models.values():
             for batch in sorted({t.batch for t in model.targets} | {1}):
                 _, _, name = self._transform_name(model, batch).partition(":")
@@ -129,22 +130,22 @@ class Tasks:
                     "basename": "transform",
                     "name": name,
                     "doc": f"{model.name} at batch {batch}",
-                    "actions": [_guarded(partial(self._transform, model, batch))],
-                    "uptodate": [_quietly(partial(self._has_transform, model, batch))],
+                    "actions": [guarded(partial(self._transform, model, batch))],
+                    "uptodate": [quietly(partial(self._has_transform, model, batch))],
                     "task_dep": [f"model:{model.name}"],
                 }
 
     def calibrate(self) -> Iterator[Task]:
         """Find activation thresholds over the calibration pictures: calibration/<model>.<weights>.table"""
-        yield _group("calibrate", self.calibrate.__doc__)
+        yield group("calibrate", self.calibrate.__doc__)
         for model in self._at.models.values():
             if model.calibrates:
                 yield {
                     "basename": "calibrate",
                     "name": model.name,
                     "doc": f"calibration/{model.name}.<weights>.table",
-                    "actions": [_guarded(partial(self._at.make_table, model))],
-                    "uptodate": [_quietly(partial(self._at.has_table, model))],
+                    "actions": [guarded(partial(self._at.make_table, model))],
+                    "uptodate": [quietly(partial(self._at.has_table, model))],
                     "task_dep": [self._transform_name(model, 1)],
                 }
 
@@ -153,14 +154,14 @@ class Tasks:
         yield {
             "basename": "plan",
             "doc": self.plan.__doc__,
-            "actions": [_guarded(lambda names: sys.stdout.write(render_plan(self._at, names)))],
+            "actions": [guarded(lambda names: sys.stdout.write(render_plan(self._at, names)))],
             "pos_arg": "names",
             "verbosity": 2,
         }
 
     def bench(self) -> Iterator[Task]:
         """Time preprocessing, inference and postprocessing per image, of the ONNX model or of an artifact."""
-        yield _group("bench", self.bench.__doc__)
+        yield group("bench", self.bench.__doc__)
         for model in self._at.models.values():
             if model.config.decoder.kind != "none":
                 yield self._bench_task(model, self._named(model, "onnx"), f"model:{model.name}", None)
@@ -178,7 +179,7 @@ class Tasks:
             "basename": "bench",
             "name": name,
             "doc": f"stage times of {name}",
-            "actions": [_guarded(run)],
+            "actions": [guarded(run)],
             "task_dep": [needs],
         }
 
@@ -187,7 +188,7 @@ class Tasks:
         yield {
             "basename": "detect",
             "doc": self.detect.__doc__,
-            "actions": [_guarded(self._detect)],
+            "actions": [guarded(self._detect)],
             "pos_arg": "words",
             "verbosity": 2,
         }
@@ -197,7 +198,7 @@ class Tasks:
         yield {
             "basename": "doctor",
             "doc": self.doctor.__doc__,
-            "actions": [_guarded(self._doctor)],
+            "actions": [guarded(self._doctor)],
             "verbosity": 2,
         }
 
@@ -294,32 +295,3 @@ class Tasks:
     def _build(self, target: Target) -> None:
         figures = artifact.make(self._at, target)
         self._at.report.say(f"build/{target.artifact}: {figures}")
-
-
-def _group(name: str, doc: str | None) -> Task:
-    return {"basename": name, "name": None, "doc": doc}
-
-
-def _guarded(action: Callable[..., Any]) -> Callable[..., Any]:
-    """A user's mistake or a failed tool becomes a failed task, without a traceback; a bug keeps its own."""
-
-    def call(**values: Any) -> Any:  # noqa: ANN401
-        try:
-            action(**values)
-        except BmzooError as error:
-            return TaskFailed(error.render())
-        return None
-
-    return call
-
-
-def _quietly(check: Callable[[], bool]) -> Callable[..., bool]:
-    """An `uptodate` check: whatever is wrong is said by the action, which then runs."""
-
-    def call(*_: Any) -> bool:
-        try:
-            return check()
-        except BmzooError:
-            return False
-
-    return call

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,7 +38,8 @@ _MLIR = (
     "runtime/overlay.py",
     "runtime/simulate.py",
 )
-_MEASURING = ("steps/measuring.py", "metrics.py", *_DECODING)
+_QUANTIZATION = ("quantization/*.py", "partial.py", *_DECODING)
+_MEASURING = ("steps/measuring.py", "steps/archives.py", "metrics.py", *_DECODING)
 # Sources behind each of bmzoo's own commands: editing one rebuilds what it made.
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "import": ("steps/importing.py", "model/*.py"),
@@ -56,6 +57,11 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
         *("steps/evaluating.py", "evaluate.py", "average_precision.py", "groundtruth.py", "runtime/settings.py"),
         *("steps/preparing.py", *_MEASURING, *_MLIR),
     ),
+    "equalize": ("steps/equalizing.py", "quantization/equalize.py", "quantization/session.py", "steps/archives.py"),
+    "rank": ("steps/ranking.py", "steps/measuring.py", "steps/archives.py", "metrics.py", *_QUANTIZATION),
+    "choose": ("steps/choosing.py", "steps/measuring.py", "steps/archives.py", "metrics.py", *_QUANTIZATION),
+    "cut": ("steps/cutting.py", "quantization/cut.py"),
+    "agree": ("steps/agreeing.py", "agreement.py", "quantization/loss.py", *_MEASURING),
     "simulate": ("runtime/simulate.py", "runtime/overlay.py"),
 }
 # Own commands that run the toolchain's engines: what they give depends on both.
@@ -105,13 +111,23 @@ def find_installation(environ: Mapping[str, str]) -> Installation | None:
 class LocalToolchain:
     """TPU-MLIR on this machine, every command in an environment built from nothing."""
 
-    def __init__(self, installation: Installation, digests: Digests, threads: int = 2, echo: bool = False) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        digests: Digests,
+        threads: int = 2,
+        echo: bool = False,
+        stopped: Callable[[], bool] | None = None,
+    ) -> None:
+        """`stopped` is asked while a command runs, see process.Call."""
+        self._stopped = stopped
         self._installation = installation
         self._digests = digests
         self._threads = threads
         self._echo = echo
         self._vendor_identity = lru_cache(maxsize=1)(self._digest_installation)
         self._own_identity = lru_cache(maxsize=None)(self._digest_sources)
+        self._libraries = lru_cache(maxsize=1)(_library_versions)
 
     @property
     def version(self) -> str:
@@ -139,6 +155,7 @@ class LocalToolchain:
             folder / command.stdout if command.stdout else None,
             timeout,
             self._echo,
+            self._stopped,
         )
         status = process.run(call)
         if status:
@@ -191,8 +208,11 @@ class LocalToolchain:
         for pattern in SOURCES[tool]:
             for path in sorted(PACKAGE.glob(pattern)):
                 total.update(f"{path.relative_to(PACKAGE)} {self._digests.of(path)}\n".encode())
-        libraries = " ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
-        return f"bmzoo {total.hexdigest()} {libraries}"
+        return f"bmzoo {total.hexdigest()} {self._libraries()}"
+
+
+def _library_versions() -> str:
+    return " ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
 
 
 def vendor_environment(root: Path, path: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 from bmzoo import publish, verdict
 from bmzoo.errors import BmzooError, VerifyFailed
 from bmzoo.proof import Proof, drift_step, proof
+from bmzoo.store import Entry
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace, read_json
 
@@ -35,15 +36,21 @@ def is_current(at: Workspace, target: Target) -> bool:
     model = at.models[target.model]
     steps = proof(model, target, at.chosen(model))
     entry = at.builder(model).find(steps.compare)
-    if entry is None:
-        return False
+    return entry is not None and not outdated(at, target, entry)
+
+
+def outdated(at: Workspace, target: Target, entry: Entry) -> str:
+    """Why the verification is not what this comparison would give; empty when it is."""
+    limits = at.models[target.model].thresholds(target)
+    missed = verdict.proof_misses(read_json(entry, "figures.json"), limits)
+    if missed:
+        return f"its figures miss the thresholds: {'; '.join(missed)}"
     told = publish.provenance(at.layout.verification(target))
-    limits = model.thresholds(target)
-    return (
-        told.get("fingerprint") == entry.fingerprint
-        and told.get("thresholds") == limits.model_dump()
-        and not verdict.proof_misses(read_json(entry, "figures.json"), limits)
-    )
+    if not told:
+        return "not published yet, or deleted or damaged"
+    if told.get("fingerprint") != entry.fingerprint:
+        return "made from other inputs"
+    return "" if told.get("thresholds") == limits.model_dump() else "judged by other thresholds"
 
 
 def summary(figures: Mapping[str, Any]) -> str:

@@ -1,23 +1,29 @@
 """A checkout at work: its models, toolchain, store and sources, and what all targets of a model share."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bmzoo import config, publish
 from bmzoo.builder import Builder, Report
+from bmzoo.cluster import Cluster
 from bmzoo.config import Model
 from bmzoo.digests import Digests
 from bmzoo.errors import BmzooError, ConfigError, ToolFailed, nearest
+from bmzoo.last import Last
 from bmzoo.paths import Layout
-from bmzoo.recipe import Recipe, calibrate_step, import_step, pictures, recipe
-from bmzoo.schema import Weights
+from bmzoo.preparation import calibrate_step, import_step, pictures
+from bmzoo.recipe import Recipe, recipe
+from bmzoo.remote import Remote
+from bmzoo.schema import Weights, ZooConfig
+from bmzoo.shared_store import SharedStore
 from bmzoo.sources import Sources
-from bmzoo.step import Step
+from bmzoo.step import Step, Tree
 from bmzoo.store import Entry, Store, cannot_write
+from bmzoo.tables import float_layers
 from bmzoo.target import Target, parse
 from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation
 
@@ -33,6 +39,7 @@ class Workspace:
     report: Report
     weights: str | None = None  # `weights=NAME` on the command line
     echo: bool = False  # `echo=yes` there: show what the tools print
+    scheduler: str | None = None  # `scheduler=ADDRESS` there: where steps run
     toolchain_override: Toolchain | None = None
     layout: Layout = field(init=False)
 
@@ -53,9 +60,14 @@ class Workspace:
         return self._loaded[1]
 
     @cached_property
+    def settings(self) -> ZooConfig:
+        """Settings of the whole project. Raises ConfigError."""
+        return config.zoo_settings(self.layout.configs / config.RESERVED, self.root)
+
+    @cached_property
     def default_model(self) -> str:
         """The model that needs no name in front of its targets: `default_model` in zoo.yaml, or the first."""
-        named = config.zoo_settings(self.layout.configs / config.RESERVED, self.root).default_model
+        named = self.settings.default_model
         names = [*self.models, *self.broken]
         if named is not None and named not in names:
             shown = self.layout.shown(self.layout.configs / config.RESERVED)
@@ -79,10 +91,23 @@ class Workspace:
         return LocalToolchain(installation, self.digests, echo=self.echo)
 
     @cached_property
+    def remote(self) -> Remote | None:
+        """Where results are shared with other checkouts. Raises ConfigError."""
+        url = config.store_url(self.settings, self.environ)
+        return Remote(url, self.report.warn) if url is not None else None
+
+    @cached_property
     def store(self) -> Store:
-        store = Store(self.layout.build)
+        remote = self.remote
+        store = Store(self.layout.build) if remote is None else SharedStore(self.layout.build, remote)
         store.sweep()
         return store
+
+    @cached_property
+    def cluster(self) -> Cluster | None:
+        """Other machines that run the steps; None for this one. Raises ConfigError."""
+        address = self.scheduler or self.environ.get("BMZOO_SCHEDULER")
+        return Cluster(address, self.store, self.remote, self.report) if address else None
 
     def sources(self, model: Model) -> Sources:
         """Where files named in a model's config are looked up, in order."""
@@ -97,8 +122,14 @@ class Workspace:
                 self.toolchain, self.store, self.sources(model), self.digests, self.layout, self.report
             )
             builder.elsewhere = self._committed_table
+            builder.executor = self.cluster
+            builder.noted = self.last.note
             builders[model.name] = builder
         return builders[model.name]
+
+    @cached_property
+    def last(self) -> Last:
+        return Last(self.layout)
 
     def plain_builder(self) -> Builder:
         """A builder for steps that read no files from outside."""
@@ -171,7 +202,7 @@ class Workspace:
                 f"{self.layout.shown(path)}: written or edited by hand, so it is not overwritten",
                 f"name it below `calibration` as `table` in {self.layout.shown(model.path)}, or remove it",
             )
-        self._check_image_sets(model)
+        self.check_image_sets(model)
         entry = self.builder(model).run(calibrate_step(model, weights))
         publish.write(publish.table_text(entry), path)
 
@@ -208,30 +239,56 @@ class Workspace:
     # --- details -----------------------------------------------------------------------------------------
 
     def _committed_table(self, step: Step, fingerprint: str, folder: Path) -> bool:
-        """A calibration table in the checkout that was made from these very inputs saves making it again."""
-        if step.kind != "calibrate":
+        """A table in the checkout that was made from these very inputs saves making it again."""
+        if step.kind not in ("calibrate", "cut"):
             return False
-        name, _, weights = step.subject.rpartition(".")
+        model, _, rest = step.subject.rpartition(".")
+        weights, _, chip = rest.partition(" ")
+        path = self.layout.qtable(model, weights, chip) if chip else self.layout.table(model, weights)
         try:
-            text = self.layout.table(name, weights).read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return False
         content = publish.table_content(text, fingerprint)
         if content is None:
             return False
-        (folder / "calibration.table").write_text(content, encoding="utf-8")
+        (folder / step.outputs[0]).write_text(content, encoding="utf-8")
+        if step.kind == "cut":
+            rows = float_layers(content)
+            choice = {"layers": [layer for layer, _ in rows], "mode": rows[0][1] if rows else "", "rows": []}
+            (folder / "choice.json").write_text(json.dumps(choice), encoding="utf-8")
         return True
 
-    def _check_image_sets(self, model: Model) -> None:
-        """Calibration and verdict pictures must not overlap: a network would be judged on what tuned it."""
-        settings = model.config.calibration
-        assert settings is not None and settings.images is not None, "only models that calibrate get here"
-        sources = self.sources(model)
-        taken = {self.digests.of(p): p for p in sources.pictures(pictures(settings.images)).files if p.is_file()}
-        for path in sources.pictures(pictures(model.config.verify.images)).files:
+    def check_image_sets(self, model: Model) -> None:
+        """Pictures to calibrate, to choose by and to report on must not overlap. Raises ConfigError.
+
+        A network would be judged on what tuned it. Pictures of the first verdict may be among those to choose by.
+        """
+        config, sources = model.config, self.sources(model)
+        chosen = [("verify.images", config.verify.images)]
+        if config.quantization.images is not None:
+            chosen.append(("quantization.images", config.quantization.images))
+        sets = [(name, sources.pictures(pictures(images)).files) for name, images in chosen]
+        if config.calibration is not None and config.calibration.images is not None:
+            own = sources.pictures(pictures(config.calibration.images)).files
+            for name, files in sets:
+                self._check_apart(model, "calibration.images", own, name, files)
+            sets.append(("calibration.images", own))
+        if config.evaluate is not None and sources.find(config.evaluate.truth) is not None:
+            truth = PurePosixPath(config.evaluate.truth)
+            folder = str(truth.parent if truth.suffix == ".json" else truth)
+            shown = tuple(sources.tree(Tree(folder)).values())
+            for name, files in sets:
+                self._check_apart(model, name, files, "evaluate.truth", shown)
+
+    def _check_apart(
+        self, model: Model, one: str, files: Sequence[Path], other: str, others: Sequence[Path]
+    ) -> None:
+        taken = {self.digests.of(path): path for path in files if path.is_file()}
+        for path in others:
             if (digest := self.digests.of(path)) in taken:
                 raise ConfigError(
-                    f"configs/{model.path.name}: calibration.images and verify.images overlap: "
+                    f"configs/{model.path.name}: {one} and {other} overlap: "
                     f"{taken[digest].name} and {path.name} are the same picture",
                     "keep calibration, selection and evaluation pictures apart",
                 )

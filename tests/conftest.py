@@ -114,7 +114,7 @@ class Silent:
 
     def started(self, step: Step) -> None: ...
 
-    def finished(self, step: Step, seconds: float) -> None:
+    def finished(self, step: Step, seconds: float, where: str = "") -> None:
         self.steps.append(step.kind)
 
     def failed(self, step: Step) -> None:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from bmzoo import scratch as scratch_module
+from bmzoo.contents import MANIFEST
 from bmzoo.digests import sha256
 from bmzoo.errors import StoreError
-from bmzoo.store import MANIFEST, Entry, Store, cannot_write
+from bmzoo.scratch import DAY, HOUR
+from bmzoo.store import SEALED_NS, Entry, Store, cannot_write
 
 ROOT = Path(__file__).parents[1]
 KEY = "ab" * 32
@@ -82,8 +85,18 @@ def break_manifest(text: str) -> Callable[[Entry], None]:
     return damage
 
 
+def modify(entry: Entry) -> None:
+    entry.path("out.txt").chmod(0o644)
+    entry.path("out.txt").write_text("RESULT")  # of the same size
+
+
 DAMAGES = {
     "truncated": truncate,
+    "modified": modify,
+    "replaced by a link": lambda entry: (
+        entry.path("out.txt").rename(entry.path("other")),
+        entry.path("out.txt").symlink_to("other"),
+    ),
     "file missing": remove,
     "empty folder": empty,
     "manifest missing": lambda entry: entry.path(MANIFEST).unlink(),
@@ -269,3 +282,164 @@ def test_a_store_that_was_moved_still_serves(store: Store, tmp_path: Path) -> No
     entry = Store(tmp_path / "moved").lookup(KEY)
     assert entry is not None
     assert str(tmp_path) not in json.dumps(json.loads(entry.path(MANIFEST).read_text()))
+
+
+def test_a_copy_of_a_store_serves_and_is_read_once_to_see_that_it_is_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store)
+    shutil.copytree(tmp_path / "build", tmp_path / "copy", copy_function=shutil.copyfile)
+    copy = Store(tmp_path / "copy")
+    entry = copy.lookup(KEY)
+    assert entry is not None and entry.path("out.txt").stat().st_mtime_ns == SEALED_NS
+    monkeypatch.setattr("bmzoo.store.sha256", lambda path: pytest.fail("read again"))
+    assert copy.lookup(KEY) == entry
+
+
+# --- several machines on one disk ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The same store as another machine sees it, one whose locks do not reach this one."""
+    with monkeypatch.context() as patch:
+        patch.setattr(scratch_module, "_boot", lambda: "elsewher")
+        return Store(tmp_path / "build")
+
+
+def age(path: Path, seconds: float) -> None:
+    when = time.time() - seconds
+    os.utime(path, (when, when))
+
+
+def test_scratch_of_another_machine_goes_after_a_day_and_not_before(
+    store: Store, elsewhere: Store, tmp_path: Path
+) -> None:
+    work = elsewhere.scratch()
+    folder = work.__enter__()
+    folder.with_suffix(".lock").unlink()  # this machine sees no lock of theirs
+    for hours in (0, 3, 23):
+        age(folder, hours * HOUR)
+        store.sweep()
+        assert folder.is_dir()
+    age(folder, DAY + HOUR)
+    store.sweep()
+    assert not folder.exists() and files(tmp_path) == []
+    work.__exit__(None, None, None)
+
+
+def test_a_clock_that_is_wrong_by_years_sweeps_nothing_in_use(
+    store: Store, elsewhere: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time()
+    with elsewhere.scratch() as theirs, store.scratch() as mine:
+        for skew in (-400 * DAY, 400 * DAY):
+            monkeypatch.setattr(time, "time", lambda skew=skew: real + skew)
+            store.sweep()
+            elsewhere.sweep()
+            assert theirs.is_dir() and mine.is_dir()
+            entry = publish(store)
+            assert store.lookup(KEY) == entry
+
+
+def test_whatever_is_left_in_scratch_goes_after_a_day(store: Store, tmp_path: Path) -> None:
+    publish(store)
+    with store.working_on(KEY):
+        pass
+    scratch = tmp_path / "build/scratch"
+    for name in (f"{KEY}.making", "ghost.lock", "young.lock", "file"):
+        (scratch / name).touch()
+    (scratch / "folder/inside").mkdir(parents=True)
+    (scratch / "link").symlink_to(tmp_path)
+    for path in scratch.iterdir():
+        if path.name != "young.lock":
+            os.utime(path, (0, 0), follow_symlinks=False)
+    store.sweep()
+    assert sorted(path.name for path in scratch.iterdir()) == ["making", "young.lock"]
+    assert (scratch / "making" / KEY[:3]).exists() and tmp_path.is_dir()
+
+
+def test_two_machines_that_make_the_same_at_once_end_with_one_whole_entry(store: Store, tmp_path: Path) -> None:
+    """Where locks do not reach: both make it, and both get what the first one published."""
+    code = f"""
+def make(content):
+    with store.scratch() as folder:
+        (folder / "out.txt").write_text(content)
+        return store.publish({KEY!r}, folder, ("out.txt",), {{}}).path("out.txt").read_text()
+print("ready", flush=True)
+while not Path({str(tmp_path / "go")!r}).exists(): pass
+print(make(str(os.getpid()) * 1000), flush=True)
+"""
+    with another(tmp_path, code) as one, another(tmp_path, code) as two:
+        (tmp_path / "go").touch()
+        assert one.stdout is not None and two.stdout is not None
+        contents = {one.stdout.readline(), two.stdout.readline()}
+    entry = store.lookup(KEY)
+    assert entry is not None and contents == {entry.path("out.txt").read_text() + "\n"}
+
+
+def test_a_damaged_entry_that_two_replace_at_once_is_replaced_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truncate(publish(store))
+    rename = Path.rename
+    calls = []
+
+    def late(self: Path, to: Path) -> Path:
+        calls.append(to)
+        if len(calls) == 2:  # just before the damaged one is set aside, another process has replaced it
+            shutil.rmtree(self)
+            monkeypatch.setattr(Path, "rename", rename)
+            publish(store, content="theirs")
+            monkeypatch.setattr(Path, "rename", late)
+            raise FileNotFoundError
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", late)
+    assert publish(store, content="mine").path("out.txt").read_text() == "theirs"
+
+
+# --- places that cannot be written ---------------------------------------------------------------------------
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """A small file system in memory, where this user may mount one."""
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(["mount", *options, str(folder)], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("this user cannot mount file systems")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_full_keeps_what_it_has_and_takes_more_when_there_is_room(tmp_path: Path) -> None:
+    root = tmp_path / "build"
+    with mounted(root, "-t", "tmpfs", "-o", "size=256k", "tmpfs"):
+        store = Store(root)
+        first = publish(store)
+        with store.scratch() as folder:
+            (folder / "linked").symlink_to(first.path("out.txt"))
+            (root / "filler").write_bytes(bytes(shutil.disk_usage(root).free))
+            with pytest.raises(StoreError, match="No space left on device") as caught:
+                store.publish(OTHER, folder, ("linked",), {})
+        assert "./doit gc" in caught.value.hint
+        assert store.lookup(KEY) == first and store.lookup(OTHER) is None
+        (root / "filler").unlink()
+        assert publish(store, OTHER) == store.lookup(OTHER)
+
+
+def test_a_store_on_a_read_only_mount_is_read_and_refuses_new_results(store: Store, tmp_path: Path) -> None:
+    entry = publish(store)
+    age(entry.path(MANIFEST), 9 * DAY)
+    root = tmp_path / "build"
+    with mounted(root, "--bind", "-o", "ro", str(root)):
+        if os.access(root, os.W_OK):
+            pytest.skip("the mount is not read-only here")
+        store.sweep()
+        assert store.lookup(KEY) == entry
+        with pytest.raises(StoreError, match="Read-only file system") as caught, store.scratch():
+            pass
+        assert "mounted read-only" in caught.value.hint

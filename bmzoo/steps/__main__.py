@@ -23,6 +23,11 @@ MODULES: Mapping[str, str] = {
     "compare": "comparing",
     "drift": "drifting",
     "evaluate": "evaluating",
+    "equalize": "equalizing",
+    "rank": "ranking",
+    "choose": "choosing",
+    "cut": "cutting",
+    "agree": "agreeing",
 }
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from bmzoo.metrics import max_error
 from bmzoo.runtime.session import OnnxSession
-from bmzoo.steps.measuring import Heads, aligned, arrays, detection_figures, tensor_figures
+from bmzoo.steps.archives import arrays
+from bmzoo.steps.measuring import Heads, aligned, detection_figures, tensor_figures
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from bmzoo.drift import compare, layer_inputs
 from bmzoo.runtime.mlir import MlirSession
 from bmzoo.runtime.sessions import find_tpuc_root
-from bmzoo.steps.measuring import arrays
+from bmzoo.steps.archives import arrays
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.errors import SourceError, VerifyFailed
+from bmzoo.errors import VerifyFailed
 from bmzoo.metrics import cosine, match_detections, max_error, sqnr_db
 from bmzoo.runtime.decode import DecoderSpec, Detections, decode
 from bmzoo.runtime.session import OnnxSession
+from bmzoo.steps.archives import arrays
 
 WORST_SQNR = -999.0
 Heads = Mapping[str, NDArray[np.float32]]
@@ -97,15 +98,6 @@ def decoder_spec(settings: Mapping[str, Any]) -> DecoderSpec:
 
 def _certain(faces: Detections, request: Mapping[str, Any]) -> int:
     return int((faces.scores >= request["confidence"] + request["margin"]).sum())
-
-
-def arrays(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The arrays of an npz in its order. Raises SourceError."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path.name}: cannot be read: {error}") from None
 
 
 def _rounded(value: float) -> float | None:

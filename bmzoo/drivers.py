@@ -1,0 +1,72 @@
+"""fsspec's drivers for shared stores: which are needed, how they are opened, what their errors mean."""
+
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bmzoo.errors import ConfigError
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds
+# Scheme -> the package that speaks it, for those that fsspec does not speak by itself.
+DRIVERS = {"s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
+READ_ONLY = ("http", "https")
+
+
+def scheme(url: str) -> str:
+    """The URL's scheme; a plain path is a `file`."""
+    return urlsplit(url).scheme or "file"
+
+
+def require(url: str) -> None:
+    """Raises ConfigError when the driver is not installed."""
+    driver = DRIVERS.get(scheme(url))
+    if driver is not None and find_spec(driver) is None:
+        # s3fs is released together with fsspec, under the same number, and works with that one only.
+        pin = f"s3fs=={version('fsspec')}" if driver == "s3fs" else driver
+        raise ConfigError(f"store: {driver} is not installed: {url}", f".venv/bin/pip install {pin}")
+
+
+def open_url(url: str) -> tuple[Any, str]:
+    """A file system and the root in it. Takes a second where a driver has to be imported."""
+    from fsspec.core import url_to_fs
+
+    kind = scheme(url)
+    options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
+    if kind == "s3":
+        timeouts = {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT}
+        options["config_kwargs"] = {**timeouts, "retries": {"max_attempts": 1}}
+    if kind in READ_ONLY:
+        from aiohttp import ClientTimeout
+
+        timeout = ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
+        options["client_kwargs"] = {"timeout": timeout}
+    fs, root = url_to_fs(url, **options)
+    if kind == "file":  # made here, but not its parent: that may be a mount that is missing
+        Path(root).mkdir(exist_ok=True)
+    return fs, str(root).rstrip("/")
+
+
+def cause(error: Exception, url: str) -> str:
+    """Why a store could not be used, in one line."""
+    name, text = type(error).__name__, str(error).partition("\n")[0][:200]
+    if is_unreachable(error):
+        return f"cannot be reached ({text or name})"
+    if _is_denied(error):
+        check = ": check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do there"
+        return f"access denied ({text or name}){check if scheme(url) == 's3' else ''}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be used: {error.strerror}"
+    return f"cannot be used: {name}: {text}"
+
+
+def is_unreachable(error: Exception) -> bool:
+    """Whether nothing answered; every driver has its own classes for that."""
+    words = ("Connect", "Timeout", "DNS")
+    return isinstance(error, TimeoutError | ConnectionError) or any(w in type(error).__name__ for w in words)
+
+
+def _is_denied(error: Exception) -> bool:
+    denied = isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403)
+    return denied or "Credentials" in type(error).__name__

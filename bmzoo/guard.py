@@ -1,0 +1,40 @@
+"""Tasks as doit takes them: actions whose errors are for people, checks that never fail, groups."""
+
+from collections.abc import Callable
+from typing import Any
+
+from doit.exceptions import TaskFailed
+
+from bmzoo.errors import BmzooError
+
+Task = dict[str, Any]
+
+
+def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's mistake or a failed tool becomes a failed task, without a traceback; a bug keeps its own."""
+
+    def call(**values: Any) -> Any:  # noqa: ANN401
+        try:
+            action(**values)
+        except BmzooError as error:
+            return TaskFailed(error.render())
+        return None
+
+    return call
+
+
+def quietly(check: Callable[[], bool]) -> Callable[..., bool]:
+    """An `uptodate` check: whatever is wrong is said by the action, which then runs."""
+
+    def call(*_: Any) -> bool:
+        try:
+            return check()
+        except BmzooError:
+            return False
+
+    return call
+
+
+def group(name: str, doc: str | None) -> Task:
+    """The task that stands for all its subtasks."""
+    return {"basename": name, "name": None, "doc": doc}

@@ -1,0 +1,51 @@
+"""What went wrong in a run, task by task, told by doit's reporter as it happens."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_EVIDENCE = re.compile(r"^(?:hint: )?(?:evidence|figures|log|see the log): (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a task did not succeed. `own` is false when it did not run because of another one."""
+
+    task: str
+    cause: str  # one line
+    evidence: str | None  # a path, where the failure left something to look at
+    own: bool
+
+
+@dataclass
+class Outcomes:
+    """Failures of one run, by task name."""
+
+    _failed: dict[str, str] = field(default_factory=dict)
+    _left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def failed(self, task: str, text: str) -> None:
+        """`text` is what a person is shown: the cause, then hints and paths on lines of their own."""
+        self._failed[task] = text
+
+    def left_out(self, task: str, needed: Sequence[str]) -> None:
+        """Not run, because what it needed failed or was left out itself."""
+        self._left_out[task] = tuple(needed)
+
+    def problem(self, task: str) -> Problem | None:
+        """Why the task did not succeed, followed to the task that failed first; None when nothing is known."""
+        if task in self._failed:
+            text = self._failed[task]
+            evidence = _EVIDENCE.search(text)
+            return Problem(task, _cause(text), evidence[1] if evidence else None, own=True)
+        for needed in self._left_out.get(task, ()):
+            first = self.problem(needed)
+            if first is not None:
+                return Problem(first.task, first.cause, first.evidence, own=False)
+        return None
+
+
+def _cause(text: str) -> str:
+    """The line that says what happened: the last one of a traceback, else the first."""
+    lines = [line for line in text.splitlines() if line.strip()] or ["failed without a word"]
+    return lines[-1].strip() if any(line.startswith("Traceback (") for line in lines) else lines[0].strip()

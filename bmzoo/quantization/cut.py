@@ -1,0 +1,78 @@
+"""From a ranking or a path to the layers that stay in float, and why each layer is in or out. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Layers in float in the order chosen, and the score with all of them (None where nothing measured it)."""
+
+    layers: tuple[str, ...]
+    loss: float | None
+    cosine: float | None
+    why: str  # what ended the choosing
+
+
+def cut_path(path: Mapping[str, Any], settings: Mapping[str, Any]) -> Cut:
+    """The first choices of a path, as far as `max_float_layers`, `expected_cos` and `gain` allow."""
+    chosen: list[str] = []
+    now = path["plain"]
+    for choice in path["choices"]:
+        if settings["expected_cos"] is not None and now["cosine"] >= settings["expected_cos"]:
+            return _cut(chosen, now, f"the cosine has reached {settings['expected_cos']:g}")
+        if len(chosen) + len(choice["layers"]) > settings["max_float_layers"]:
+            return _cut(chosen, now, f"max_float_layers is {settings['max_float_layers']}")
+        share = (now["loss"] - choice["loss"]) / path["plain"]["loss"] / len(choice["layers"])
+        if share < settings["gain"]:
+            return _cut(chosen, now, f"a further layer takes off less than {settings['gain']:.1%} of the loss")
+        chosen += choice["layers"]
+        now = choice
+    return _cut(chosen, now, "no further layer helps")
+
+
+def cut_ranking(ranking: Mapping[str, Any], keep: int) -> Cut:
+    """The `keep` most sensitive layers, as the ranking has them."""
+    return Cut(tuple(row["layer"] for row in ranking["layers"][:keep]), None, None, f"keep is {keep}")
+
+
+def explain_layers(ranking: Mapping[str, Any], path: Mapping[str, Any], cut: Cut) -> list[tuple[str, float, str]]:
+    """Layer, loss of it alone in INT8, why it is in or out; the most sensitive first."""
+    order = {layer: number for number, layer in enumerate(cut.layers, 1)}
+    later = [layer for choice in path["choices"] for layer in choice["layers"] if layer not in order]
+    rows = []
+    for row in ranking["layers"]:
+        layer = row["layer"]
+        if layer in order:
+            others = [name for name in row["group"] if name != layer]
+            why = f"in: choice {order[layer]}" + (f", together with {', '.join(others)}" if others else "")
+        elif layer in later:
+            why = f"out: {cut.why}; it would come {later.index(layer) + 1} layers later"
+        elif row["group"][0] in path["alone"]:
+            why = "out: with the layers chosen in float, this one takes nothing off"
+        else:
+            why = "out: not sensitive enough to be tried"
+        rows.append((layer, float(row["loss"]), why))
+    return rows
+
+
+def table_text(
+    cut: Cut, plain: Mapping[str, float] | None, pictures: int, mode: str, settings: Sequence[str]
+) -> str:
+    """A qtable: how it was made, then a line `layer mode` for each layer in float."""
+    lines = [
+        "# bmzoo qtable: these layers stay in float, the others are INT8",
+        f"# settings: {', '.join(settings)}",
+        f"# {len(cut.layers)} layers, by {pictures} pictures; the choosing ended as {cut.why}",
+    ]
+    if plain is not None and cut.loss is not None and cut.cosine is not None:
+        lines.append(
+            f"# emulated, plain INT8 to this: loss {plain['loss']:.4g} to {cut.loss:.4g}, "
+            f"cosine {plain['cosine']:.4f} to {cut.cosine:.4f}"
+        )
+    return "\n".join([*lines, *(f"{layer} {mode}" for layer in cut.layers)]) + "\n"
+
+
+def _cut(layers: Sequence[str], score: Mapping[str, float], why: str) -> Cut:
+    return Cut(tuple(layers), score["loss"], score["cosine"], why)

@@ -1,0 +1,129 @@
+"""Emulated INT8 networks over a set of pictures, in worker processes: one score for each set of float layers."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from bmzoo.quantization.fakequant import emulation
+from bmzoo.quantization.loss import Reference, added, total
+from bmzoo.quantization.network import Network, lowered_layers, network
+from bmzoo.quantization.path import Score
+from bmzoo.quantization.session import session
+from bmzoo.quantization.sweep import Sensitivity, Sweep
+from bmzoo.runtime.heads import DecoderSpec
+from bmzoo.steps.archives import arrays
+from bmzoo.steps.measuring import decoder_spec
+
+Powers = Mapping[str, float]
+# A worker holds network, pictures and one picture's tensors: up to 1 GB for RetinaFace at 640x640.
+MOST_PROCESSES = 4
+MODEL, LOWERED, INPUTS = "model.onnx", "lowered.mlir", "inputs.npz"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know: the step's folder, the config's decoder, and the network's size."""
+
+    folder: Path
+    decoder: Mapping[str, Any]
+    size: tuple[int, int]
+
+    def network(self) -> Network:
+        model = onnx.load(str(self.folder / MODEL))
+        return network(model, lowered_layers((self.folder / LOWERED).read_text(encoding="utf-8")))
+
+    def spec(self) -> DecoderSpec:
+        return decoder_spec(self.decoder)
+
+
+class Workbench:
+    """One process's network and pictures. Nothing is opened before it is used."""
+
+    def __init__(self, job: Job) -> None:
+        self.net = job.network()
+        self._spec, self._size = job.spec(), job.size
+        self._pictures = next(iter(arrays(job.folder / INPUTS).values()))
+        self._heads = [output.name for output in self.net.model.graph.output]
+        self._references: dict[int, Reference] = {}
+        self._float: Any = None
+        self._sweep: Sweep | None = None
+
+    def sensitivities(self, index: int) -> tuple[dict[str, Sensitivity], dict[str, float]]:
+        """`Sweep.measure` of one picture."""
+        if self._sweep is None:
+            self._sweep = Sweep(self.net, self._spec, self._size)
+        return self._sweep.measure(self._pictures[index : index + 1])
+
+    def compare(self, floats: frozenset[str], indices: Sequence[int]) -> list[tuple[Powers, Powers, float]]:
+        """By picture: noise and signal by part, and the lowest cosine over heads, with these layers in float."""
+        running = session(emulation(self.net, floats), threads=1)
+        found: list[tuple[Powers, Powers, float]] = []
+        for index in indices:
+            reference = self._reference(index)
+            heads = self._run(running, index)
+            found.append((reference.noise(heads), reference.signal, min(reference.cosines(heads).values())))
+        return found
+
+    def _reference(self, index: int) -> Reference:
+        if self._float is None:
+            self._float = session(self.net.model, threads=1)
+        if index not in self._references:
+            self._references[index] = Reference(self._run(self._float, index), self._spec, self._size)
+        return self._references[index]
+
+    def _run(self, running: Any, index: int) -> dict[str, Any]:  # noqa: ANN401  # onnxruntime ships no types
+        picture = self._pictures[index : index + 1]
+        return dict(zip(self._heads, running.run(self._heads, {self.net.input: picture}), strict=True))
+
+
+class Emulator:
+    """Scores sets of float layers over pictures 0..number-1. The same result with any number of processes."""
+
+    def __init__(self, pool: ProcessPoolExecutor, number: int, processes: int) -> None:
+        self._pool, self._number, self._processes = pool, number, processes
+
+    def score(self, floats: frozenset[str]) -> Score:
+        """The network with these layers in float, all pictures together."""
+        parts = [range(start, self._number, self._processes) for start in range(self._processes)]
+        futures = [(part, self._pool.submit(_compare, floats, tuple(part))) for part in parts if part]
+        by_picture = {i: one for part, future in futures for i, one in zip(part, future.result(), strict=True)}
+        ordered = [by_picture[i] for i in range(self._number)]
+        loss = total(added([noise for noise, _, _ in ordered]), added([signal for _, signal, _ in ordered]))
+        return Score(loss, float(np.mean([cosine for _, _, cosine in ordered])))
+
+    def sensitivities(self, index: int) -> "Future[tuple[dict[str, Sensitivity], dict[str, float]]]":
+        """Every layer's sensitivity on one picture, in a worker."""
+        return self._pool.submit(_sensitivities, index)
+
+
+@contextmanager
+def emulator(job: Job, number: int) -> Iterator[Emulator]:
+    """Workers for a step over `number` pictures; each loads network and pictures once."""
+    processes = max(1, min(number, len(os.sched_getaffinity(0)), MOST_PROCESSES))
+    # Not forked: onnxruntime's threads would not survive it.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_open, initargs=(job,)) as pool:
+        yield Emulator(pool, number, processes)
+
+
+_BENCH: list[Workbench] = []  # one for each worker process, which is given no other place to keep it
+
+
+def _open(job: Job) -> None:
+    _BENCH[:] = [Workbench(job)]
+
+
+def _compare(floats: frozenset[str], indices: tuple[int, ...]) -> list[tuple[Powers, Powers, float]]:
+    return _BENCH[0].compare(floats, indices)
+
+
+def _sensitivities(index: int) -> tuple[dict[str, Sensitivity], dict[str, float]]:
+    return _BENCH[0].sensitivities(index)

@@ -1,0 +1,126 @@
+"""Cross-layer equalization: the same network with its channels scaled alike, so that one scale fits them all.
+
+INT8 gives a tensor one scale, and BM1684 gives one to the weights of a layer as well, so a channel that is
+small beside its neighbours is left with few steps. A convolution followed by (leaky) ReLU and another
+convolution may have a channel divided by any s > 0 in the first and multiplied by it in the second: float
+results stay what they were. (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
+Correction, ICCV 2019; here ranges of activations count as well as those of weights.)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+# Activations that commute with a positive factor.
+HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
+# How much the ranges of activations, of the weights that make a channel and of those that read it count. Chosen
+# on selection pictures, see bench/README.md: weights alone serve BM1684 best, activations alone the others.
+SHARES = (0.4, 0.3, 0.3)
+# A channel that is nearly dead must not be blown up without bound.
+LIMIT = 32.0
+
+Ranges = Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A convolution and those that alone read its channels, through at most one activation."""
+
+    first: onnx.NodeProto
+    readers: tuple[onnx.NodeProto, ...]
+
+
+def pairs(model: onnx.ModelProto) -> tuple[Pair, ...]:
+    """The convolutions whose channels can be scaled without changing what the network computes."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    used = [name for node in model.graph.node for name in node.input if name in weights]
+    kept = {output.name for output in model.graph.output}
+    found = []
+    for node in model.graph.node:
+        if node.op_type != "Conv" or not _own(node, weights, used):
+            continue
+        tensor, reading = node.output[0], readers.get(node.output[0], [])
+        if len(reading) == 1 and reading[0].op_type in HOMOGENEOUS and tensor not in kept:
+            tensor = reading[0].output[0]
+            reading = readers.get(tensor, [])
+        scalable = all(r.input[0] == tensor and _reads_channels(r, weights, used) for r in reading)
+        if reading and tensor not in kept and scalable:
+            found.append(Pair(node, tuple(reading)))
+    return tuple(found)
+
+
+def equalize(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
+    """The model with its channels equalized. `ranges`: output of a convolution -> largest |value| by channel [C].
+
+    Convolutions that `ranges` lacks stay as they are.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    weights = {t.name: numpy_helper.to_array(t).astype(np.float64) for t in result.graph.initializer if _float(t)}
+    for pair in pairs(result):
+        if pair.first.output[0] in ranges:
+            _scale(pair, weights, ranges[pair.first.output[0]])
+    for tensor in result.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name].astype(np.float32), tensor.name))
+    return result
+
+
+def _scale(pair: Pair, weights: dict[str, NDArray[np.float64]], activations: NDArray[np.float64]) -> None:
+    made = weights[pair.first.input[1]]
+    read = [weights[reader.input[1]] for reader in pair.readers]
+    columns = [_columns(reader, values) for reader, values in zip(pair.readers, read, strict=True)]
+    factors = _factors(activations, _rows(made), np.max(columns, axis=0))
+    made /= factors.reshape(-1, *[1] * (made.ndim - 1))
+    if len(pair.first.input) > 2:
+        weights[pair.first.input[2]] /= factors
+    for reader in pair.readers:
+        axes = weights[reader.input[1]].ndim
+        shape = [-1, *[1] * (axes - 1)] if _group(reader) > 1 else [1, -1, *[1] * (axes - 2)]
+        weights[reader.input[1]] *= factors.reshape(shape)
+
+
+def _factors(*ranges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What to divide each channel by: a weighted geometric mean, 1 for the middle channel."""
+    made_of = [np.log(np.maximum(r, 1e-6)) for r in ranges]
+    total = SHARES[0] * made_of[0] + SHARES[1] * made_of[1] - SHARES[2] * made_of[2]
+    return np.asarray(np.exp(np.clip(total - np.median(total), -np.log(LIMIT), np.log(LIMIT))))
+
+
+def _rows(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.abs(weights).reshape(len(weights), -1).max(1))
+
+
+def _columns(node: onnx.NodeProto, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Largest weight that reads each channel, relative to the layer's largest."""
+    each = _rows(weights) if _group(node) > 1 else np.abs(weights).max(axis=(0, *range(2, weights.ndim)))
+    return np.asarray(each / max(float(each.max()), 1e-12))
+
+
+def _own(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto], used: Sequence[str]) -> bool:
+    """Whether a convolution's weights and bias are constants that nothing else reads."""
+    return all(name in weights and used.count(name) == 1 for name in node.input[1:])
+
+
+def _reads_channels(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto], used: Sequence[str]) -> bool:
+    """Whether a node is a convolution of one group, or depthwise with one filter for each channel."""
+    if node.op_type != "Conv" or not _own(node, weights, used):
+        return False
+    shape, groups = weights[node.input[1]].dims, _group(node)
+    return groups == 1 or (groups == shape[0] and shape[1] == 1)
+
+
+def _group(node: onnx.NodeProto) -> int:
+    return int(next((a.i for a in node.attribute if a.name == "group"), 1))
+
+
+def _float(tensor: onnx.TensorProto) -> bool:
+    return bool(tensor.data_type == onnx.TensorProto.FLOAT)

@@ -1,0 +1,89 @@
+"""How far quantized heads are from those of the float model, where it matters: at the faces.
+
+Most anchors of a detector see nothing and their offsets mean nothing, so cosines over whole heads mostly measure
+noise on nothing. Here scores count everywhere, as a false face is an error too, and offsets count by the float
+model's own score. Models without a decoder are compared by the noise of all their outputs.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmzoo.runtime.heads import DecoderSpec, Heads, levels, one_head
+
+# Offsets of anchors that the float model gives less than this are nobody's.
+CONFIDENT = 0.05
+# Scores decide which faces are found at all; landmarks are the least of it.
+SHARES = {"scores": 1.0, "boxes": 1.0, "landmarks": 0.25}
+
+Rows = NDArray[np.float32]
+
+
+class Reference:
+    """The float model's heads of one picture, ready to be compared with. `signal` goes with what `noise` gives."""
+
+    def __init__(self, heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> None:
+        self._spec, self._hw, self._heads = spec, input_hw, heads
+        self._norms = {name: float(np.linalg.norm(head)) for name, head in heads.items()}
+        self._rows = rows(heads, spec, input_hw)
+        scores = self._rows.get("scores")
+        self._confident = None if scores is None else np.flatnonzero(scores[:, 0] >= CONFIDENT)
+        self._weight = 1.0 if scores is None else scores[self._confident].astype(np.float64)
+        self.signal = {name: self._power(name, self._at(name, values)) for name, values in self._rows.items()}
+
+    def noise(self, heads: Heads) -> dict[str, float]:
+        """Power of the difference by part (scores, boxes, ... or output), weighted; divide by `signal`."""
+        test = rows(heads, self._spec, self._hw)
+        own = self._rows
+        return {name: self._power(name, self._at(name, test[name]) - self._at(name, own[name])) for name in own}
+
+    def cosines(self, heads: Heads) -> dict[str, float]:
+        """Cosine over each whole head, as the vendor's search judges: -1..1."""
+        found = {}
+        for name, own in self._heads.items():
+            norms = self._norms[name] * float(np.linalg.norm(heads[name]))
+            found[name] = float(np.vdot(own, heads[name])) / norms if norms else 0.0
+        return found
+
+    def _at(self, name: str, values: Rows) -> Rows:
+        """All scores and outputs, but only the offsets of confident anchors."""
+        return values if self._confident is None or name == "scores" else values[self._confident]
+
+    def _power(self, name: str, values: Rows) -> float:
+        squares = np.square(values, dtype=np.float64)
+        weighted = squares if self._confident is None or name == "scores" else squares * self._weight
+        return float(weighted.sum())
+
+
+def total(noise: Mapping[str, float], signal: Mapping[str, float]) -> float:
+    """One number: noise by part relative to its signal, summed over pictures before, weighted by SHARES."""
+    return sum(SHARES.get(name, 1.0) * noise[name] / max(signal[name], 1e-12) for name in signal)
+
+
+def added(powers: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Sums by part over pictures."""
+    return {name: sum(each[name] for each in powers) for name in (powers[0] if powers else ())}
+
+
+def rows(heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> dict[str, Rows]:
+    """Heads of one picture by meaning, anchors first: scores [A,1], boxes [A,4], landmarks [A,10] where there are.
+
+    Outputs by name for models without a decoder. Raises SessionError for heads that do not fit the decoder.
+    """
+    if spec.kind == "none":
+        return dict(heads)
+    names = {1: "scores", 2: "scores", 4: "boxes", 10: "landmarks"}
+    if spec.kind in ("retinaface", "ultraface"):
+        widths = (2, 4, 10) if spec.kind == "retinaface" else (2, 4)
+        found = {names[width]: one_head(spec.kind, heads, width)[0] for width in widths}
+        return {**found, "scores": found["scores"][:, 1:]}
+    widths = (2, 4, 10) if spec.kind == "retinaface_maps" else (1, 4, 10)
+    if len(heads) < len(widths) * len(spec.strides):
+        widths = widths[:2]
+    strides = levels(spec.kind, heads, spec, input_hw, widths)
+    joined = {names[w]: np.concatenate([level.heads[w][0] for level in strides]) for w in widths}
+    if spec.kind == "retinaface_maps":  # class by class, see runtime/retinaface_maps.py
+        faces = [level.heads[2][0].reshape(-1, 2, level.anchors)[:, 1].reshape(-1, 1) for level in strides]
+        joined["scores"] = np.concatenate(faces)
+    return joined

@@ -1,0 +1,99 @@
+"""Folders for work in progress, and the right to do a piece of work. Several machines may share the disk.
+
+scratch/<boot>-<random>/       one folder for each running step
+scratch/<boot>-<random>.lock   held while the folder is in use; <boot> says by which running machine
+scratch/making/                one lock for each group of fingerprints
+
+Not every file system passes locks on to other machines. So a free lock says only of this machine's folders
+that their owner is gone; those of other machines go by age, told by the file system's clock and not ours.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+class Scratch:
+    """The scratch folder of one store. Errors are OSError; the store says what they mean."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._boot = _boot()
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """An empty folder of its own, removed at the end."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        folder = self.root / f"{self._boot}-{secrets.token_hex(8)}"
+        lock = FileLock(folder.with_suffix(".lock"))
+        with lock:  # before the folder: a sweep takes a folder whose lock is free
+            try:
+                folder.mkdir()
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    Path(lock.lock_file).unlink()
+
+    def lock(self, fingerprint: str) -> FileLock:
+        """The lock, taken, of those who make this entry.
+
+        Lock files are never removed, as that would race; a prefix of the fingerprint bounds their number.
+        """
+        locks = self.root / "making"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / fingerprint[:3])
+        lock.acquire()
+        return lock
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock that stamps files here, which may be another machine's."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.root) as probe:
+            return os.fstat(probe.fileno()).st_mtime
+
+    def sweep(self) -> None:
+        """Remove what dead processes left: this machine's at once, anything else after a day. Never fails."""
+        with suppress(OSError):
+            if not self.root.is_dir():
+                return
+            now = self.now()
+            for path in sorted(self.root.iterdir()):
+                with suppress(OSError):
+                    self._sweep(path, now - path.lstat().st_mtime)
+
+    def _sweep(self, path: Path, age: float) -> None:
+        lock_file = path.with_suffix(".lock")
+        if path.name == "making" or (path == lock_file and path.with_suffix("").exists()):
+            return  # a lock goes with its folder
+        if age < DAY and not (path.is_dir() and lock_file.exists() and path.name.startswith(self._boot)):
+            return
+        lock = FileLock(lock_file)
+        try:
+            with lock.acquire(timeout=0):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+        except Timeout:
+            return
+        with suppress(OSError):
+            lock_file.unlink()
+
+
+def _boot() -> str:
+    """Eight characters for the running kernel: processes that see the same one see each other's locks."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    except OSError:
+        return socket.gethostname().replace("-", "")[:8].ljust(8, "0")

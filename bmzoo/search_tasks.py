@@ -1,0 +1,125 @@
+"""The doit tasks of mixed precision: rank and qtable, by model and chip."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from bmzoo import publish, qtable
+from bmzoo.config import SEARCH_DEFAULTS, Model, search_of
+from bmzoo.errors import ConfigError
+from bmzoo.guard import Task, group, guarded, quietly
+from bmzoo.lowering import int8_target
+from bmzoo.schema import Search
+from bmzoo.search import rank_step
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace, read_json
+
+SHOWN = 20
+# Settings that may stand on the line: `./doit qtable:bm1684 --max_float_layers 8`.
+OPTIONS: Mapping[str, str] = {
+    "max_float_layers": "most layers that may stay in float",
+    "expected_cos": "enough when the lowest cosine over heads is at least this, 0 to 1",
+    "gain": "enough when a further layer takes off less than this share of the loss, 0 to 1",
+    "keep": "the N most sensitive layers as ranked, no search",
+    "metric": "faces or cosine",
+}
+
+
+class SearchTasks:
+    """Yields doit's task dictionaries for one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._at = workspace
+
+    def rank(self) -> Iterator[Task]:
+        """How much each layer hurts alone in INT8, over selection pictures."""
+        yield group("rank", self.rank.__doc__)
+        for model, chip, name in self._searched():
+            yield {
+                "basename": "rank",
+                "name": name,
+                "doc": f"layers of {model.name} by sensitivity on {chip}",
+                "actions": [guarded(partial(self._rank, model, chip, name))],
+                "task_dep": [f"model:{model.name}"],
+                "verbosity": 2,
+            }
+
+    def qtable(self) -> Iterator[Task]:
+        """Choose the layers that stay in float, and confirm them: qtables/<model>.<weights>.<chip>.qtable"""
+        yield group("qtable", self.qtable.__doc__)
+        for model, chip, name in self._searched():
+            yield {
+                "basename": "qtable",
+                "name": name,
+                "doc": f"qtables/{model.name}.<weights>.{chip}.qtable",
+                "actions": [guarded(partial(self._qtable, model, chip, name))],
+                "uptodate": [quietly(partial(self._is_current, model, chip))],
+                "task_dep": [f"model:{model.name}"],
+                "params": [
+                    {"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()
+                ],
+            }
+
+    def _searched(self) -> Iterator[tuple[Model, str, str]]:
+        """Model, chip and subtask name, for every chip with INT8 targets of a model with selection pictures."""
+        for model in self._at.models.values():
+            if model.config.quantization.images is not None:
+                for chip in dict.fromkeys(t.chip for t in model.targets if t.precision == "int8"):
+                    yield model, chip, chip if model.name == self._at.default_model else f"{model.name}.{chip}"
+
+    def _rank(self, model: Model, chip: str, name: str) -> None:
+        self._at.check_image_sets(model)
+        entry = self._at.builder(model).run(rank_step(model, chip, self._at.chosen(model)))
+        ranking = read_json(entry, "ranking.json")
+        rows = ranking["layers"][:SHOWN]
+        width = max(len(row["layer"]) for row in rows)
+        lines = [f"rank:{name}: {len(ranking['layers'])} layers on {ranking['pictures']} pictures, the worst first"]
+        lines.append(f"  {'layer':{width}}  {'loss':>9}  {'1 - cosine':>10}")
+        lines += [f"  {row['layer']:{width}}  {row['loss']:9.5f}  {row['cosine_loss']:10.6f}" for row in rows]
+        more = len(ranking["layers"]) - len(rows)
+        lines.append(f"  and {more} more, all of them in {self._at.layout.shown(entry.path('ranking.json'))}")
+        self._at.report.say("\n".join(lines))
+
+    def _qtable(self, model: Model, chip: str, name: str, **options: str) -> None:
+        given = {key: text for key, text in options.items() if text}
+        configured = model.search(_chip_target(model, chip))
+        search = _with_options(configured, given)
+        if not search.max_float_layers and not search.keep:
+            self._at.report.say(f"qtable:{name}: nothing to search: max_float_layers is 0, so INT8 is plain")
+            return
+        found = qtable.make(self._at, model, chip, search, publish_it=search == configured)
+        if search == configured:
+            where = self._at.layout.qtable(model.name, self._at.chosen(model).name, chip)
+            self._at.report.say(f"qtable:{name}: {self._at.layout.shown(where)}: {found}")
+            return
+        path = (
+            self._at.layout.build / "qtables" / f"{model.name}.{chip}.{'_'.join(map(str, given.values()))}.qtable"
+        )
+        layers = "".join(f"{layer} {found.choice['mode']}\n" for layer in found.choice["layers"])
+        publish.write(layers, path)
+        line = ", ".join(f"{key}: {text}" for key, text in given.items())
+        self._at.report.say(
+            f"qtable:{name}: tried, not used yet: {self._at.layout.shown(path)}: {found}\n"
+            f"to use it: in {self._at.layout.shown(model.path)}, quantization: {{chips: {{{chip}: {{{line}}}}}}}"
+        )
+
+    def _is_current(self, model: Model, chip: str) -> bool:
+        search = model.search(_chip_target(model, chip))
+        return search is not None and qtable.is_current(self._at, model, chip, search)
+
+
+def _chip_target(model: Model, chip: str) -> Target:
+    """The chip's plainest INT8 target, so that settings of single targets do not apply."""
+    return int8_target(model, chip)
+
+
+def _with_options(configured: Search | None, given: Mapping[str, str]) -> Search:
+    """The configured search with what stands on the line. Raises ConfigError for values that are none."""
+    values: dict[str, Any] = dict(SEARCH_DEFAULTS) if configured is None else configured.model_dump()
+    for key, text in given.items():
+        number = {"max_float_layers": int, "keep": int, "expected_cos": float, "gain": float}.get(key, str)
+        try:
+            values[key] = number(text)
+        except ValueError:
+            raise ConfigError(f"--{key}: not a number: {text}", OPTIONS[key]) from None
+    return search_of(values)
