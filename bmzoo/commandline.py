@@ -14,7 +14,7 @@ from doit.exceptions import InvalidCommand
 from bmzoo.errors import BmzooError, nearest
 
 # Tasks whose subtasks are targets: a wrong name there is explained part by part.
-OF_TARGETS = ("build", "verify", "eval", "bench")
+OF_TARGETS = ("build", "verify", "eval", "bench", "reproduce")
 
 
 class Run(DoitRun):  # type: ignore[misc]  # doit ships no types

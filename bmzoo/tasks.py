@@ -246,6 +246,10 @@ class Tasks:
             raise BmzooError("a build could not work here", "each problem above has its fix beside it")
 
     def _usage(self) -> None:
+        from bmzoo.search_tasks import SearchTasks
+        from bmzoo.store_tasks import StoreTasks
+        from bmzoo.zoo_tasks import ZooTasks
+
         kinds = (
             self.build,
             self.verify,
@@ -257,6 +261,13 @@ class Tasks:
             self.model,
             self.transform,
             self.calibrate,
+            SearchTasks.rank,
+            SearchTasks.qtable,
+            ZooTasks.zoo,
+            ZooTasks.diff,
+            ZooTasks.prune,
+            StoreTasks.gc,
+            StoreTasks.fsck,
             self.test,
             self.lint,
         )

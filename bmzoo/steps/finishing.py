@@ -19,6 +19,7 @@ _PREFIX = struct.Struct("<4s3I")
 _MAGIC = b"\xee\xaa\x55\xff"
 # Slots of the flatbuffer's tables: Model.kernel_module, and KernelModule {file_name, binary, mode}.
 _KERNEL_MODULE, _BINARY, _MODE = 16, 6, 8
+_HINT = "is this a bmodel of TPU-MLIR 1.x?"
 _NETWORK = re.compile(r"^net \d+: \[(.+?)\]", re.MULTILINE)
 _MEMORY = re.compile(
     r"device mem size: (?P<total>\d+) "
@@ -44,7 +45,7 @@ def fix_time(model: Path) -> None:
         start = file.read(_HEADER)
         found = _TIME.search(start)
         if not found:
-            raise ToolFailed(f"{model.name}: no creation time in the header", "is this a bmodel of TPU-MLIR 1.x?")
+            raise ToolFailed(f"{model.name}: no creation time in the header", _HINT)
         file.seek(found.start())
         file.write(EPOCH)
 
@@ -64,7 +65,9 @@ def fix_mode(model: Path) -> None:
         try:
             mode = _unset_mode(file.read(size))
         except struct.error:
-            raise ToolFailed(f"{model.name}: its header cannot be read", "is this a bmodel of TPU-MLIR 1.x?") from None
+            raise ToolFailed(
+                f"{model.name}: its header cannot be read", "is this a bmodel of TPU-MLIR 1.x?"
+            ) from None
         if mode:
             file.seek(header + mode)
             file.write(bytes(4))
