@@ -201,6 +201,9 @@ def test_lower_layers_do_not_know_doit_or_the_workspace() -> None:
         "zoo_tasks",
         "store_tasks",
         "search_tasks",
+        "explain_goals",
+        "explain_tasks",
+        "reproduce",
         "qtable",
     )
     upper = {f"bmzoo/{name}.py" for name in (*names, "workspace")}
