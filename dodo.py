@@ -9,6 +9,7 @@ from typing import Any
 from doit import get_var
 
 from bmzoo.console import reporter
+from bmzoo.explain_tasks import ExplainTasks
 from bmzoo.outcomes import Outcomes
 from bmzoo.progress import Progress
 from bmzoo.search_tasks import SearchTasks
@@ -117,3 +118,11 @@ def task_gc() -> Iterator[dict[str, Any]]:
 
 def task_fsck() -> Iterator[dict[str, Any]]:
     yield from StoreTasks(WORKSPACE).fsck()
+
+
+def task_explain() -> Iterator[dict[str, Any]]:
+    yield from ExplainTasks(WORKSPACE).explain()
+
+
+def task_reproduce() -> Iterator[dict[str, Any]]:
+    yield from ExplainTasks(WORKSPACE).reproduce()

@@ -3,9 +3,9 @@
     python bench/preprocess.py [--json bench/preprocess.json] [--data ../shared/data] [--rounds 15]
 
 Bare: resize, copy onto the canvas, subtract the mean channel by channel into the tensor; no checks, no
-geometry, everything allocated beforehand. "kept" is ours into a tensor that is allocated once; a new one of
-more than 32 MB comes from the kernel page by page on every call. All are timed in turn within each round, OpenCV
-on one thread.
+geometry, everything allocated beforehand. Ours fills one tensor over and over, as detection, evaluation and stages
+do; "new" is a new tensor for each batch, which the kernel hands out page by page once it is large. All are timed in
+turn within each round, OpenCV on one thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bmzoo.groundtruth import load_json  # noqa: E402
-from bmzoo.runtime.preprocess import InputSpec, prepare_batch, prepare_into  # noqa: E402
+from bmzoo.runtime.preprocess import InputSpec, prepare_batch  # noqa: E402
 from bmzoo.stages import machine  # noqa: E402
 
 SIDE = 640
@@ -49,8 +49,8 @@ def measure(images: Sequence[NDArray[np.uint8]], batch: int, rounds: int) -> dic
     """Median milliseconds per image, ours and bare, each over rounds that take other images each."""
     canvas, out = np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((batch, 3, SIDE, SIDE), np.float32)
     ways = {
-        "ours": lambda some: prepare_batch(some, SPEC, batch),
-        "ours_kept": lambda some: [prepare_into(image, SPEC, out[i]) for i, image in enumerate(some)],
+        "ours": lambda some: prepare_batch(some, SPEC, batch, out),
+        "new": lambda some: prepare_batch(some, SPEC, batch),
         "bare": lambda some: bare(some, canvas, out),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -73,11 +73,11 @@ def main() -> int:
     facts = machine()
     cv2.setNumThreads(1)
     images = [picture.read() for picture in load_json(options.data / "wider_val" / "gt.json")[:40]]
-    print(f"{'batch':>6}{'ours':>9}{'kept':>9}{'bare':>9}{'ratio':>8}{'kept':>8}   ms per image, ratio to bare")
+    print(f"{'batch':>6}{'ours':>9}{'new':>9}{'bare':>9}{'ours':>8}{'new':>8}   ms per image, ratio to bare")
     rows = []
     for batch in BATCHES:
         times = measure(images, batch, options.rounds)
-        ratios = {f"{name}_ratio": times[name] / times["bare"] for name in ("ours", "ours_kept")}
+        ratios = {f"{name}_ratio": times[name] / times["bare"] for name in ("ours", "new")}
         print(
             f"{batch:>6}", *(f"{t:>9.3f}" for t in times.values()), *(f"{r:>8.2f}" for r in ratios.values()), sep=""
         )

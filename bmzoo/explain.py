@@ -29,6 +29,7 @@ class State(Enum):
     FAILS = "cannot run"
 
 
+NOT_MADE = "not made yet"
 OPEN = (State.RUNS, State.MAY_RUN)
 
 
@@ -89,13 +90,16 @@ class Explanation:
 
     def _after(self, step: Step, ready: Ready, waits: list[Finding]) -> Finding:
         """A step after some that would run: its own changes, or only theirs."""
-        upstream = f"depends on {' and '.join(str(ground.step) for ground in waits)}"
         last = self._last.read(step)
-        own = changes(last, record(ready)) if last is not None else ("not made yet",)
+        if last is None:
+            return Finding(step, State.RUNS, (NOT_MADE,))
+        own = changes(last, record(ready))
+        would = State.RUNS.value if any(ground.state is State.RUNS for ground in waits) else State.MAY_RUN.value
+        upstream = f"depends on {' and '.join(str(ground.step) for ground in waits)}, which {would}"
         if own:
-            return Finding(step, State.RUNS, (*own, f"{upstream}, which would run"))
+            return Finding(step, State.RUNS, (*own, upstream))
         many = "those give the same results" if len(waits) > 1 else "that gives the same result"
-        return Finding(step, State.MAY_RUN, (f"{upstream}, which would run; runs unless {many}",))
+        return Finding(step, State.MAY_RUN, (f"{upstream}; runs unless {many}",))
 
     def _elsewhere(self, step: Step, ready: Ready) -> Finding | None:
         with self._store.scratch() as folder:
@@ -107,7 +111,7 @@ class Explanation:
     def _reasons(self, step: Step, ready: Ready) -> tuple[str, ...]:
         last = self._last.read(step)
         if last is None:
-            return ("not made yet",)
+            return (NOT_MADE,)
         if last.fingerprint != ready.fingerprint:
             return changes(last, record(ready)) or ("it is made from something else than before",)
         place = self._store.folder(ready.fingerprint)

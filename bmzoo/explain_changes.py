@@ -32,7 +32,7 @@ def changes(old: Record, new: Record) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def short(text: str) -> str:
+def _short(text: str) -> str:
     """Digests in a text cut to eight characters."""
     return _DIGEST.sub(r"\1", text)
 
@@ -51,7 +51,7 @@ def _values(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
 
 
 def _shown(value: object) -> str:
-    text = short(value if isinstance(value, str) else json.dumps(value))
+    text = _short(value if isinstance(value, str) else json.dumps(value))
     return (text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…") or "''"
 
 

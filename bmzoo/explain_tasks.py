@@ -59,7 +59,7 @@ def explain(at: Workspace, names: Sequence[str]) -> str:
     chosen = select(at, names or ["build:*"])
     store = Store(at.layout.build, stamping=False)  # to look is not to use
     explanations = {task.model.name: Explanation(at.builder(task.model), store, at.last) for task in chosen}
-    return render([_told(at, task, explanations[task.model.name]) for task in chosen])
+    return render([_told(at, task, explanations[task.model.name]) for task in chosen], at.remote is not None)
 
 
 def select(at: Workspace, names: Sequence[str]) -> list[Subtask]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from bmzoo.errors import BmzooError
 from bmzoo.explain import OPEN, Finding, State
-from bmzoo.explain_changes import short
 from bmzoo.step import Step
+
+_WIDTH = 110  # columns
+_OF_TARGETS = ("build:", "verify:", "eval:")
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,17 @@ class Told:
     error: BmzooError | None = None
 
 
-def render(tasks: Sequence[Told]) -> str:
-    """All of it. Reasons of a step that several tasks share are told at the first."""
+def render(tasks: Sequence[Told], shared: bool) -> str:
+    """All of it. Reasons of a step that several tasks share are told at the first.
+
+    shared: whether results may come from other checkouts in place of being made.
+    """
     lines: list[str] = []
     seen: set[Step] = set()
     for told in tasks:
         lines += [*_block(told, seen), ""]
-    return "\n".join([*lines, _total(tasks), ""])
+    also = "; what is in the shared store is taken from there" if shared else ""
+    return "\n".join([*lines, _total(tasks) + also, ""])
 
 
 def _block(told: Told, seen: set[Step]) -> list[str]:
@@ -35,16 +41,22 @@ def _block(told: Told, seen: set[Step]) -> list[str]:
     shown = [finding for finding in told.findings if finding.state not in (State.THERE, State.UNUSED)]
     if not shown and not told.files:
         return [f"{told.name}: nothing would run, all {_steps(len(told.findings))} are there"]
-    lines = [f"{told.name}: {len(running)} of {_steps(len(told.findings))} would run"]
+    lines = [f"{told.name}: {len(running) or 'none'} of {_steps(len(told.findings))} would run"]
     width = max((len(str(finding.step)) for finding in shown), default=0)
     for finding in shown:
-        again = ", see above" if finding.step in seen and finding.why else ""
-        lines.append(f"  {finding.step!s:{width}}  {finding.state.value}{again}")
-        if not again:
-            lines += _indented(map(short, finding.why), 6)
+        why = ("see above",) if finding.step in seen and finding.why else finding.why
+        lines += _with_reasons(f"  {finding.step!s:{width}}  {finding.state.value}", why)
         seen.add(finding.step)
-    lines += [f"  {file}: {why}" for file, why in told.files]
+    if told.files:
+        lines += ["  not as it should be:", *(f"    {file}: {why}" for file, why in told.files)]
     return lines
+
+
+def _with_reasons(text: str, why: Sequence[str]) -> list[str]:
+    """A single reason that fits stands on the same line."""
+    if len(why) == 1 and len(text) + len(why[0]) + 2 <= _WIDTH:
+        return [f"{text}: {why[0]}"]
+    return [text, *_indented(why, 6)]
 
 
 def _total(tasks: Sequence[Told]) -> str:
@@ -53,7 +65,8 @@ def _total(tasks: Sequence[Told]) -> str:
     running = [state for state in states if state in OPEN]
     maybe, stuck = states.count(State.MAY_RUN), states.count(State.FAILS)
     broken = sum(told.error is not None for told in tasks)
-    text = f"{len(running) or 'none'} of {_steps(len(states))} would run for {_many(len(tasks), 'task')}"
+    what = "target" if all(told.name.startswith(_OF_TARGETS) for told in tasks) else "task"
+    text = f"{len(running) or 'none'} of {_steps(len(states))} would run for {_many(len(tasks), what)}"
     if maybe:
         text += f", {maybe if maybe < len(running) else 'all'} of them only if what they read comes out differently"
     if stuck:
