@@ -15,6 +15,7 @@ from bmzoo.progress import Progress
 from bmzoo.search_tasks import SearchTasks
 from bmzoo.store_tasks import StoreTasks
 from bmzoo.tasks import Tasks
+from bmzoo.tune_tasks import TuneTasks
 from bmzoo.workspace import Workspace
 from bmzoo.zoo_tasks import ZooTasks
 
@@ -82,6 +83,10 @@ def task_rank() -> Iterator[dict[str, Any]]:
 
 def task_qtable() -> Iterator[dict[str, Any]]:
     yield from SEARCH_TASKS.qtable()
+
+
+def task_tune() -> Iterator[dict[str, Any]]:
+    yield from TuneTasks(WORKSPACE).tune()
 
 
 def task_bench() -> Iterator[dict[str, Any]]:

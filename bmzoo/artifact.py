@@ -16,7 +16,8 @@ from bmzoo.workspace import Workspace, read_json
 
 def make(at: Workspace, target: Target) -> str:
     """Compile, run on the simulator, compare, and publish only what passes. Returns the figures in a line."""
-    model = at.models[target.model]
+    model = at.model(target)
+    at.announce(model)
     steps = at.recipe(target)
     builder = at.builder(model)
     deploy, measured = builder.run(steps.deploy), builder.run(steps.measure)
@@ -43,7 +44,7 @@ def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> st
 
     results: of every step of the recipe that is not deferred.
     """
-    steps, limits = at.recipe(target), at.models[target.model].thresholds(target)
+    steps, limits = at.recipe(target), at.model(target).thresholds(target)
     missed = verdict.misses(read_json(results[steps.measure], "figures.json"), limits)
     if missed:
         return f"cannot be published, its figures miss the thresholds: {'; '.join(missed)}"
@@ -84,7 +85,7 @@ def _keep_evidence(
 def _provenance(
     at: Workspace, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any]
 ) -> dict[str, Any]:
-    model = at.models[target.model]
+    model = at.model(target)
     builder = at.builder(model)
     # A search whose table was taken as committed has not been run here.
     made = {step: entry for step in steps.steps if (entry := builder.find(step)) is not None}

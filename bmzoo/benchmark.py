@@ -21,10 +21,12 @@ ROUNDS = {".onnx": 15, ".bmodel": 1}
 
 def make(at: Workspace, model: Model, target: Target | None) -> str:
     """Times the target's artifact, or the ONNX model for None; writes `build/bench/....json`. Returns a line."""
-    network = at.layout.artifact(target) if target else at.layout.onnx(model.name, at.chosen(model).name)
+    weights = at.chosen(model).name
+    network = at.layout.artifact(target) if target else at.layout.onnx(model.name, weights)
     if not network.is_file():
         raise SourceError(f"{at.layout.shown(network)}: not there yet", "build it first")
-    config = model.config
+    config = at.using(model).config
+    at.announce(model)
     settings = Settings(
         input_spec(config.input.model_dump()),
         decoder_spec(config.decoder.model_dump()),
@@ -37,7 +39,12 @@ def make(at: Workspace, model: Model, target: Target | None) -> str:
         times = stage_times(session, [read_image(path) for path in found], settings, ROUNDS[network.suffix])
     finally:
         session.close()
-    told = {"network": at.layout.shown(network), "machine": machine(), "milliseconds_per_image": times}
+    told = {
+        "network": at.layout.shown(network),
+        "weights": weights,
+        "machine": machine(),
+        "milliseconds_per_image": times,
+    }
     publish.write(publish.document(told), at.layout.build / "bench" / f"{_name(network)}.json")
     return ", ".join(f"{stage} {value:.2f} ms" for stage, value in times.items())
 

@@ -18,6 +18,7 @@ from bmzoo.digests import Digests
 from bmzoo.errors import BmzooError, SourceError, ToolFailed
 from bmzoo.fingerprint import deferred, fingerprint, material
 from bmzoo.origins import origins
+from bmzoo.partial import PROGRESS
 from bmzoo.paths import Layout
 from bmzoo.sources import Sources
 from bmzoo.step import File, Output, Pictures, Step, Tree
@@ -28,7 +29,8 @@ from bmzoo.toolchain import Toolchain
 class Report(Protocol):
     """What a run says while it goes."""
 
-    def started(self, step: Step) -> None: ...
+    def started(self, step: Step, progress: Path | None = None) -> None:
+        """`progress`: where the step writes how far it is, if it does; see partial.py."""
 
     def finished(self, step: Step, seconds: float, where: str = "") -> None: ...
 
@@ -105,9 +107,13 @@ class Builder:
             known = self._done.get(step)
         if known is not None and self._store.use(known):
             return known
-        if any(self.find(ground) is None for ground in step.grounds()):
-            return None
-        ready = self.resolve(step)
+        grounds: dict[Step, Entry] = {}
+        for ground in step.grounds():
+            found = self.find(ground)
+            if found is None:
+                return None
+            grounds[ground] = found
+        ready = self.resolve(step, grounds)
         entry = self._store.lookup(ready.fingerprint)
         return self._remember(step, ready, entry) if entry else None
 
@@ -174,14 +180,7 @@ class Builder:
         return entry
 
     def _source(self, ref: File) -> tuple[Path, str]:
-        path = self._sources.file(ref)
-        digest = self._digest(path)
-        if ref.sha256 and digest != ref.sha256:
-            raise SourceError(
-                f"{path}: not the file that the config pins: sha256 {digest}",
-                f"the config says {ref.sha256}; a name is not an identity: get the right file, or pin this one",
-            )
-        return path, digest
+        return self._sources.pinned(ref, self._digests.of)
 
     def _digest(self, path: Path) -> str:
         try:
@@ -212,7 +211,7 @@ class Builder:
             if self.elsewhere(step, ready.fingerprint, folder):
                 return self._store.publish(ready.fingerprint, folder, step.outputs, {"step": str(step)})
             late = self._late(step)
-            self._report.started(step)
+            self._report.started(step, folder / PROGRESS)
             try:
                 made = self._dispatch(step, ready, late, folder)
             except BmzooError as error:

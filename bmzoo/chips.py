@@ -6,6 +6,7 @@ with a small model on every pair; a pair is listed only where the compiler's res
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 # Precision as written in a config -> `model_deploy --quantize`. Order is the order of listings.
 QUANTIZE: Mapping[str, str] = {"fp32": "F32", "fp16": "F16", "bf16": "BF16", "int8": "INT8", "int4": "INT4"}
@@ -21,6 +22,8 @@ class Chip:
     cores: tuple[int, ...]
     # Chips with one quantizer give identical INT8 results: rankings and searches are shared between them.
     quantizer: str
+    # Whether each output channel of a layer's weights has a scale of its own, or all of them one.
+    scales: Literal["channel", "tensor"]
     # Why a precision or core count that another chip has is missing here.
     missing: Mapping[str, str]
 
@@ -49,6 +52,7 @@ CHIPS: Mapping[str, Chip] = {
             ("fp32", "int8"),
             (1,),
             "bm1684",
+            "tensor",
             {"fp16": _NO_HALF, "bf16": _NO_HALF, "int4": "bm1684 has no 4-bit integer units"},
         ),
         Chip(
@@ -56,9 +60,10 @@ CHIPS: Mapping[str, Chip] = {
             ("fp32", "fp16", "bf16", "int8"),
             (1,),
             "bm1684x",
+            "channel",
             {"int4": "bm1684x has no 4-bit integer units"},
         ),
-        Chip("bm1688", ("fp32", "fp16", "bf16", "int8", "int4"), (1, 2), "bm1684x", {}),
-        Chip("cv186x", ("fp32", "fp16", "bf16", "int8", "int4"), (1,), "bm1684x", {}),
+        Chip("bm1688", ("fp32", "fp16", "bf16", "int8", "int4"), (1, 2), "bm1684x", "channel", {}),
+        Chip("cv186x", ("fp32", "fp16", "bf16", "int8", "int4"), (1,), "bm1684x", "channel", {}),
     )
 }

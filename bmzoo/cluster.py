@@ -27,6 +27,7 @@ from bmzoo.store import Entry, Store, cannot_write
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+PIN = "distributed==2026.8.0"  # as in pyproject.toml: client, scheduler and workers must be of one version
 CONNECT_TIMEOUT = 10.0  # seconds
 TRANSFERS = 8  # files at a time
 LOOK = 5.0  # seconds between two looks at whether any worker can run what waits
@@ -41,9 +42,7 @@ class Cluster:
     def __init__(self, address: str, store: Store, remote: Remote | None, report: Report) -> None:
         """Raises ConfigError when Dask is not installed or the shared store cannot be written."""
         if find_spec("distributed") is None:
-            raise ConfigError(
-                f"scheduler {address}: distributed is not installed", ".venv/bin/pip install distributed"
-            )
+            raise ConfigError(f"scheduler {address}: distributed is not installed", f".venv/bin/pip install {PIN}")
         if remote is not None and drivers.scheme(remote.url) not in ("file", "s3"):
             raise ConfigError(
                 f"store {remote.url}: results of workers cannot travel through it",

@@ -3,8 +3,9 @@
 Errors (ConfigError) read `file: key path: what is wrong: value`, then a hint with what is allowed.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bmzoo import schema, yamlfile
+from bmzoo import schema, vendor, yamlfile
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.errors import BmzooError, ConfigError, nearest
-from bmzoo.schema import ModelConfig, Thresholds
+from bmzoo.scene_sets import SceneSet
+from bmzoo.schema import Images, ModelConfig, Thresholds, Weights
 from bmzoo.target import Target, check, parse
 
 RESERVED = "zoo.yaml"
@@ -47,23 +49,29 @@ SEARCH_DEFAULTS: Mapping[str, object] = {
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One model of the zoo: its name, where its config lies, and its targets in listing order."""
+    """One model of the zoo: its name, where its config lies, and its targets in listing order.
+
+    `weights`: those that the config's sections are for; empty while they say what holds for all.
+    `searches`: which of vendor.SEARCHES are installed.
+    """
 
     name: str
     path: Path
     config: ModelConfig
     targets: tuple[Target, ...]
+    weights: str = ""
+    searches: frozenset[str] = vendor.LOCKED
 
     def deploy_flags(self, target: Target) -> tuple[str, ...]:
         """Extra model_deploy flags of every entry that asks for the target, each once, in order."""
-        flags = (flag for s in self.config.targets if target in _expand(self.name, s) for flag in s.deploy)
+        flags = (flag for s in self.config.targets if _asks_for(s, target) for flag in s.deploy)
         return tuple(dict.fromkeys(flags))
 
     def thresholds(self, target: Target) -> Thresholds:
         """The target's thresholds: defaults of its precision, then every matching rule in order."""
         merged = DEFAULT_THRESHOLDS[target.precision].model_dump()
         for rule in self.config.verify.thresholds:
-            if _applies(rule, target):
+            if _applies(rule, target, self.weights):
                 given = rule.model_dump(exclude_none=True)
                 merged.update({key: value for key, value in given.items() if key in Thresholds.model_fields})
         return Thresholds(**merged)
@@ -80,18 +88,23 @@ class Model:
 
     def search(self, target: Target) -> schema.Search | None:
         """How the target's float layers are searched; None where they are not: float, plain, or named by hand."""
-        quantization = self.config.quantization
-        if target.precision != "int8" or self.table(target) is not None or quantization.images is None:
+        if target.precision != "int8" or self.table(target) is not None or self.config.quantization.images is None:
             return None
         merged: dict[str, object] = dict(SEARCH_DEFAULTS)
-        for section in (
-            quantization.search,
-            quantization.chips.get(target.chip),
-            quantization.targets.get(str(target)),
-        ):
-            merged.update(section.model_dump(exclude_none=True) if section is not None else {})
+        for _, section in self.searched(target):
+            merged.update(section.model_dump(exclude_none=True))
         wanted = schema.Search.model_validate(merged)
         return wanted if wanted.max_float_layers or wanted.keep else None
+
+    def searched(self, target: Target) -> tuple[tuple[str, schema.Search], ...]:
+        """The sections that say how a target's float layers are searched, by key path; later ones win."""
+        quantization, name = self.config.quantization, str(target)
+        chip, own = quantization.chips.get(target.chip), quantization.targets.get(name)
+        return (
+            ("quantization.search", quantization.search),
+            *(() if chip is None else ((f"quantization.chips.{target.chip}", chip),)),
+            *(() if own is None else ((f"quantization.targets.{name}", own),)),
+        )
 
     def table(self, target: Target) -> str | None:
         """Path text of the mixed-precision table that the config names for the target, if any."""
@@ -99,6 +112,27 @@ class Model:
             return None
         tables = self.config.quantization.tables
         return tables.get(str(target), tables.get(target.chip))
+
+
+# Remembered because the steps of a model are remembered by it, and a model is equal to itself only.
+@lru_cache(maxsize=256)
+def using(model: Model, weights: Weights) -> Model:
+    """The model with what holds for these weights: their thresholds, and their scenes in place of pictures."""
+    if model.weights == weights.name:
+        return model
+    assert not model.weights, "other weights have changed its sections already"
+    config, size = model.config, (model.config.input.height, model.config.input.width)
+    sets = {name: SceneSet(*size, r.seed, r.count) for name, r in weights.scenes or () if r is not None}
+    update: dict[str, object] = {}
+    for name, scenes in sets.items():
+        section = getattr(config, name)
+        new = {"truth": scenes.truth} if name == "evaluate" else {"images": _images(scenes)}
+        update[name] = section.model_copy(update=new)
+    return replace(model, config=config.model_copy(update=update), weights=weights.name)
+
+
+def _images(scenes: SceneSet) -> Images:
+    return Images(folder=scenes.pictures, count=scenes.count)
 
 
 def search_of(values: Mapping[str, object]) -> schema.Search:
@@ -110,8 +144,11 @@ def search_of(values: Mapping[str, object]) -> schema.Search:
         raise ConfigError(f"--{text}", hint) from None
 
 
-def load(path: Path, shown: str) -> Model:
-    """Read and check one config. `shown` names the file in errors. Raises ConfigError."""
+def load(path: Path, shown: str, searches: frozenset[str] = vendor.LOCKED) -> Model:
+    """Read and check one config. `shown` names the file in errors. Raises ConfigError.
+
+    `searches`: which of vendor.SEARCHES are installed.
+    """
     raw = yamlfile.read(path, shown)
     try:
         config = ModelConfig.model_validate(raw)
@@ -121,8 +158,9 @@ def load(path: Path, shown: str) -> Model:
     if not schema.is_name(name):
         raise ConfigError(f"{shown}: file name is not a model name: {name}", "letters, digits, `.`, `_` and `-`")
     targets = tuple(_checked_targets(config, name, shown))
-    model = Model(name, path, config, targets)
+    model = Model(name, path, config, targets, searches=searches)
     _check_references(model, shown)
+    _check_methods(model, shown)
     return model
 
 
@@ -139,6 +177,17 @@ def _checked_targets(config: ModelConfig, name: str, shown: str) -> Iterator[Tar
         raise ConfigError(f"{shown}: targets: nothing is left after exclude", "drop an entry of exclude")
 
 
+def _asks_for(s: schema.Selection, target: Target) -> bool:
+    """Whether a target is among those that `_expand` gives."""
+    given = (
+        (target.chip, s.chip),
+        (target.precision, s.precision),
+        (target.batch, s.batch),
+        (target.cores, s.cores),
+    )
+    return all(value in values for value, values in given)
+
+
 def _expand(name: str, s: schema.Selection) -> Iterator[Target]:
     for chip, precision, batch, cores in product(s.chip, s.precision, s.batch, s.cores):
         yield Target(name, chip, precision, batch, cores)
@@ -148,6 +197,7 @@ def _check_references(model: Model, shown: str) -> None:
     """What one key says about another: tables and rules name targets, INT8 needs calibration images."""
     if any(t.precision in CALIBRATED for t in model.targets) and model.config.calibration is None:
         raise ConfigError(f"{shown}: calibration: missing key: int8 and int4 targets need one", "see README.md")
+    _check_scenes(model, shown)
     names = [str(t) for t in model.targets]
     calibrated = [str(t) for t in model.targets if t.precision in CALIBRATED]
     for key in model.config.quantization.tables:
@@ -169,7 +219,18 @@ def _check_references(model: Model, shown: str) -> None:
                     f"{shown}: quantization.{section}: not one of this model's: {key}",
                     f"did you mean {guess}?" if guess else f"allowed: {', '.join(allowed)}",
                 )
+    _check_rules(model, names, shown)
+
+
+def _check_rules(model: Model, names: Sequence[str], shown: str) -> None:
+    """Thresholds are for targets and weights that there are."""
+    given = [w.name for w in model.config.weights]
     for index, rule in enumerate(model.config.verify.thresholds):
+        if rule.weights is not None and rule.weights not in given:
+            raise ConfigError(
+                f"{shown}: verify.thresholds[{index}].weights: not weights of this model: {rule.weights}",
+                f"allowed: {', '.join(given)}",
+            )
         if rule.target is not None and rule.target not in names:
             try:
                 parse(rule.target, model.name)
@@ -183,9 +244,47 @@ def _check_references(model: Model, shown: str) -> None:
             )
 
 
-def _applies(rule: schema.Rule, target: Target) -> bool:
+def _check_methods(model: Model, shown: str) -> None:
+    """Searches of TPU-MLIR are installed, know the chip, and are not given settings that are bmzoo's."""
+    for target in (t for t in model.targets if t.precision == "int8"):
+        methods = [(where, section.method) for where, section in model.searched(target) if section.method]
+        where, method = methods[-1] if methods else ("", None)
+        if problem := vendor.why_not(method, target.chip, model.searches):
+            raise ConfigError(f"{shown}: {where}.method: {problem[0]}: {method}", problem[1])
+        for place, section in model.searched(target):
+            for key in ("gain", "metric"):
+                if section.method in vendor.METHODS and getattr(section, key) is not None:
+                    raise ConfigError(
+                        f"{shown}: {place}.{key}: means nothing to {section.method}: {getattr(section, key)}",
+                        "leave it out; max_float_layers, expected_cos and keep are for every method",
+                    )
+
+
+def _check_scenes(model: Model, shown: str) -> None:
+    """Scenes replace the pictures of a section, so the section is there; weights have different names."""
+    config = model.config
+    pictured = {
+        "calibration": config.calibration is not None and config.calibration.images is not None,
+        "quantization": config.quantization.images is not None,
+        "verify": True,
+        "evaluate": config.evaluate is not None,
+    }
+    names = [w.name for w in config.weights]
+    for index, weights in enumerate(config.weights):
+        if weights.name in names[:index]:
+            raise ConfigError(f"{shown}: weights[{index}].name: there twice: {weights.name}")
+        for name, found in weights.scenes or ():
+            if found is not None and not pictured[name]:
+                raise ConfigError(
+                    f"{shown}: weights[{index}].scenes.{name}: there are no pictures below {name} to replace",
+                    "leave it out",
+                )
+
+
+def _applies(rule: schema.Rule, target: Target, weights: str) -> bool:
     return (
-        (rule.chip is None or target.chip in rule.chip)
+        rule.weights in (None, weights)
+        and (rule.chip is None or target.chip in rule.chip)
         and (rule.precision is None or target.precision in rule.precision)
         and (rule.target is None or rule.target == str(target))
     )
@@ -233,15 +332,20 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def load_all(folder: Path, root: Path) -> tuple[dict[str, Model], dict[str, BmzooError]]:
-    """Every model in `folder`, and the error of every config that is broken: it stops only its own model."""
+def load_all(
+    folder: Path, root: Path, searches: frozenset[str] = vendor.LOCKED
+) -> tuple[dict[str, Model], dict[str, BmzooError]]:
+    """Every model in `folder`, and the error of every config that is broken: it stops only its own model.
+
+    `searches`: as in `load`.
+    """
     models: dict[str, Model] = {}
     broken: dict[str, BmzooError] = {}
     for path in sorted(folder.glob("*.yaml")):
         if path.name == RESERVED:
             continue
         try:
-            models[path.stem] = load(path, str(path.relative_to(root)))
+            models[path.stem] = load(path, str(path.relative_to(root)), searches)
         except BmzooError as error:
             broken[path.stem] = error
     return models, broken

@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import psutil
 
+from bmzoo.config import using
 from bmzoo.errors import BmzooError
 from bmzoo.preparation import pictures
 from bmzoo.runtime.overlay import FOREIGN_LIBC
 from bmzoo.selftest import selftest_step
-from bmzoo.toolchain import Installation, find_installation
+from bmzoo.toolchain import SYSTEM_PATH, Installation, find_installation
+from bmzoo.vendor import METHODS
 from bmzoo.workspace import Workspace
 
 GIB = 1 << 30
@@ -56,6 +59,8 @@ def examine(at: Workspace) -> Iterator[Finding]:
     yield _memory()
     yield from _configs(at)
     yield from _data(at)
+    yield _shared_store(at)
+    yield from _drawing(at)
     if installation is not None:
         yield _selftest(at)
 
@@ -130,7 +135,7 @@ def _data(at: Workspace) -> Iterator[Finding]:
             yield Finding("weights", f"{model.name}: {weights.name}, {sources.find(weights.file)}")
         except BmzooError as error:
             yield Finding("weights", f"{model.name}: {error.message}", True, error.hint)
-        config = model.config
+        config = using(model, at.likely(model)).config
         wanted = [("verify", config.verify.images)]
         if config.calibration and config.calibration.images:
             wanted.append(("calibration", config.calibration.images))
@@ -142,10 +147,40 @@ def _data(at: Workspace) -> Iterator[Finding]:
                 yield Finding("pictures", f"{model.name}: {what}: {error.message}", True, error.hint)
 
 
+def _drawing(at: Workspace) -> Iterator[Finding]:
+    """Graphviz, where a model's layers are searched by TPU-MLIR, which draws the network and fails without."""
+    searches = ((m.name, m.search(target)) for m in at.models.values() for target in m.targets)
+    models = dict.fromkeys(name for name, search in searches if search and search.method in METHODS)
+    if models:
+        found = shutil.which("dot", path=SYSTEM_PATH)
+        state = found or f"not installed, and the search of {', '.join(models)} needs it"
+        yield Finding("graphviz", state, found is None, "" if found else "apt-get install graphviz")
+
+
+def _shared_store(at: Workspace) -> Finding:
+    """A build goes on without the store, so only a setting that is wrong stops it."""
+    what = "shared store"
+    try:
+        remote = at.remote
+    except BmzooError as error:
+        return Finding(what, error.message, True, error.hint or "see `store` in configs/zoo.yaml, or $BMZOO_STORE")
+    if remote is None:
+        return Finding(what, "none named, so results are not shared")
+    with tempfile.TemporaryDirectory() as folder:
+        reading, writing = remote.trial(Path(folder))
+    if reading:
+        return Finding(what, f"{remote.url}: {reading}", fix="builds go on without it; $BMZOO_STORE= turns it off")
+    if writing:
+        return Finding(
+            what, f"{remote.url}: readable; not writable: {writing}", fix="what is made here is not shared"
+        )
+    return Finding(what, f"{remote.url}: readable and writable")
+
+
 def _selftest(at: Workspace) -> Finding:
-    builder = at.plain_builder()
     start = time.monotonic()
     try:
+        builder = at.plain_builder()
         known = builder.find(selftest_step()) is not None
         builder.run(selftest_step())
     except BmzooError as error:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bmzoo import publish
+from bmzoo import publish, verdict
 from bmzoo.config import Model
 from bmzoo.errors import ConfigError, VerifyFailed
-from bmzoo.proof import evaluate_lowering, evaluate_onnx, proof
+from bmzoo.proof import engine, evaluate_lowering, evaluate_onnx, proof
 from bmzoo.step import Step
 from bmzoo.store import Entry
 from bmzoo.target import Target
@@ -17,6 +17,7 @@ _ORDER = {name: index for index, name in enumerate(("easy", "medium", "hard"))}
 
 def make_onnx(at: Workspace, model: Model) -> str:
     """Average precision of the ONNX model. Returns it in a line."""
+    at.announce(model)
     entry = at.builder(model).run(_onnx_step(at, model))
     figures = read_json(entry, "ap.json")
     _publish(at, model, "onnx", entry, figures, {})
@@ -28,14 +29,15 @@ def make(at: Workspace, target: Target) -> str:
 
     Raises VerifyFailed when the lowering's MLIR does not give what the simulator of the chip gives.
     """
-    model = at.models[target.model]
+    model = at.model(target)
+    at.announce(model)
     builder = at.builder(model)
     _check_engines(at, target)
     onnx = read_json(builder.run(_onnx_step(at, model)), "ap.json")
     entry = builder.run(_step(at, target))
     figures = read_json(entry, "ap.json")
     difference = {key: round(value - onnx["ap"][key], 6) for key, value in figures["ap"].items()}
-    _publish(at, model, engine(target), entry, figures, difference)
+    _publish(at, model, engine(model, target), entry, figures, difference)
     return _line(figures["ap"], difference)
 
 
@@ -44,8 +46,8 @@ def is_current_onnx(at: Workspace, model: Model) -> bool:
 
 
 def is_current(at: Workspace, target: Target) -> bool:
-    model = at.models[target.model]
-    return _is_current(at, model, engine(target), at.builder(model).find(_step(at, target)))
+    model = at.model(target)
+    return _is_current(at, model, engine(model, target), at.builder(model).find(_step(at, target)))
 
 
 def outdated(at: Workspace, model: Model, name: str, entry: Entry) -> str:
@@ -56,17 +58,12 @@ def outdated(at: Workspace, model: Model, name: str, entry: Entry) -> str:
     return "" if told.get("fingerprint") == entry.fingerprint else "made from other inputs"
 
 
-def engine(target: Target) -> str:
-    """What evaluates a target: its lowering, the same for all batches and core counts."""
-    return f"{target.chip}_{target.precision}"
-
-
 def _onnx_step(at: Workspace, model: Model) -> Step:
     return evaluate_onnx(_with_truth(at, model), at.chosen(model))
 
 
 def _step(at: Workspace, target: Target) -> Step:
-    model = _with_truth(at, at.models[target.model])
+    model = _with_truth(at, at.model(target))
     return evaluate_lowering(model, target, at.chosen(model))
 
 
@@ -80,13 +77,12 @@ def _with_truth(at: Workspace, model: Model) -> Model:
 
 
 def _check_engines(at: Workspace, target: Target) -> None:
-    model = at.models[target.model]
+    model = at.model(target)
     compare = at.builder(model).run(proof(model, target, at.chosen(model)).compare)
-    gap = read_json(compare, "figures.json")["engines"]["relative"]
-    limit = model.thresholds(target).engines
-    if limit is not None and not gap <= limit:
+    missed = verdict.engine_misses(read_json(compare, "figures.json")["engines"], model.thresholds(target))
+    if missed:
         raise VerifyFailed(
-            f"its MLIR differs from the simulator by {gap:.2g} of the range, allowed: {limit:g}",
+            f"its MLIR cannot stand for it: {'; '.join(missed)}",
             "figures taken from that MLIR would not be the artifact's; see ./doit verify",
         )
 

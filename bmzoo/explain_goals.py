@@ -1,15 +1,18 @@
 """What a task comes to: the steps that it ends in, and the files that it publishes beyond them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from bmzoo import artifact, evaluation, publish, verification
+from bmzoo import artifact, evaluation, publish, qtable, verification
 from bmzoo.config import Model
-from bmzoo.preparation import calibrate_step, import_step, transform_step
-from bmzoo.proof import evaluate_lowering, evaluate_onnx, proof
-from bmzoo.step import Step
+from bmzoo.lowering import int8_target
+from bmzoo.preparation import calibrate_step, import_step, tables, transform_step
+from bmzoo.proof import engine, evaluate_lowering, evaluate_onnx, proof
+from bmzoo.schema import Search
+from bmzoo.search import agree_step, cut_step
+from bmzoo.step import Output, Step
 from bmzoo.store import Entry
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
@@ -32,6 +35,7 @@ class Goal:
 
     ends: tuple[Step, ...]
     results: tuple[Result, ...]
+    story: Callable[[Entries], list[str]] = field(default=lambda entries: [])  # more to say of what is there
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,16 @@ def _calibrate(at: Workspace) -> Iterator[Subtask]:
             yield Subtask(f"calibrate:{model.name}", model, partial(_calibrate_goal, at, model))
 
 
+def _qtable(at: Workspace) -> Iterator[Subtask]:
+    for model in at.models.values():
+        for chip in dict.fromkeys(t.chip for t in model.targets if t.precision == "int8"):
+            search = model.search(int8_target(model, chip))
+            if search is not None:
+                yield Subtask(
+                    f"qtable:{_named(at, model, chip)}", model, partial(_qtable_goal, at, model, chip, search)
+                )
+
+
 # Task -> its subtasks. Another task is explained by another line here.
 KINDS: Mapping[str, Callable[[Workspace], Iterator[Subtask]]] = {
     "build": _build,
@@ -95,6 +109,7 @@ KINDS: Mapping[str, Callable[[Workspace], Iterator[Subtask]]] = {
     "model": _model,
     "transform": _transform,
     "calibrate": _calibrate,
+    "qtable": _qtable,
 }
 
 
@@ -127,13 +142,13 @@ def _eval_onnx_goal(at: Workspace, model: Model) -> Goal:
 def _eval_goal(at: Workspace, model: Model, target: Target) -> Goal:
     weights = at.chosen(model)
     compare, step = proof(model, target, weights).compare, evaluate_lowering(model, target, weights)
-    own = Goal((compare, step), (_evaluated(at, model, evaluation.engine(target), step),))
+    own = Goal((compare, step), (_evaluated(at, model, engine(model, target), step),))
     return _joined(_build_goal(at, model, target), _eval_onnx_goal(at, model), own)
 
 
-def _evaluated(at: Workspace, model: Model, engine: str, step: Step) -> Result:
-    path = at.layout.evaluation(model.name, at.chosen(model).name, engine)
-    return Result(path, (step,), lambda entries: evaluation.outdated(at, model, engine, entries[step]))
+def _evaluated(at: Workspace, model: Model, name: str, step: Step) -> Result:
+    path = at.layout.evaluation(model.name, at.chosen(model).name, name)
+    return Result(path, (step,), lambda entries: evaluation.outdated(at, model, name, entries[step]))
 
 
 def _model_goal(at: Workspace, model: Model) -> Goal:
@@ -154,9 +169,12 @@ def _transform_goal(at: Workspace, model: Model, batch: int) -> Goal:
 
 def _calibrate_goal(at: Workspace, model: Model) -> Goal:
     weights = at.chosen(model)
-    step, path = calibrate_step(model, weights), at.layout.table(model.name, weights.name)
+    made = {
+        calibrate_step(model, weights, quantizer): at.layout.table(model.name, weights.name, quantizer)
+        for quantizer in tables(model)
+    }
 
-    def outdated(entries: Entries) -> str:
+    def outdated(step: Step, path: Path, entries: Entries) -> str:
         if not path.is_file():
             return "not published yet, or deleted"
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -164,7 +182,26 @@ def _calibrate_goal(at: Workspace, model: Model) -> Goal:
             return "edited by hand, so calibrate will refuse to overwrite it"
         return "" if publish.table_content(text, entries[step].fingerprint) else "made from other inputs"
 
-    return Goal((step,), (Result(path, (step,), outdated),))
+    results = (Result(path, (step,), partial(outdated, step, path)) for step, path in made.items())
+    return Goal(tuple(made), tuple(results))
+
+
+def _qtable_goal(at: Workspace, model: Model, chip: str, search: Search) -> Goal:
+    weights = at.chosen(model)
+    step, path = cut_step(model, chip, weights, search), at.layout.qtable(model.name, weights.name, chip)
+
+    def outdated(entries: Entries) -> str:
+        if not path.is_file():
+            return "not published yet, or deleted"
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if not publish.is_our_table(text):
+            return "edited by hand, so qtable will refuse to overwrite it"
+        return "" if publish.table_content(text, entries[step].fingerprint) else "made from other inputs"
+
+    judged = (agree_step(model, chip, weights, table) for table in (None, Output(step, qtable.TABLE)))
+    own = Goal((step, *judged), (Result(path, (step,), outdated),))
+    story = partial(qtable.explain, at, model, chip, search)
+    return replace(_joined(_model_goal(at, model), own), story=story)
 
 
 def _joined(*goals: Goal) -> Goal:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
-from bmzoo import reproduce
 from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.explain import Explanation
 from bmzoo.explain_goals import KINDS, Subtask, subtasks
@@ -51,6 +50,8 @@ class ExplainTasks:
                 }
 
     def _reproduce(self, target: Target, name: str) -> None:
+        from bmzoo import reproduce  # brings numpy, which listing tasks should not wait for
+
         self._at.report.say(f"reproduce:{name}: {reproduce.make(self._at, target)}")
 
 
@@ -108,4 +109,4 @@ def _told(at: Workspace, task: Subtask, explanation: Explanation) -> Told:
         for result in goal.results
         if all(step in entries for step in result.needs) and (why := result.outdated(entries))
     ]
-    return Told(task.name, findings, files)
+    return Told(task.name, findings, files, goal.story(entries))

@@ -13,11 +13,14 @@ _OF_TARGETS = ("build:", "verify:", "eval:")
 
 @dataclass(frozen=True)
 class Told:
-    """What is known about one task: its steps' findings, and (file, why) for what it would publish anew."""
+    """What is known about one task: its steps' findings, (file, why) for what it would publish anew, and a story:
+    lines about what is there.
+    """
 
     name: str
     findings: Sequence[Finding] = ()
     files: Sequence[tuple[str, str]] = ()
+    story: Sequence[str] = ()
     error: BmzooError | None = None
 
 
@@ -40,7 +43,8 @@ def _block(told: Told, seen: set[Step]) -> list[str]:
     running = [finding for finding in told.findings if finding.state in OPEN]
     shown = [finding for finding in told.findings if finding.state not in (State.THERE, State.UNUSED)]
     if not shown and not told.files:
-        return [f"{told.name}: nothing would run, all {_steps(len(told.findings))} are there"]
+        said = f"{told.name}: nothing would run, all {_steps(len(told.findings))} are there"
+        return [said, *_indented(told.story, 2)]
     lines = [f"{told.name}: {len(running) or 'none'} of {_steps(len(told.findings))} would run"]
     width = max((len(str(finding.step)) for finding in shown), default=0)
     for finding in shown:
@@ -49,7 +53,7 @@ def _block(told: Told, seen: set[Step]) -> list[str]:
         seen.add(finding.step)
     if told.files:
         lines += ["  not as it should be:", *(f"    {file}: {why}" for file, why in told.files)]
-    return lines
+    return [*lines, *_indented(told.story, 2)]
 
 
 def _with_reasons(text: str, why: Sequence[str]) -> list[str]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bmzoo import publish, tables
-from bmzoo.config import Model
+from bmzoo.config import Model, using
 from bmzoo.errors import BmzooError, SourceError
 from bmzoo.manifest import Accuracy, Agreement, Artifact, Manifest, printable
 from bmzoo.outcomes import Outcomes, Problem
+from bmzoo.proof import engine
 from bmzoo.published import ACCURACY, LATENCY, Published, read_accuracy, read_latency
 from bmzoo.sources import Sources
 from bmzoo.target import Target
@@ -41,8 +42,8 @@ def take(at: Workspace, outcomes: Outcomes) -> Manifest:
 
 def has_truth(at: Workspace, model: Model) -> bool:
     """Whether there is ground truth for the model, and it is on this machine."""
-    settings = model.config.evaluate
-    return settings is not None and at.sources(model).find(settings.truth) is not None
+    settings = using(model, at.likely(model)).config.evaluate
+    return settings is not None and at.sources(model).has(settings.truth)
 
 
 def reference(at: Workspace) -> Published:
@@ -147,10 +148,8 @@ def _accuracy(at: Workspace, target: Target, weights: str) -> Accuracy | None:
     """What `eval` left; None where there is no ground truth, so that nothing says whether it is still so."""
     if not has_truth(at, at.models[target.model]):
         return None
-    engine = f"{target.chip}_{target.precision}"
-    ours, onnx = (
-        publish.provenance(at.layout.evaluation(target.model, weights, name)) for name in (engine, "onnx")
-    )
+    name = engine(at.models[target.model], target)
+    ours, onnx = (publish.provenance(at.layout.evaluation(target.model, weights, each)) for each in (name, "onnx"))
     if not ours or not onnx:
         return None
     return Accuracy(pictures=ours["pictures"], ap=_finite(ours["ap"]), onnx=_finite(onnx["ap"]))

@@ -41,26 +41,26 @@ class Last:
 
     def read(self, step: Step) -> Record | None:
         """The step's last result; None when there is none that is known, or what is there is damaged."""
+        raw = self._raw(step)
+        return _parse(raw, str(step)) if isinstance(raw, dict) else None
+
+    def _raw(self, step: Step) -> object:
         try:
-            raw = json.loads(self._layout.last(step).read_text(encoding="utf-8"))
+            return json.loads(self._layout.last(step).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return None
-        return _parse(raw, str(step)) if isinstance(raw, dict) else None
 
     def note(self, step: Step, ready: Ready) -> None:
         """Keep what a result is made from. Never fails: what cannot be kept is not explained later."""
-        path = self._layout.last(step)
-        text = publish.document(
-            {
-                "step": str(step),
-                "fingerprint": ready.fingerprint,
-                "material": dict(ready.material),
-                "origins": dict(ready.origins),
-            }
-        )
-        with suppress(OSError, StoreError):
-            if not path.is_file() or path.read_bytes() != text.encode():
-                publish.write(text, path)
+        told = {
+            "step": str(step),
+            "fingerprint": ready.fingerprint,
+            "material": dict(ready.material),
+            "origins": dict(ready.origins),
+        }
+        if self._raw(step) != told:
+            with suppress(OSError, StoreError):
+                publish.write(publish.document(told), self._layout.last(step))
 
 
 def _parse(raw: Mapping[str, Any], step: str) -> Record | None:

@@ -1,6 +1,7 @@
 """What model_deploy is given for a target, and the chip's MLIR before code generation. Pure data."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from bmzoo.chips import CALIBRATED, CHIPS, QUANTIZE
 from bmzoo.config import Model
@@ -20,7 +21,7 @@ def compiler_inputs(
     args = ["--mlir", "model.mlir", "--chip", target.chip, "--quantize", QUANTIZE[target.precision]]
     checks: tuple[Command, ...] = ()
     if target.precision in CALIBRATED:
-        inputs.append(("calibration.table", _thresholds(model, calibrate)))
+        inputs.append(("calibration.table", _own_thresholds(qtable) or thresholds(model, calibrate)))
         args += ["--calibration_table", "calibration.table"]
         checks = (Command("check-tables", ("model.mlir",)),)
     if qtable is not None:
@@ -31,7 +32,14 @@ def compiler_inputs(
     return tuple(inputs), checks, (*args, *model.deploy_flags(target), "--skip_validation")
 
 
-def _thresholds(model: Model, calibrate: Step | None) -> Input:
+def _own_thresholds(qtable: Input | None) -> Input | None:
+    """The calibration table that a search found together with its qtable, if it did."""
+    if isinstance(qtable, Output) and "calibration.table" in qtable.step.outputs:
+        return Output(qtable.step, "calibration.table")
+    return None
+
+
+def thresholds(model: Model, calibrate: Step | None) -> Input:
     """Where the calibration table comes from: the calibration, or the table that the config names."""
     if calibrate is not None:
         return Output(calibrate, "calibration.table")
@@ -65,6 +73,7 @@ def int8_target(model: Model, chip: str) -> Target:
     return replace(own[0], batch=1, cores=1)
 
 
+@lru_cache(maxsize=64)
 def plain_lowering(model: Model, chip: str, weights: Weights) -> Step:
     """INT8 with no layer in float, by the quantizer that a chip shares with others."""
     quantizer = CHIPS[chip].quantizer

@@ -30,6 +30,7 @@ BY_KIND: Mapping[str, Needs] = {
     "calibrate": Needs(2, 4 * GB),
     "rank": Needs(2, 4 * GB),
     "choose": Needs(2, 4 * GB),
+    "search": Needs(2, 4 * GB),
     "cut": Needs(1, GB),
     "agree": Needs(2, 2 * GB),
     "deploy": Needs(1, 2 * GB),

@@ -6,6 +6,9 @@ from pathlib import Path
 from bmzoo.step import Step
 from bmzoo.target import Target
 
+# The quantizer that most chips have: its calibration table goes without a mark.
+COMMON = "bm1684x"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -25,6 +28,11 @@ class Layout:
     def memory(self) -> Path:
         """Digests of files that have not changed since they were last read."""
         return self.build / "cache" / "digests.json"
+
+    @property
+    def scenes(self) -> Path:
+        """Sets of drawn scenes."""
+        return self.build / "cache" / "scenes"
 
     def partial(self, fingerprint: str) -> Path:
         """What an interrupted step has finished so far."""
@@ -49,6 +57,10 @@ class Layout:
     def evaluation(self, model: str, weights: str, engine: str) -> Path:
         """Average precision of one engine: `onnx`, or `<chip>_<precision>` for a lowering."""
         return self.build / "eval" / f"{model}.{weights}.{engine}.json"
+
+    def tuning(self, name: str) -> Path:
+        """What `tune` found, by <model>.<weights>.<chip>."""
+        return self.build / "tune" / name
 
     @property
     def junit(self) -> Path:
@@ -78,8 +90,10 @@ class Layout:
     def onnx(self, model: str, weights: str) -> Path:
         return self.root / "models" / "onnx" / f"{model}.{weights}.onnx"
 
-    def table(self, model: str, weights: str) -> Path:
-        return self.root / "calibration" / f"{model}.{weights}.table"
+    def table(self, model: str, weights: str, quantizer: str = "") -> Path:
+        """The calibration table. `quantizer`: whose it is, where one network does not serve all of them."""
+        own = f".{quantizer}" if quantizer not in ("", COMMON) else ""
+        return self.root / "calibration" / f"{model}.{weights}{own}.table"
 
     def log(self, step: Step) -> Path:
         """The log of a step's last successful run."""

@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from bmzoo.chips import CALIBRATED
-from bmzoo.config import Model
+from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.config import Model, using
 from bmzoo.schema import Images, Weights
 from bmzoo.step import Command, File, Output, Pictures, Step
 from bmzoo.target import Target
@@ -38,16 +38,29 @@ def import_step(model: Model, weights: Weights) -> Step:
     )
 
 
-def equalize_step(model: Model, weights: Weights) -> Step:
-    """`model.onnx` with its channels scaled alike, by their ranges over calibration pictures."""
+def equalized_for(model: Model, chip: str) -> str:
+    """The quantizer that a chip's integer networks are equalized for; empty where they are not equalized."""
+    return CHIPS[chip].quantizer if model.equalizes else ""
+
+
+def tables(model: Model) -> tuple[str, ...]:
+    """What calibration tables are for: quantizers with a network of their own, or "" for one that serves all."""
+    chips = (target.chip for target in model.targets if target.precision in CALIBRATED)
+    return tuple(dict.fromkeys(equalized_for(model, chip) for chip in chips)) or ("",)
+
+
+@lru_cache(maxsize=64)
+def equalize_step(model: Model, weights: Weights, quantizer: str) -> Step:
+    """`model.onnx` with its channels scaled alike for a quantizer, by their ranges over calibration pictures."""
+    model = using(model, weights)
     settings = model.config.calibration
     assert settings is not None and settings.images is not None, "only for models that calibrate"
     source = import_step(model, weights)
     count = min(settings.images.count or EQUALIZE_PICTURES, EQUALIZE_PICTURES)
     return Step(
         "equalize",
-        f"{model.name}.{weights.name}",
-        (Command("prepare", ("request.json",)), Command("equalize", ("source.onnx",))),
+        f"{model.name}.{weights.name} {quantizer}",
+        (Command("prepare", ("request.json",)), Command("equalize", ("source.onnx", CHIPS[quantizer].scales))),
         (
             ("source.onnx", Output(source, "model.onnx")),
             ("model.json", Output(source, "model.json")),
@@ -58,14 +71,19 @@ def equalize_step(model: Model, weights: Weights) -> Step:
     )
 
 
-def quantized_source(model: Model, weights: Weights) -> Step:
-    """The step whose `model.onnx` INT8 is made of: the imported model, or the equalized one."""
-    return equalize_step(model, weights) if model.equalizes else import_step(model, weights)
+def quantized_source(model: Model, chip: str, weights: Weights) -> Step:
+    """The step whose `model.onnx` a chip's INT8 is made of: the imported model, or the equalized one."""
+    return _source(model, weights, equalized_for(model, chip))
 
 
-def transform_step(model: Model, weights: Weights, batch: int, equalized: bool = False) -> Step:
+def _source(model: Model, weights: Weights, equalized: str) -> Step:
+    return equalize_step(model, weights, equalized) if equalized else import_step(model, weights)
+
+
+@lru_cache(maxsize=256)
+def transform_step(model: Model, weights: Weights, batch: int, equalized: str = "") -> Step:
     """`model.onnx` to top-level MLIR at a fixed batch. The .mlir names its weights by relative path."""
-    source = equalize_step(model, weights) if equalized else import_step(model, weights)
+    source = _source(model, weights, equalized)
     i = model.config.input
     args = [
         *("--model_name", model.name, "--model_def", "model.onnx"),
@@ -78,18 +96,20 @@ def transform_step(model: Model, weights: Weights, batch: int, equalized: bool =
     ]
     return Step(
         "transform",
-        f"{model.name}.{weights.name} {batch}b" + (" equalized" if equalized else ""),
+        f"{model.name}.{weights.name} {batch}b" + (f" equalized for {equalized}" if equalized else ""),
         (Command("model_transform.py", tuple(args)),),
         (("model.onnx", Output(source, "model.onnx")),),
         ("model.mlir", weights_file(model)),
     )
 
 
-def calibrate_step(model: Model, weights: Weights) -> Step:
-    """The calibration table: activation thresholds over real pictures, the same for every chip."""
+@lru_cache(maxsize=64)
+def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
+    """The calibration table: activation thresholds over real pictures, for every chip or a quantizer's."""
+    model = using(model, weights)
     settings = model.config.calibration
     assert settings is not None and settings.images is not None, "only for models that calibrate"
-    transform = transform_step(model, weights, 1, model.equalizes)
+    transform = transform_step(model, weights, 1, equalized)
     int4 = any(t.precision == "int4" for t in model.targets)
     args = (
         *("model.mlir", "--data_list", "samples.txt", "--input_num", str(settings.images.count or 0)),
@@ -100,7 +120,7 @@ def calibrate_step(model: Model, weights: Weights) -> Step:
     )
     return Step(
         "calibrate",
-        f"{model.name}.{weights.name}",
+        f"{model.name}.{weights.name}" + (f" {equalized}" if equalized else ""),
         (
             Command("prepare", ("request.json",)),
             Command("run_calibration.py", args),
@@ -128,12 +148,13 @@ def calibrate_step(model: Model, weights: Weights) -> Step:
 def calibration(model: Model, target: Target, weights: Weights) -> Step | None:
     """The step that finds the target's thresholds; None for float precisions and tables written by hand."""
     needed = target.precision in CALIBRATED and model.calibrates
-    return calibrate_step(model, weights) if needed else None
+    return calibrate_step(model, weights, equalized_for(model, target.chip)) if needed else None
 
 
 def transform_for(model: Model, target: Target, weights: Weights, batch: int) -> Step:
     """The top-level MLIR that a target is lowered from, at a batch size."""
-    return transform_step(model, weights, batch, target.precision in CALIBRATED and model.equalizes)
+    quantized = target.precision in CALIBRATED
+    return transform_step(model, weights, batch, equalized_for(model, target.chip) if quantized else "")
 
 
 def input_request(model: Model) -> dict[str, Any]:
@@ -166,4 +187,10 @@ def _text(value: Any) -> str:
 
 def document(name: str, value: Any) -> tuple[str, str]:
     """A JSON document of a step: its name in the folder and its text, the same for equal values."""
-    return name, json.dumps(value, indent=1, sort_keys=True) + "\n"
+    return name, _indented(json.dumps(value, sort_keys=True))
+
+
+@lru_cache(maxsize=4096)
+def _indented(compact: str) -> str:
+    """Remembered because Python indents slowly, and most targets of a model have the same documents."""
+    return json.dumps(json.loads(compact), indent=1, sort_keys=True) + "\n"

@@ -1,10 +1,12 @@
 """What a run says on the terminal: which step, how long so far, how many to go. Everything goes to stderr."""
 
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 from bmzoo.step import Step
@@ -30,11 +32,12 @@ class Progress:
         with self._lock:
             self._left = max(0, self._left - 1)
 
-    def started(self, step: Step) -> None:
+    def started(self, step: Step, progress: Path | None = None) -> None:
+        """`progress`: where the step writes how far it is, if it does."""
         with self._lock:
             self._running[step] = time.monotonic()
             if self._out.isatty():
-                self._lines[step] = self._bar().add_task(str(step), left=self._to_go())
+                self._lines[step] = self._bar().add_task(str(step), left=self._to_go(), progress=progress)
             else:
                 self._write(f"{step} ...{self._to_go()}")
 
@@ -87,16 +90,34 @@ class Progress:
         if self._live is None:
             from rich.console import Console
             from rich.progress import Progress as Bar
-            from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+            from rich.text import Text
+
+            class HowFar(ProgressColumn):
+                max_refresh = 1.0  # seconds: a file is read
+
+                def render(self, task: Task) -> Text:
+                    return Text(how_far(task.fields["progress"]))
 
             columns = (
                 SpinnerColumn(),
                 TextColumn("{task.description}{task.fields[left]}", markup=False),
                 TimeElapsedColumn(),
+                HowFar(),
             )
             self._live = Bar(*columns, console=Console(file=self._out), transient=True)
             self._live.start()
         return self._live
+
+
+def how_far(progress: Path | None) -> str:
+    """`12/16, about 40 s left` from what a step writes while it runs; empty where it has not written anything."""
+    try:
+        told = json.loads(progress.read_text(encoding="utf-8")) if progress is not None else {}
+        done, number, left = int(told["done"]), int(told["of"]), float(told["seconds_left"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f"{done}/{number}, about {_duration(round(left))} left".replace(".0 s", " s")
 
 
 @contextmanager

@@ -4,11 +4,14 @@ Simulating is slow, so the simulator runs one batch and further pictures run thr
 lowering, which counts only where it gives what the simulator gave on the pictures that both have seen.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
+from bmzoo import vendor
 from bmzoo.chips import CALIBRATED, CHIPS
-from bmzoo.config import Model
+from bmzoo.config import Model, using
 from bmzoo.lowering import LOWERED, lowering
 from bmzoo.preparation import document, import_step, input_request, pictures, transform_for, weights_file
 from bmzoo.recipe import Recipe, recipe
@@ -32,8 +35,11 @@ class Proof:
     siblings: tuple[Recipe, ...]
 
 
+# Remembered for the same reason as recipes.
+@lru_cache(maxsize=8192)
 def proof(model: Model, target: Target, weights: Weights) -> Proof:
     """The steps that verify one target. Pure, like the recipe."""
+    model = using(model, weights)
     build = recipe(model, target, weights)
     lower = lower_step(model, target, weights)
     infer = _infer_step(model, target, weights, lower, build)
@@ -44,22 +50,55 @@ def proof(model: Model, target: Target, weights: Weights) -> Proof:
 def siblings(model: Model, target: Target) -> tuple[Target, ...]:
     """Targets that must agree with this one picture by picture: the same at batch 1, and the same on one core."""
     wanted = {replace(target, batch=1), replace(target, cores=1)} - {target}
-    return tuple(other for other in model.targets if other in wanted)
+    places = _places(model)
+    return tuple(sorted(wanted & places.keys(), key=lambda other: places[other]))
+
+
+@lru_cache(maxsize=256)
+def _places(model: Model) -> Mapping[Target, int]:
+    """Where each target stands in listing order."""
+    return {target: index for index, target in enumerate(model.targets)}
 
 
 def family(model: Model, target: Target) -> Target:
-    """The target that stands for all of one lowering: batch 1, one core, one chip for a shared quantizer."""
+    """The target that stands for all of one lowering: batch 1, one core, one chip for a shared quantizer.
+
+    One with settings of its own stands for itself.
+    """
     chip = CHIPS[target.chip].quantizer if target.precision == "int8" else target.chip
-    shared = replace(target, chip=chip, batch=1, cores=1)
-    same = all(of(shared) == of(target) for of in (model.deploy_flags, model.table, model.search))
-    return shared if same else replace(target, batch=1, cores=1)
+    search = model.search(target)
+    if search is not None and search.method in vendor.METHODS:
+        chip = target.chip  # TPU-MLIR's searches are for one chip
+    single = replace(target, batch=1, cores=1)
+    return next((t for t in (replace(single, chip=chip), single) if _lowered_alike(model, t, target)), target)
 
 
+def engine(model: Model, target: Target) -> str:
+    """What evaluates a target, for file names: its lowering, the same for all batches and core counts.
+
+    Where settings tell some targets of a chip and precision from others, each has a name of its own.
+    """
+    alike = _all_lowered_alike(model, target.chip, target.precision)
+    return f"{target.chip}_{target.precision}" if alike else str(target)
+
+
+@lru_cache(maxsize=1024)
+def _all_lowered_alike(model: Model, chip: str, precision: str) -> bool:
+    same = [t for t in model.targets if (t.chip, t.precision) == (chip, precision)]
+    return all(_lowered_alike(model, other, same[0]) for other in same)
+
+
+def _lowered_alike(model: Model, one: Target, other: Target) -> bool:
+    return all(of(one) == of(other) for of in (model.deploy_flags, model.table, model.search))
+
+
+@lru_cache(maxsize=8192)
 def lower_step(model: Model, target: Target, weights: Weights) -> Step:
     """The chip's MLIR of a target at batch 1, before code generation: the same arithmetic, fast to run."""
     shared = family(model, target)
     table = qtable_input(model, shared, weights)
-    return lowering(model, shared, weights, table, f"{shared.chip}_{shared.precision}")
+    usual = shared == replace(shared, batch=1, cores=1)
+    return lowering(model, shared, weights, table, f"{shared.chip}_{shared.precision}" if usual else str(shared))
 
 
 def count(model: Model, target: Target) -> int:
@@ -117,6 +156,7 @@ def _compare_step(model: Model, build: Recipe, infer: Step, related: tuple[Recip
 
 def drift_step(model: Model, target: Target, weights: Weights) -> Step:
     """Tensor by tensor, the lowering against the float model on the first picture: where it goes wrong first."""
+    model = using(model, weights)
     lower = lower_step(model, target, weights)
     transform = transform_for(model, target, weights, 1)
     build = recipe(model, target, weights)
@@ -141,6 +181,7 @@ def drift_step(model: Model, target: Target, weights: Weights) -> Step:
 
 def evaluate_onnx(model: Model, weights: Weights) -> Step:
     """Average precision of the ONNX model on the config's ground truth."""
+    model = using(model, weights)
     source = import_step(model, weights)
     inputs = (("model.onnx", Output(source, "model.onnx")),)
     return _evaluate_step(model, f"{model.name}.{weights.name} onnx", "model.onnx", inputs)
@@ -148,7 +189,12 @@ def evaluate_onnx(model: Model, weights: Weights) -> Step:
 
 def evaluate_lowering(model: Model, target: Target, weights: Weights) -> Step:
     """Average precision of a target's lowering, the same for all its batches and cores."""
-    lower = lower_step(model, target, weights)
+    return evaluate_lowered(using(model, weights), lower_step(model, target, weights))
+
+
+@lru_cache(maxsize=1024)
+def evaluate_lowered(model: Model, lower: Step) -> Step:
+    """Average precision of any lowering of the model."""
     inputs = tuple((name, Output(lower, name)) for name in LOWERED)
     return _evaluate_step(model, lower.subject, "lowered.mlir", inputs)
 

@@ -6,6 +6,7 @@ lies, a table edited by hand, a file that git tracks, and everything of a model 
 
 import json
 import re
+import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 from bmzoo import publish
 from bmzoo.chips import CHIPS
 from bmzoo.errors import ConfigError
+from bmzoo.needs import BY_KIND
 from bmzoo.paths import Layout
+from bmzoo.proof import engine as engine_of
 from bmzoo.store import cannot_write
 from bmzoo.target import Target, parse
 from bmzoo.workspace import Workspace
@@ -25,7 +28,10 @@ EDITED = "not as bmzoo wrote it"
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file of a target, model or weights that no config names. `spared` says why it stays, if it does."""
+    """A file of a target, model or weights that no config names, or a folder of evidence about one.
+
+    `spared` says why it stays, if it does.
+    """
 
     path: Path
     model: str
@@ -39,7 +45,7 @@ def examine(at: Workspace, tracked: Collection[Path] | None) -> tuple[Leftover, 
     """
     if not at.models and not at.broken:
         raise ConfigError("configs/: no config at all: nothing says what is left over", "is this the right branch?")
-    found = (*_artifacts(at), *_evaluations(at), *_models(at), *_tables(at))
+    found = (*_artifacts(at), *_evaluations(at), *_benchmarks(at), *_evidence(at), *_models(at), *_tables(at))
     return tuple(_spare(at, leftover, tracked) for leftover in found)
 
 
@@ -48,7 +54,10 @@ def remove(leftovers: Collection[Leftover]) -> None:
     for leftover in leftovers:
         if not leftover.spared:
             try:
-                leftover.path.unlink(missing_ok=True)
+                if leftover.path.is_dir():
+                    shutil.rmtree(leftover.path)
+                else:
+                    leftover.path.unlink(missing_ok=True)
             except OSError as error:
                 raise cannot_write(leftover.path, error) from None
 
@@ -94,11 +103,8 @@ def _target(path: Path, chip: str) -> Target | None:
     name = _ARTIFACT.fullmatch(path.name.removesuffix(suffix))
     if not suffix or name is None:
         return None
-    try:
-        target = parse(f"{name['model']}.{chip}_{name['rest']}", "")
-    except ConfigError:
-        return None
-    return target if Path(target.artifact).stem == name[0] else None
+    target = _named(name["model"], f"{chip}_{name['rest']}")
+    return target if target is not None and Path(target.artifact).stem == name[0] else None
 
 
 def _is_ours(at: Workspace, path: Path, target: Target) -> bool:
@@ -115,9 +121,56 @@ def _evaluations(at: Workspace) -> Iterator[Leftover]:
         if path.name != f"{model}.{weights}.{engine}.json":
             continue
         config = at.models.get(model)
-        engines = {"onnx"} if config is None else {"onnx", *(f"{t.chip}_{t.precision}" for t in config.targets)}
+        engines = {"onnx"} if config is None else {"onnx", *(engine_of(config, t) for t in config.targets)}
         if engine not in engines or not _has_weights(at, model, weights):
             yield Leftover(path, model)
+
+
+def _benchmarks(at: Workspace) -> Iterator[Leftover]:
+    for path in _files(at.layout.build / "bench"):
+        network = Path(str(publish.provenance(path).get("network")))
+        if network.suffix == ".onnx" and path.stem == network.stem:
+            model, _, weights = network.stem.rpartition(".")
+            if not _has_weights(at, model, weights):
+                yield Leftover(path, model)
+        elif path.stem == f"{network.parent.name}.{network.stem}":
+            target = _target(network, network.parent.name.lower())
+            if target is not None and not _is_wanted(at, target):
+                yield Leftover(path, target.model)
+
+
+def _evidence(at: Workspace) -> Iterator[Leftover]:
+    """Folders below `build/failed/`: of a target's artifact by chip, and of steps by kind, model and weights."""
+    failed = at.layout.build / "failed"
+    for chip in CHIPS.values():
+        for path in _folders(failed / chip.folder):
+            target = _target(path.with_name(f"{path.name.removesuffix('.reproduce')}.bmodel"), chip.name)
+            if target is not None and not _is_wanted(at, target):
+                yield Leftover(path, target.model)
+    weights = {f"{name}.{w.name}": model for name, model in at.models.items() for w in model.config.weights}
+    for path in _folders(failed):
+        kind, _, subject = path.name.partition(".")
+        if kind not in BY_KIND or not subject:
+            continue
+        own = next((name for name in weights if f"{subject}.".startswith(f"{name}.")), None)
+        if own is None:
+            broken = next((name for name in at.broken if subject.startswith(f"{name}.")), subject)
+            yield Leftover(path, broken)
+            continue
+        target = _named(weights[own].name, subject.removeprefix(f"{own}."))
+        if target is not None and not _is_wanted(at, target):
+            yield Leftover(path, target.model)
+
+
+def _named(model: str, text: str) -> Target | None:
+    try:
+        return parse(f"{model}.{text}", "")
+    except ConfigError:
+        return None
+
+
+def _is_wanted(at: Workspace, target: Target) -> bool:
+    return target.model in at.models and target in at.models[target.model].targets
 
 
 def _models(at: Workspace) -> Iterator[Leftover]:
@@ -159,6 +212,13 @@ def _tables(at: Workspace) -> Iterator[Leftover]:
 def _has_weights(at: Workspace, model: str, weights: str) -> bool:
     config = at.models.get(model)
     return config is not None and weights in [w.name for w in config.config.weights]
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
+    except OSError:
+        return []
 
 
 def _files(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,16 @@ SCHEMA = 1
 
 def copy(source: Path, destination: Path) -> None:
     """Put a whole copy in place by one rename. Raises StoreError."""
-    _place(destination, lambda part: shutil.copyfile(source, part))
+    place(destination, lambda part: shutil.copyfile(source, part))
 
 
 def write(text: str, destination: Path) -> None:
     """Put a whole text in place by one rename. Raises StoreError."""
-    _place(destination, lambda part: part.write_text(text, encoding="utf-8"))
+    place(destination, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def _place(destination: Path, fill: Any) -> None:  # noqa: ANN401  # a callable whose result is not used
+def place(destination: Path, fill: Callable[[Path], object]) -> None:
+    """Put in place by one rename what `fill` writes to the path it is given. Raises StoreError."""
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=destination.suffix, dir=destination.parent)

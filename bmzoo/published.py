@@ -14,6 +14,8 @@ from bmzoo.errors import SourceError
 
 ACCURACY = "reference/sophon_demo_accuracy.csv"
 LATENCY = "reference/sophon_demo_bmrt_latency.csv"
+# The weights that the published artifacts were made from: no others can be compared with them.
+WEIGHTS = "official"
 # Of the published programs the one whose preprocessing bmzoo's own evaluation follows.
 PROGRAM = "retinaface_opencv.py"
 MAX_BYTES = 1 << 20

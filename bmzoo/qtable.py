@@ -1,16 +1,20 @@
 """The mixed-precision table of a model and a chip: searched, confirmed by real lowerings, published, explained."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from bmzoo import publish
+from bmzoo import publish, vendor, vendor_cut
 from bmzoo.config import Model
 from bmzoo.errors import ConfigError, VerifyFailed
+from bmzoo.quantization.cut import cut_path, cut_ranking, explain_layers
 from bmzoo.schema import Search
-from bmzoo.search import agree_step, cut_step
+from bmzoo.search import agree_step, choose_step, cut_step, ranking_step
 from bmzoo.step import Output, Step
+from bmzoo.store import Entry
+from bmzoo.tables import float_layers
 from bmzoo.workspace import Workspace, read_json
 
 TABLE = "mixed.qtable"
@@ -45,6 +49,7 @@ def make(at: Workspace, model: Model, chip: str, search: Search, publish_it: boo
     Raises ConfigError where a file written by hand is in the way, VerifyFailed when a real lowering contradicts
     the pick.
     """
+    at.announce(model)
     weights = at.chosen(model)
     path = at.layout.qtable(model.name, weights.name, chip)
     if (
@@ -94,20 +99,78 @@ def is_current(at: Workspace, model: Model, chip: str, search: Search) -> bool:
     )
 
 
-def explain(at: Workspace, model: Model, chip: str, search: Search) -> str:
-    """Every layer, its loss alone in INT8, and why it is in or out; says so where the search has not been run."""
-    entry = at.builder(model).find(cut_step(model, chip, at.chosen(model), search))
-    if entry is None:
-        return f"qtable:{chip}: not searched yet: ./doit qtable:{chip}\n"
-    choice = read_json(entry, "choice.json")
+def explain(at: Workspace, model: Model, chip: str, search: Search, entries: Mapping[Step, Entry]) -> list[str]:
+    """Every layer, its loss alone in INT8, and why it is in or out, as lines. `entries`: results that are there.
+
+    A table taken from the checkout says only which layers it has; the rest comes from the steps before it where
+    they have been run here.
+    """
+    weights = at.chosen(model)
+    step = cut_step(model, chip, weights, search)
+    if step not in entries:
+        return ["not searched yet, so no layer is chosen"]
+    path = at.layout.qtable(model.name, weights.name, chip)
+    choice = _choice(entries[step], path)
+    lines = [f"{len(choice['layers'])} layers {choice['mode']}".rstrip()]
     if not choice["rows"]:
-        return (
-            f"qtable:{chip}: taken from the committed table; to see why, remove it and run ./doit qtable:{chip}\n"
-        )
-    width = max(len(row["layer"]) for row in choice["rows"])
-    lines = [
-        f"qtable:{chip}: {len(choice['layers'])} layers {choice['mode']}; the choosing ended as {choice['why']}"
-    ]
-    lines.append(f"{'layer':{width}}  {'loss':>9}  why")
-    lines += [f"{row['layer']:{width}}  {row['loss']:9.5f}  {row['why']}" for row in choice["rows"]]
-    return "\n".join(lines) + "\n"
+        shown = at.layout.shown(path)
+        found = _read(entries, ranking_step(model, chip, weights, search), "ranking.json")
+        lines[0] += f", taken from {shown}, which was made elsewhere"
+        if found is None:
+            lines.append(f"./doit rank:{chip} finds the losses of all layers; then this says why each is in or out")
+            choice["rows"] = [_row(layer, None, f"in: number {n} of the table") for n, layer in _numbered(choice)]
+        else:
+            steps = _read(entries, choose_step(model, chip, weights, search), "path.json")
+            choice |= _recovered(choice, found, steps, search)
+    if "why" in choice:
+        lines[0] += f"; the choosing ended as {choice['why']}"
+    return [*lines, *_table(choice["rows"])]
+
+
+def _choice(entry: Entry, committed: Path) -> dict[str, Any]:
+    """`choice.json` of the result, or as much of it as the committed table tells."""
+    if (entry.folder / "choice.json").is_file():
+        return dict(read_json(entry, "choice.json"))
+    rows = float_layers(committed.read_text(encoding="utf-8"))
+    return {"layers": [layer for layer, _ in rows], "mode": rows[0][1] if rows else "", "rows": []}
+
+
+def _recovered(
+    choice: Mapping[str, Any], ranking: Mapping[str, Any], path: Mapping[str, Any] | None, search: Search
+) -> dict[str, Any]:
+    """`rows`, and `why` where it is known, by a ranking (and a path) of the model that the table is for."""
+    settings = search.model_dump()
+    cut = None
+    if search.method in vendor.METHODS:
+        cut = vendor_cut.cut(ranking, settings)
+        rows = vendor_cut.rows(ranking, cut)
+    elif search.keep or path is not None:
+        cut = cut_ranking(ranking, search.keep) if search.keep else cut_path(path or {}, settings)
+        told = explain_layers(ranking, path or {"choices": [], "alone": {}}, cut)
+        rows = [_row(layer, loss, why) for layer, loss, why in told]
+    if cut is not None and list(cut.layers) == choice["layers"]:
+        return {"rows": rows, "why": cut.why}
+    numbers = {layer: f"in: number {number} of the table" for number, layer in _numbered(choice)}
+    rows = [_row(r["layer"], r["loss"], numbers.get(r["layer"], "out: not chosen")) for r in ranking["layers"]]
+    return {"rows": rows}
+
+
+def _numbered(choice: Mapping[str, Any]) -> list[tuple[int, str]]:
+    return list(enumerate(choice["layers"], 1))
+
+
+def _row(layer: str, loss: float | None, why: str) -> dict[str, Any]:
+    return {"layer": layer, "loss": loss, "why": why}
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    width = max([len("layer"), *(len(row["layer"]) for row in rows)])
+    lines = [f"{'layer':{width}}  {'loss':>9}  why"] if rows else []
+    for row in rows:
+        loss = "?" if row["loss"] is None else f"{row['loss']:.5f}"
+        lines.append(f"{row['layer']:{width}}  {loss:>9}  {row['why']}")
+    return lines
+
+
+def _read(entries: Mapping[Step, Entry], step: Step, name: str) -> Any:  # noqa: ANN401  # documents of our own steps
+    return read_json(entries[step], name) if step in entries else None

@@ -6,14 +6,14 @@ per model and weights, one search per quantizer, one deploy and one simulation p
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
-from bmzoo.config import Model
+from bmzoo.config import Model, using
 from bmzoo.lowering import compiler_inputs
 from bmzoo.preparation import calibration, document, import_step, pictures, transform_for
 from bmzoo.schema import Weights
 from bmzoo.search import qtable_input
-from bmzoo.step import Command, Output, Step
+from bmzoo.step import Command, Input, Output, Step
 from bmzoo.target import Target
 
 SIMULATION_TIMEOUT = 1800.0
@@ -32,26 +32,32 @@ class Recipe:
     simulate: Step
     measure: Step
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         return tuple(dict.fromkeys(_in_order(self.measure)))
 
 
-# Remembered because every task about a target asks again, and writing its documents takes time.
-@lru_cache(maxsize=1024)
 def recipe(model: Model, target: Target, weights: Weights) -> Recipe:
     """The steps that make and judge one target from one of the model's weights."""
+    return _recipe(using(model, weights), target, weights)
+
+
+# Remembered because every task about a target asks again, and writing its documents takes time.
+@lru_cache(maxsize=8192)
+def _recipe(model: Model, target: Target, weights: Weights) -> Recipe:
     source = import_step(model, weights)
     transform = transform_for(model, target, weights, target.batch)
     calibrate = calibration(model, target, weights)
-    deploy = _deploy_step(model, target, transform, calibrate, weights)
+    deploy = deploy_step(model, target, weights, qtable_input(model, target, weights))
     simulate = _simulate_step(model, target, source, deploy, weights)
     measure = _measure_step(model, target, source, simulate, weights)
     return Recipe(target, weights.name, source, transform, calibrate, deploy, simulate, measure)
 
 
-def _deploy_step(model: Model, target: Target, transform: Step, calibrate: Step | None, weights: Weights) -> Step:
-    table = qtable_input(model, target, weights)
+def deploy_step(model: Model, target: Target, weights: Weights, table: Input | None) -> Step:
+    """The compiled bmodel and `facts.json`, its size and cost among them; `table`: the layers in float."""
+    transform = transform_for(model, target, weights, target.batch)
+    calibrate = calibration(model, target, weights)
     inputs, checks, args = compiler_inputs(model, target, transform, calibrate, table)
     return Step(
         "deploy",

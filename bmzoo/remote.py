@@ -93,6 +93,33 @@ class Remote:
 
     # --- upkeep ------------------------------------------------------------------------------------------
 
+    def trial(self, folder: Path) -> tuple[str, str]:
+        """Why it cannot be read now, and why it cannot be written; empty where it can. Never fails.
+
+        `folder` is an empty scratch folder.
+        """
+        try:
+            missing = self._folder("0" * 64)
+        except Exception as error:  # as above
+            why = drivers.cause(error, self.url)
+            return why, why
+        try:
+            with suppress(FileNotFoundError):
+                self._get(f"{missing}/{MANIFEST}", folder / MANIFEST, MAX_BYTES)
+        except Exception as error:  # as above
+            why = drivers.cause(error, self.url)
+            return why, why
+        if self._scheme in drivers.READ_ONLY:
+            return "", "a web server is only read from"
+        try:
+            probe = f"{self._root}/.probe-{secrets.token_hex(8)}"
+            (folder / "probe").write_text("bmzoo", encoding="utf-8")
+            self._put(folder / "probe", probe)
+            self._fs.rm_file(probe)
+        except Exception as error:  # as above
+            return "", drivers.cause(error, self.url)
+        return "", ""
+
     def fingerprints(self) -> list[str]:
         """All entries with a manifest. Raises StoreError."""
         if self._scheme in drivers.READ_ONLY:

@@ -1,11 +1,11 @@
 """The manifest as Markdown tables in the layout of the published ones, with the published figures beside. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bmzoo.manifest import Artifact, Manifest
 from bmzoo.markdown import code, plain, table
-from bmzoo.published import Published
+from bmzoo.published import WEIGHTS, Published
 
 _SUBSETS = ("easy", "medium", "hard")
 Column = tuple[str, Callable[[Artifact], str]]
@@ -27,7 +27,9 @@ def render(manifest: Manifest, published: Published) -> str:
 def _summary(manifest: Manifest) -> str:
     counts = {name: sum(a.status == name for a in manifest.artifacts) for name in ("verified", "built", "failed")}
     said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-    return f"Written by `./doit zoo`. {len(manifest.artifacts)} targets: {said or 'none'}.\n"
+    used = dict.fromkeys((a.model, a.weights) for a in manifest.artifacts if a.weights is not None)
+    weights = "".join(f" Weights of {code(model)}: {code(name)}." for model, name in used)
+    return f"Written by `./doit zoo`. {len(manifest.artifacts)} targets: {said or 'none'}.{weights}\n"
 
 
 def _accuracy(manifest: Manifest, published: Published) -> Iterable[str]:
@@ -37,7 +39,7 @@ def _accuracy(manifest: Manifest, published: Published) -> Iterable[str]:
     pictures = sorted({a.accuracy.pictures for a in rows if a.accuracy is not None})
     named = {name for a in rows if a.accuracy is not None for name in a.accuracy.ap}
     subsets = [*(s for s in _SUBSETS if s in named), *sorted(named - set(_SUBSETS))]
-    easy = published.easy_percent
+    easy = _comparable(published.easy_percent, rows)
     columns: list[Column] = [
         *((f"AP {name}", _ap(name)) for name in subsets),
         *((f"{name} to ONNX", _lost(name)) for name in subsets),
@@ -61,10 +63,16 @@ def _accuracy(manifest: Manifest, published: Published) -> Iterable[str]:
 
 def _of_onnx(rows: Sequence[Artifact], subsets: Sequence[str]) -> Iterable[str]:
     """A line for each model; all its artifacts are compared with the same figures."""
-    figures = {a.model: a.accuracy.onnx for a in rows if a.accuracy is not None}
-    for model, onnx in figures.items():
+    figures = {(a.model, a.weights): a.accuracy.onnx for a in rows if a.accuracy is not None}
+    for (model, weights), onnx in figures.items():
         told = ", ".join(f"{name} {100 * onnx[name]:.2f}" for name in subsets if name in onnx)
-        yield f"The ONNX model {code(model)}: {told}."
+        yield f"The ONNX model {code(model)}, weights {code(weights)}: {told}."
+
+
+def _comparable(published: Mapping[str, float], rows: Sequence[Artifact]) -> Mapping[str, float]:
+    """Published figures by file, without those beside which there are figures of other weights."""
+    foreign = {file for a in rows if a.weights != WEIGHTS for file in (a.file, _float(a).file)}
+    return {file: value for file, value in published.items() if file not in foreign}
 
 
 def _cost(manifest: Manifest, published: Published) -> Iterable[str]:
@@ -72,7 +80,7 @@ def _cost(manifest: Manifest, published: Published) -> Iterable[str]:
     if not rows:
         return
     files = {a.file: a for a in manifest.artifacts}
-    times = published.milliseconds
+    times = _comparable(published.milliseconds, rows)
 
     def relative(a: Artifact) -> str:
         base = files.get(_float(a).file)

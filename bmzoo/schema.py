@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -87,12 +88,55 @@ CoreCounts = Annotated[
 ]
 
 
+class SceneRange(_Section):
+    """Drawn scenes by their seeds: `count` of them from `seed` on."""
+
+    # The project's own weights are trained on the seeds from a million on: bmzoo.scenes.FIRST_TRAINING_SEED.
+    seed: Annotated[int, Field(ge=0, lt=1_000_000)]
+    count: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class SceneSets(_Section):
+    """Drawn scenes in place of the pictures that a section of the config names, in the size of the input."""
+
+    calibration: SceneRange | None = None
+    quantization: SceneRange | None = None
+    verify: SceneRange | None = None
+    evaluate: SceneRange | None = None
+
+    @model_validator(mode="after")
+    def _apart(self) -> "SceneSets":
+        sets = [(found.seed, found.seed + found.count, name) for name, found in self if found is not None]
+        for (_, end, one), (start, last, other) in pairwise(sorted(sets)):
+            if start < end:
+                raise ValueError(f"{one} and {other} overlap in the scenes {start} to {min(end, last) - 1}")
+            if last > 1_000_000:
+                raise ValueError(f"{other} reaches into the scenes that weights are trained on: {last - 1}")
+        return self
+
+
+def _download_url(text: str) -> str:
+    """A URL that weights may be fetched from. ValueError says why not."""
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError(f"not an https URL: {text}")
+    if "@" in parts.netloc:  # it would be shown in messages and logs
+        raise ValueError(f"credentials do not belong in a URL: https://...@{parts.hostname}")
+    return text
+
+
 class Weights(_Section):
-    """One place that the model can come from. The first that is available is used."""
+    """One place that the model can come from. The first that is available is used.
+
+    With `scenes`, what is made from them is calibrated, chosen, verified and evaluated on drawn scenes.
+    """
 
     name: Name
     file: PathText
     sha256: Digest
+    url: Annotated[str, AfterValidator(_download_url)] | None = None  # fetched when the file is nowhere here
+    obtain: Annotated[str, Field(min_length=1, max_length=500)] | None = None  # how to get it, for people
+    scenes: SceneSets | None = None
     # The graph that a .pth state dict belongs to; an .onnx file brings its own.
     architecture: Literal["retinaface_mobilenet0.25"] | None = None
 
@@ -202,6 +246,7 @@ class Thresholds(_Section):
     missed: Ratio | None = None  # largest allowed share of the ONNX model's faces not found
     extra: Ratio | None = None  # largest allowed share of faces that the ONNX model does not have
     engines: Ratio | None = None  # largest allowed difference of simulator and MLIR, relative to the range
+    engines_sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None  # dB, smallest allowed between those two
     consistency: Ratio | None = None  # the same between batches and core counts
 
 
@@ -211,6 +256,7 @@ class Rule(Thresholds):
     chip: Chips | None = None
     precision: Precisions | None = None
     target: str | None = None
+    weights: Name | None = None
 
 
 class Verify(_Section):
@@ -266,6 +312,9 @@ class Exclusion(_Section):
         )
 
 
+LayerPattern = Annotated[str, Field(min_length=1, max_length=500)]
+
+
 class Search(_Section):
     """Which layers of an INT8 network stay in float; unset values come from less specific sections.
 
@@ -278,6 +327,8 @@ class Search(_Section):
     gain: Ratio | None = None  # enough when a further layer takes off less than this share of plain INT8's loss
     keep: Annotated[int, Field(ge=1, le=4096)] | None = None  # the N most sensitive layers as ranked, no search
     metric: Literal["faces", "cosine"] | None = None  # what is made small: errors at faces, or 1 - cosine of heads
+    # Layers that stay INT8 whatever they do, such as those that cost the chip too much in float: names or patterns.
+    exclude: Annotated[tuple[LayerPattern, ...], BeforeValidator(_as_tuple), Field(max_length=1000)] | None = None
 
 
 class Quantization(_Section):
@@ -369,6 +420,7 @@ class ZooConfig(_Section):
     """Settings of the whole project, in `configs/zoo.yaml`."""
 
     default_model: Name | None = None
+    weights: Name | None = None  # insist on these, for models that have them
     store: StoreSettings = Field(default_factory=StoreSettings)
     regression: Regression = Field(default_factory=Regression)
 

@@ -16,8 +16,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -33,6 +35,8 @@ class Scratch:
     @contextmanager
     def folder(self) -> Iterator[Path]:
         """An empty folder of its own, removed at the end."""
+        from filelock import FileLock  # brings asyncio, which listing tasks should not wait for
+
         self.root.mkdir(parents=True, exist_ok=True)
         folder = self.root / f"{self._boot}-{secrets.token_hex(8)}"
         lock = FileLock(folder.with_suffix(".lock"))
@@ -45,11 +49,13 @@ class Scratch:
                 with suppress(OSError):
                     Path(lock.lock_file).unlink()
 
-    def lock(self, fingerprint: str) -> FileLock:
+    def lock(self, fingerprint: str) -> "FileLock":
         """The lock, taken, of those who make this entry.
 
         Lock files are never removed, as that would race; a prefix of the fingerprint bounds their number.
         """
+        from filelock import FileLock
+
         locks = self.root / "making"
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / fingerprint[:3])
@@ -78,13 +84,15 @@ class Scratch:
             return  # a lock goes with its folder
         if age < DAY and not (path.is_dir() and lock_file.exists() and path.name.startswith(self._boot)):
             return
+        from filelock import FileLock, Timeout
+
         lock = FileLock(lock_file)
         try:
             with lock.acquire(timeout=0):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
-                    path.unlink()
+                    path.unlink(missing_ok=True)  # its owner may just have ended: the lock is then ours to remove
         except Timeout:
             return
         with suppress(OSError):

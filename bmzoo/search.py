@@ -5,9 +5,11 @@ Ranking and choosing are done once for each quantizer, so bm1684x and bm1688 sha
 """
 
 from dataclasses import replace
+from functools import lru_cache
 
+from bmzoo import vendor, vendor_search
 from bmzoo.chips import CHIPS
-from bmzoo.config import Model
+from bmzoo.config import Model, using
 from bmzoo.lowering import LOWERED, int8_target, lowering, plain_lowering
 from bmzoo.preparation import document, import_step, input_request, pictures, quantized_source
 from bmzoo.schema import Search, Weights
@@ -27,8 +29,10 @@ def float_mode(chip: str) -> str:
     return "F16" if "fp16" in CHIPS[chip].precisions else "F32"
 
 
+@lru_cache(maxsize=64)
 def rank_step(model: Model, chip: str, weights: Weights) -> Step:
     """How much each layer hurts alone in INT8."""
+    model = using(model, weights)
     return Step(
         "rank",
         _subject(model, weights, CHIPS[chip].quantizer),
@@ -41,10 +45,12 @@ def rank_step(model: Model, chip: str, weights: Weights) -> Step:
     )
 
 
+@lru_cache(maxsize=64)
 def choose_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
     """In which order layers are best left in float."""
+    model = using(model, weights)
     limit = max(LAYERS, search.max_float_layers or 0)
-    request = {**_request(model), "limit": limit, "metric": search.metric}
+    request = {**_request(model), "limit": limit, "metric": search.metric, "exclude": search.exclude or ()}
     return Step(
         "choose",
         _subject(model, weights, CHIPS[chip].quantizer),
@@ -57,9 +63,19 @@ def choose_step(model: Model, chip: str, weights: Weights, search: Search) -> St
     )
 
 
+def ranking_step(model: Model, chip: str, weights: Weights, search: Search | None) -> Step:
+    """The step that ranks layers by a search's method: `ranking.json`."""
+    if search is not None and search.method in vendor.METHODS:
+        return vendor_search.search_step(model, chip, weights, search)
+    return rank_step(model, chip, weights)
+
+
+@lru_cache(maxsize=256)
 def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
     """The qtable that a search's settings ask for, and why each layer is in or out of it."""
-    settings = search.model_dump(include={"max_float_layers", "expected_cos", "gain", "keep", "metric"})
+    if search.method in vendor.METHODS:
+        return vendor_search.cut_step(model, chip, weights, search, float_mode(chip))
+    settings = search.model_dump(include={"max_float_layers", "expected_cos", "gain", "keep", "metric", "exclude"})
     request = {"settings": settings, "mode": float_mode(chip)}
     ranking = (("ranking.json", Output(rank_step(model, chip, weights), "ranking.json")),)
     path = (("path.json", Output(choose_step(model, chip, weights, search), "path.json")),)
@@ -82,13 +98,17 @@ def qtable_input(model: Model, target: Target, weights: Weights) -> Input | None
     return Output(cut_step(model, target.chip, weights, search), "mixed.qtable") if search is not None else None
 
 
+def candidate(model: Model, chip: str, weights: Weights, qtable: Input | None) -> Step:
+    """The lowering of a chip's INT8 network that is judged: with a table, or plain."""
+    if qtable is None:
+        return plain_lowering(model, chip, weights)
+    return lowering(model, int8_target(model, chip), weights, qtable, f"{CHIPS[chip].quantizer}_int8 candidate")
+
+
 def agree_step(model: Model, chip: str, weights: Weights, qtable: Input | None) -> Step:
     """How a real lowering agrees with the float model on all selection pictures, with a table or without."""
-    quantizer = CHIPS[chip].quantizer
-    target = int8_target(model, chip)
-    lower = lowering(model, target, weights, qtable, f"{quantizer}_int8 candidate")
-    if qtable is None:
-        lower = plain_lowering(model, chip, weights)
+    model = using(model, weights)
+    target, lower = int8_target(model, chip), candidate(model, chip, weights, qtable)
     source, config = import_step(model, weights), model.config
     images = config.quantization.images
     assert images is not None, "checked when the config was read"
@@ -121,7 +141,7 @@ def agree_step(model: Model, chip: str, weights: Weights, qtable: Input | None) 
 
 
 def _inputs(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input], ...]:
-    source = quantized_source(model, weights)
+    source = quantized_source(model, chip, weights)
     images = model.config.quantization.images
     assert images is not None, "checked when the config was read"
     return (

@@ -1,17 +1,19 @@
 """The doit tasks of mixed precision: rank and qtable, by model and chip."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from bmzoo import publish, qtable
+from bmzoo import publish, qtable, yamlfile
 from bmzoo.config import SEARCH_DEFAULTS, Model, search_of
 from bmzoo.errors import ConfigError
 from bmzoo.guard import Task, group, guarded, quietly
 from bmzoo.lowering import int8_target
 from bmzoo.schema import Search
-from bmzoo.search import rank_step
+from bmzoo.search import ranking_step
 from bmzoo.target import Target
+from bmzoo.vendor import why_not
 from bmzoo.workspace import Workspace, read_json
 
 SHOWN = 20
@@ -22,6 +24,17 @@ OPTIONS: Mapping[str, str] = {
     "gain": "enough when a further layer takes off less than this share of the loss, 0 to 1",
     "keep": "the N most sensitive layers as ranked, no search",
     "metric": "faces or cosine",
+    "exclude": "layers that stay INT8, as patterns with commas between",
+    "method": "bmzoo, or TPU-MLIR's: vendor_qtable or vendor_sensitive_layer",
+}
+
+
+_KINDS: Mapping[str, Callable[[str], object]] = {
+    "max_float_layers": int,
+    "keep": int,
+    "expected_cos": float,
+    "gain": float,
+    "exclude": lambda text: tuple(filter(None, text.split(","))),
 }
 
 
@@ -53,7 +66,7 @@ class SearchTasks:
                 "name": name,
                 "doc": f"qtables/{model.name}.<weights>.{chip}.qtable",
                 "actions": [guarded(partial(self._qtable, model, chip, name))],
-                "uptodate": [quietly(partial(self._is_current, model, chip))],
+                "uptodate": [_unless_tried(quietly(partial(self._is_current, model, chip)))],
                 "task_dep": [f"model:{model.name}"],
                 "params": [
                     {"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()
@@ -68,11 +81,13 @@ class SearchTasks:
                     yield model, chip, chip if model.name == self._at.default_model else f"{model.name}.{chip}"
 
     def _rank(self, model: Model, chip: str, name: str) -> None:
+        self._at.announce(model)
         self._at.check_image_sets(model)
-        entry = self._at.builder(model).run(rank_step(model, chip, self._at.chosen(model)))
+        search = model.search(_chip_target(model, chip))
+        entry = self._at.builder(model).run(ranking_step(model, chip, self._at.chosen(model), search))
         ranking = read_json(entry, "ranking.json")
         rows = ranking["layers"][:SHOWN]
-        width = max(len(row["layer"]) for row in rows)
+        width = max((len(row["layer"]) for row in rows), default=0)
         lines = [f"rank:{name}: {len(ranking['layers'])} layers on {ranking['pictures']} pictures, the worst first"]
         lines.append(f"  {'layer':{width}}  {'loss':>9}  {'1 - cosine':>10}")
         lines += [f"  {row['layer']:{width}}  {row['loss']:9.5f}  {row['cosine_loss']:10.6f}" for row in rows]
@@ -84,6 +99,8 @@ class SearchTasks:
         given = {key: text for key, text in options.items() if text}
         configured = model.search(_chip_target(model, chip))
         search = _with_options(configured, given)
+        if problem := why_not(search.method, chip, model.searches):
+            raise ConfigError(f"--method: {problem[0]}: {search.method}", problem[1])
         if not search.max_float_layers and not search.keep:
             self._at.report.say(f"qtable:{name}: nothing to search: max_float_layers is 0, so INT8 is plain")
             return
@@ -92,15 +109,15 @@ class SearchTasks:
             where = self._at.layout.qtable(model.name, self._at.chosen(model).name, chip)
             self._at.report.say(f"qtable:{name}: {self._at.layout.shown(where)}: {found}")
             return
-        path = (
-            self._at.layout.build / "qtables" / f"{model.name}.{chip}.{'_'.join(map(str, given.values()))}.qtable"
-        )
+        tried = re.sub(r"[^A-Za-z0-9.,-]+", "_", "_".join(given.values()))
+        path = self._at.layout.build / "qtables" / f"{model.name}.{chip}.{tried[:100]}.qtable"
         layers = "".join(f"{layer} {found.choice['mode']}\n" for layer in found.choice["layers"])
         publish.write(layers, path)
-        line = ", ".join(f"{key}: {text}" for key, text in given.items())
+        chosen = search.model_dump(include=set(given), mode="json")
+        line = yamlfile.flow({"quantization": {"chips": {chip: chosen}}}).strip()
         self._at.report.say(
             f"qtable:{name}: tried, not used yet: {self._at.layout.shown(path)}: {found}\n"
-            f"to use it: in {self._at.layout.shown(model.path)}, quantization: {{chips: {{{chip}: {{{line}}}}}}}"
+            f"to use it: in {self._at.layout.shown(model.path)}, {line}"
         )
 
     def _is_current(self, model: Model, chip: str) -> bool:
@@ -113,13 +130,21 @@ def _chip_target(model: Model, chip: str) -> Target:
     return int8_target(model, chip)
 
 
+def _unless_tried(check: Callable[[], bool]) -> Callable[..., bool]:
+    """An `uptodate` check that lets settings on the line be tried, whatever is published."""
+
+    def call(task: Any) -> bool:  # noqa: ANN401  # doit's Task, handed over by this argument's name
+        return not any((task.options or {}).values()) and check()
+
+    return call
+
+
 def _with_options(configured: Search | None, given: Mapping[str, str]) -> Search:
     """The configured search with what stands on the line. Raises ConfigError for values that are none."""
     values: dict[str, Any] = dict(SEARCH_DEFAULTS) if configured is None else configured.model_dump()
     for key, text in given.items():
-        number = {"max_float_layers": int, "keep": int, "expected_cos": float, "gain": float}.get(key, str)
         try:
-            values[key] = number(text)
+            values[key] = _KINDS.get(key, str)(text)
         except ValueError:
             raise ConfigError(f"--{key}: not a number: {text}", OPTIONS[key]) from None
     return search_of(values)

@@ -39,6 +39,11 @@ SIGNATURES = (
         "this chip's backend does not implement an operator in this precision",
         "try fp32, or keep the operator float with a mixed-precision table",
     ),
+    _signature(
+        r"(?m)^\S+\.py: error: argument (?P<said>.+: invalid choice: \S+)",
+        "the installed version does not know what it is asked for: {said}",
+        "its --help lists what it knows",
+    ),
     _signature(r"bmzoo: (?P<said>.+)", "{said}", ""),
     _signature(r"No space left on device", "no space left on the disk", "free some space and run again"),
     _signature(r"MemoryError|std::bad_alloc|Cannot allocate memory", "out of memory", "run fewer steps at once"),

@@ -4,7 +4,9 @@ Nothing here runs or reads anything, so that every command of every target can b
 with no toolchain installed.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
 
 HOUR = 3600.0
 
@@ -80,11 +82,27 @@ class Step:
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    # Remembered, as it takes the hashes of all steps before this one, and steps are looked up by it all the time.
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.kind, self.subject, self.commands, self.inputs, self.outputs, self.documents))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is remembered: hashes of text differ from one process to the next."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
     def needs(self) -> tuple["Step", ...]:
         """The steps whose outputs are read, each once."""
         return tuple(dict.fromkeys(ref.step for _, ref in self.inputs if isinstance(ref, Output)))
 
     def grounds(self) -> tuple["Step", ...]:
         """The steps whose results must be there before this one can be recognised: `needs`, past deferred ones."""
+        return self._grounds
+
+    @cached_property
+    def _grounds(self) -> tuple["Step", ...]:
         found = (each for step in self.needs() for each in (step.grounds() if step.deferred else (step,)))
         return tuple(dict.fromkeys(found))

@@ -60,7 +60,7 @@ class Store:
         folder = self.folder(fingerprint)
         try:
             manifest = parse((folder / MANIFEST).read_bytes(), fingerprint)
-            whole = all(_is_sound(folder / name, manifest, name) for name in manifest.files)
+            whole = all(_is_sound(folder, manifest, name) for name in manifest.files)
         except (OSError, Damaged):
             return None
         entry = Entry(fingerprint, folder, manifest.files, manifest.facts)
@@ -68,10 +68,10 @@ class Store:
 
     def use(self, entry: Entry) -> bool:
         """Record that an entry is in use; False when it is gone."""
-        path = entry.path(MANIFEST)
+        path = f"{entry.folder}/{MANIFEST}"  # as text: asked for every step again and again
         try:
             # Any difference counts, ahead too: this machine's clock need not be the file system's.
-            if self._stamping and abs(time.time() - path.stat().st_mtime) > STAMP:
+            if self._stamping and abs(time.time() - os.stat(path).st_mtime) > STAMP:  # noqa: PTH116
                 os.utime(path)
         except FileNotFoundError:
             return False
@@ -185,13 +185,14 @@ class Store:
         return self._entries / fingerprint[:2] / fingerprint
 
 
-def _is_sound(path: Path, manifest: Manifest, name: str) -> bool:
+def _is_sound(folder: Path, manifest: Manifest, name: str) -> bool:
     """Whether a file can be what was published; it is read only when something may have changed it."""
-    stat = path.lstat()
+    stat = os.lstat(f"{folder}/{name}")
     if not S_ISREG(stat.st_mode) or stat.st_size != manifest.sizes[name]:
         return False
     if stat.st_mtime_ns == SEALED_NS:
         return True
+    path = folder / name
     if sha256(path) != manifest.files[name]:
         return False
     with suppress(OSError):

@@ -11,7 +11,6 @@ from doit.exceptions import InvalidDodoFile
 from bmzoo import artifact, evaluation, verification
 from bmzoo.chips import CALIBRATED
 from bmzoo.config import Model
-from bmzoo.doctor import examine
 from bmzoo.errors import BmzooError, ConfigError
 from bmzoo.guard import Task, group, guarded, quietly
 from bmzoo.plan import render_plan
@@ -116,9 +115,15 @@ class Tasks:
                 "doc": f"models/onnx/{model.name}.<weights>.onnx",
                 "actions": [guarded(partial(self._at.make_model, model))],
                 "uptodate": [quietly(partial(self._at.has_model, model))],
-                "targets": [str(self._at.layout.onnx(model.name, self._at.likely(model).name))],
+                "targets": self._imported(model),
                 "clean": True,
             }
+
+    def _imported(self, model: Model) -> list[str]:
+        """The file that the task writes; none where it is what is imported, which `clean` must not remove."""
+        weights = self._at.likely(model)
+        path = self._at.layout.onnx(model.name, weights.name)
+        return [] if self._at.is_source(model, weights) else [str(path)]
 
     def transform(self) -> Iterator[Task]:
         """Convert the ONNX model to MLIR, once for each batch."""
@@ -237,6 +242,8 @@ class Tasks:
             raise BmzooError("detect did not succeed", "what went wrong is said above")
 
     def _doctor(self) -> None:
+        from bmzoo.doctor import examine
+
         bad = False
         for finding in examine(self._at):
             bad |= finding.bad
@@ -246,8 +253,10 @@ class Tasks:
             raise BmzooError("a build could not work here", "each problem above has its fix beside it")
 
     def _usage(self) -> None:
+        from bmzoo.explain_tasks import ExplainTasks
         from bmzoo.search_tasks import SearchTasks
         from bmzoo.store_tasks import StoreTasks
+        from bmzoo.tune_tasks import TuneTasks
         from bmzoo.zoo_tasks import ZooTasks
 
         kinds = (
@@ -263,9 +272,12 @@ class Tasks:
             self.calibrate,
             SearchTasks.rank,
             SearchTasks.qtable,
+            TuneTasks.tune,
             ZooTasks.zoo,
             ZooTasks.diff,
             ZooTasks.prune,
+            ExplainTasks.explain,
+            ExplainTasks.reproduce,
             StoreTasks.gc,
             StoreTasks.fsck,
             self.test,

@@ -20,6 +20,7 @@ from bmzoo.errors import BmzooError, ToolFailed, error_class
 from bmzoo.runtime.overlay import overlay
 from bmzoo.signatures import explain
 from bmzoo.step import Command
+from bmzoo.vendor import RUN_QTABLE, RUN_SENSITIVE_LAYER, SEARCH_QTABLE
 
 PACKAGE = Path(__file__).resolve().parent
 # Imported by TPU-MLIR at start, used only for custom operators: stand-ins save 2 GB when they are absent.
@@ -61,11 +62,15 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "rank": ("steps/ranking.py", "steps/measuring.py", "steps/archives.py", "metrics.py", *_QUANTIZATION),
     "choose": ("steps/choosing.py", "steps/measuring.py", "steps/archives.py", "metrics.py", *_QUANTIZATION),
     "cut": ("steps/cutting.py", "quantization/cut.py"),
+    "vendor-start": ("steps/vendor_starting.py",),
+    "vendor-read": ("steps/vendor_reading.py", "vendor_log.py", "vendor.py", "steps/tabling.py"),
+    "vendor-cut": ("steps/vendor_cutting.py", "vendor_cut.py", "quantization/cut.py"),
     "agree": ("steps/agreeing.py", "agreement.py", "quantization/loss.py", *_MEASURING),
     "simulate": ("runtime/simulate.py", "runtime/overlay.py"),
 }
 # Own commands that run the toolchain's engines: what they give depends on both.
 ENGINES = ("simulate", "infer", "drift", "evaluate")
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
 
 
@@ -79,6 +84,10 @@ class Toolchain(Protocol):
     @property
     def environment(self) -> Mapping[str, str]:
         """Variables that reach every tool and are the same on every machine."""
+
+    @property
+    def searches(self) -> frozenset[str]:
+        """Which of vendor.SEARCHES it has."""
 
     def identity(self, tool: str) -> str:
         """What would run for a tool, changing whenever its results could."""
@@ -108,6 +117,17 @@ def find_installation(environ: Mapping[str, str]) -> Installation | None:
     return Installation(Path(str(distribution.locate_file("tpu_mlir"))), distribution.version, external=False)
 
 
+def searches_of(root: Path) -> frozenset[str]:
+    """Which of vendor.SEARCHES an installation has, by its programs."""
+    tools = root / "python" / "tools"
+    found = {name for name in (RUN_QTABLE, RUN_SENSITIVE_LAYER) if (tools / name).is_file()}
+    try:
+        calibration = (tools / "run_calibration.py").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        calibration = ""
+    return frozenset(found | ({SEARCH_QTABLE} if f"'{SEARCH_QTABLE}'" in calibration else set()))
+
+
 class LocalToolchain:
     """TPU-MLIR on this machine, every command in an environment built from nothing."""
 
@@ -118,9 +138,11 @@ class LocalToolchain:
         threads: int = 2,
         echo: bool = False,
         stopped: Callable[[], bool] | None = None,
+        path: str = SYSTEM_PATH,
     ) -> None:
-        """`stopped` is asked while a command runs, see process.Call."""
+        """`stopped` is asked while a command runs, see process.Call. `path`: where programs are, as in $PATH."""
         self._stopped = stopped
+        self._path = path
         self._installation = installation
         self._digests = digests
         self._threads = threads
@@ -137,6 +159,10 @@ class LocalToolchain:
     @property
     def environment(self) -> Mapping[str, str]:
         return {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+    @property
+    def searches(self) -> frozenset[str]:
+        return searches_of(self._installation.root)
 
     def identity(self, tool: str) -> str:
         if tool in ENGINES:
@@ -174,7 +200,7 @@ class LocalToolchain:
     def _environment(self, command: Command, folder: Path) -> dict[str, str]:
         base = {
             **self.environment,
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PATH": self._path,
             "HOME": str(folder),
             "TMPDIR": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -192,7 +218,9 @@ class LocalToolchain:
         if command.tool in SOURCES:
             root = {"TPUC_ROOT": str(self._installation.root)} if command.tool in ENGINES else {}
             return {**base, **root, "PYTHONPATH": str(PACKAGE.parent)}
-        return {**base, **vendor_environment(self._installation.root, base["PATH"])}
+        # A step's own `bin/` comes first: `vendor-start` puts a `dot` there that works.
+        path = os.pathsep.join([str(folder / "bin"), base["PATH"]])
+        return {**base, **vendor_environment(self._installation.root, path)}
 
     def _digest_installation(self) -> str:
         """Version and content of the installation; the content is remembered between runs."""

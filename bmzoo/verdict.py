@@ -13,14 +13,22 @@ def misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
 
 def proof_misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
     """Like `misses`, for what verify measures: also simulator against MLIR, and against siblings."""
-    found = misses(figures, limits)
-    gap = figures["engines"]["relative"]
-    if limits.engines is not None and not gap <= limits.engines:
-        found.append(f"simulator and MLIR differ by {gap:.2g} of the range, allowed: {limits.engines:g}")
+    found = [*misses(figures, limits), *engine_misses(figures["engines"], limits)]
     for name, sibling in figures["consistency"].items():
         gap = sibling["relative"]
         if limits.consistency is not None and not gap <= limits.consistency:
             found.append(f"differs from {name} by {gap:.2g} of the range, allowed: {limits.consistency:g}")
+    return found
+
+
+def engine_misses(engines: Mapping[str, Any], limits: Thresholds) -> list[str]:
+    """What keeps the MLIR of a lowering from standing for the artifact on the simulator."""
+    found = []
+    gap, noise = engines["relative"], engines["sqnr_db"]
+    if limits.engines is not None and not gap <= limits.engines:
+        found.append(f"simulator and MLIR differ by {gap:.2g} of the range, allowed: {limits.engines:g}")
+    if limits.engines_sqnr is not None and noise is not None and not noise >= limits.engines_sqnr:
+        found.append(f"simulator and MLIR differ by an SQNR of {noise:.1f} dB, allowed: {limits.engines_sqnr:g} dB")
     return found
 
 

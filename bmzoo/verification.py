@@ -14,7 +14,8 @@ from bmzoo.workspace import Workspace, read_json
 
 def make(at: Workspace, target: Target) -> str:
     """Write `<artifact>.verify.json`, passed or not. Returns the figures in a line; raises VerifyFailed."""
-    model = at.models[target.model]
+    model = at.model(target)
+    at.announce(model)
     steps = proof(model, target, at.chosen(model))
     entry = at.builder(model).run(steps.compare)
     figures = read_json(entry, "figures.json")
@@ -33,7 +34,7 @@ def make(at: Workspace, target: Target) -> str:
 
 def is_current(at: Workspace, target: Target) -> bool:
     """Whether the verification is of this very artifact and still passes its thresholds."""
-    model = at.models[target.model]
+    model = at.model(target)
     steps = proof(model, target, at.chosen(model))
     entry = at.builder(model).find(steps.compare)
     return entry is not None and not outdated(at, target, entry)
@@ -41,7 +42,7 @@ def is_current(at: Workspace, target: Target) -> bool:
 
 def outdated(at: Workspace, target: Target, entry: Entry) -> str:
     """Why the verification is not what this comparison would give; empty when it is."""
-    limits = at.models[target.model].thresholds(target)
+    limits = at.model(target).thresholds(target)
     missed = verdict.proof_misses(read_json(entry, "figures.json"), limits)
     if missed:
         return f"its figures miss the thresholds: {'; '.join(missed)}"
@@ -56,7 +57,7 @@ def outdated(at: Workspace, target: Target, entry: Entry) -> str:
 def summary(figures: Mapping[str, Any]) -> str:
     """The figures in one line, for the terminal."""
     engines = figures["engines"]
-    equal = "equal to its MLIR" if engines["equal"] else f"within {engines['relative']:.1g} of its MLIR"
+    equal = "equal to its MLIR" if engines["equal"] else f"{engines['sqnr_db']:.0f} dB from its MLIR"
     others = [
         f"equal to {name}" if other["equal"] else f"within {other['relative']:.1g} of {name}"
         for name, other in figures["consistency"].items()
@@ -65,7 +66,7 @@ def summary(figures: Mapping[str, Any]) -> str:
 
 
 def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str, Any]) -> dict[str, Any]:
-    model = at.models[target.model]
+    model = at.model(target)
     limits = model.thresholds(target)
     deploy = at.builder(model).run(steps.build.deploy)
     return {
@@ -82,7 +83,7 @@ def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str,
 
 def _drift(at: Workspace, target: Target) -> Any:  # noqa: ANN401  # a JSON document
     """The first layer that goes wrong; a failure to find it must not hide the failure that it explains."""
-    model = at.models[target.model]
+    model = at.model(target)
     try:
         return read_json(at.builder(model).run(drift_step(model, target, at.chosen(model))), "drift.json")
     except BmzooError as error:

@@ -1,21 +1,23 @@
 """A checkout at work: its models, toolchain, store and sources, and what all targets of a model share."""
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bmzoo import config, publish
+from bmzoo import config, download, publish, scene_sets
 from bmzoo.builder import Builder, Report
+from bmzoo.choice import Choice, Fetch, choose
 from bmzoo.cluster import Cluster
 from bmzoo.config import Model
 from bmzoo.digests import Digests
 from bmzoo.errors import BmzooError, ConfigError, ToolFailed, nearest
 from bmzoo.last import Last
 from bmzoo.paths import Layout
-from bmzoo.preparation import calibrate_step, import_step, pictures
+from bmzoo.preparation import calibrate_step, import_step, pictures, tables
 from bmzoo.recipe import Recipe, recipe
 from bmzoo.remote import Remote
 from bmzoo.schema import Weights, ZooConfig
@@ -25,7 +27,8 @@ from bmzoo.step import Step, Tree
 from bmzoo.store import Entry, Store, cannot_write
 from bmzoo.tables import float_layers
 from bmzoo.target import Target, parse
-from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation
+from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation, searches_of
+from bmzoo.vendor import LOCKED
 
 DEFAULT_MODEL = "retinaface_mobilenet0.25"
 
@@ -42,13 +45,24 @@ class Workspace:
     scheduler: str | None = None  # `scheduler=ADDRESS` there: where steps run
     toolchain_override: Toolchain | None = None
     layout: Layout = field(init=False)
+    _choices: dict[str, Choice | BmzooError] = field(init=False, default_factory=dict)  # by model
+    _announced: set[str] = field(init=False, default_factory=set)  # models
+    _choosing: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
 
     @cached_property
     def _loaded(self) -> tuple[dict[str, Model], dict[str, BmzooError]]:
-        return config.load_all(self.layout.configs, self.root)
+        return config.load_all(self.layout.configs, self.root, self._searches)
+
+    @property
+    def _searches(self) -> frozenset[str]:
+        """The vendor's searches that are installed; those of the locked version where nothing is."""
+        if self.toolchain_override is not None:
+            return self.toolchain_override.searches
+        installation = find_installation(self.environ)
+        return searches_of(installation.root) if installation is not None else LOCKED
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -113,7 +127,7 @@ class Workspace:
         """Where files named in a model's config are looked up, in order."""
         data = self.environ.get("BMZOO_DATA")
         folders = [model.path.parent, *([Path(data)] if data else []), self.layout.shared_data]
-        return Sources(folders)
+        return Sources(folders, self.layout.scenes, download.folder(self.environ))
 
     def builder(self, model: Model) -> Builder:
         builders = self._builders
@@ -160,19 +174,70 @@ class Workspace:
         return target
 
     def chosen(self, model: Model) -> Weights:
-        """The weights in use. Raises SourceError when none are here."""
-        return self.sources(model).choose(model.config.weights, self.weights)
+        """The weights in use, fetched if need be; found once for a run. Raises SourceError when none are here."""
+        with self._choosing:
+            known = self._choices.get(model.name)
+            if known is None:
+                known = self._choices[model.name] = self._choice(model)
+        if isinstance(known, BmzooError):
+            raise type(known)(known.message, known.hint)
+        return known.weights
+
+    def _choice(self, model: Model) -> Choice | BmzooError:
+        offline = self.environ.get(download.OFFLINE, "") not in ("", "0")
+        fetch = partial(download.fetch, into=download.folder(self.environ))
+        try:
+            choice = self._choose(model, None if offline else fetch)
+        except BmzooError as error:
+            return error
+        for problem in choice.problems:
+            self.report.warn(f"{model.name}: {problem}")
+        return choice
+
+    def _choose(self, model: Model, fetch: Fetch | None) -> Choice:
+        wanted, listed = self.settings.weights, [w.name for w in model.config.weights]
+        wanted = self.weights or (wanted if wanted in listed else None)
+        return choose(self.sources(model), model.config.weights, wanted, self.digests.of, fetch)
 
     def likely(self, model: Model) -> Weights:
         """The weights in use, or the first of the list where none are here: for plans and listings."""
+        known = self._choices.get(model.name)
+        if isinstance(known, Choice):
+            return known.weights
         try:
-            return self.chosen(model)
+            return self._choose(model, None).weights
         except BmzooError:
             return model.config.weights[0]
+
+    def using(self, model: Model) -> Model:
+        """The model with what its config says for the weights in use. Raises SourceError."""
+        return config.using(model, self.chosen(model))
+
+    def model(self, target: Target) -> Model:
+        """The model of a target, with what its config says for the weights in use. Raises SourceError."""
+        return self.using(self.models[target.model])
+
+    def announce(self, model: Model) -> None:
+        """Say once in a run which weights are used, where there is a choice. Raises SourceError."""
+        weights, listed = self.chosen(model), model.config.weights
+        with self._choosing:
+            if len(listed) == 1 or model.name in self._announced:
+                return
+            self._announced.add(model.name)
+        world = ", judged on drawn scenes" if weights.scenes is not None else ""
+        before = [w.name for w in listed[: listed.index(weights)]]
+        absent = f"; not here: {', '.join(before)}" if before and not self.weights else ""
+        self.report.say(f"weights: {model.name}: {weights.name}{world}{absent}")
 
     def recipe(self, target: Target) -> Recipe:
         model = self.models[target.model]
         return recipe(model, target, self.chosen(model))
+
+    def is_source(self, model: Model, weights: Weights) -> bool:
+        """Whether `models/onnx/<model>.<weights>.onnx` is what the model is imported from, and so never written."""
+        path = self.layout.onnx(model.name, weights.name)
+        found = self.sources(model).find(weights.file)
+        return found is not None and path.exists() and found.samefile(path)
 
     def open(self) -> None:
         """Make `build/`, where everything made goes. Raises StoreError."""
@@ -189,24 +254,30 @@ class Workspace:
 
     def make_model(self, model: Model) -> None:
         """`models/onnx/<model>.<weights>.onnx`."""
+        self.announce(model)
         weights = self.chosen(model)
         entry = self.builder(model).run(import_step(model, weights))
-        publish.copy(entry.path("model.onnx"), self.layout.onnx(model.name, weights.name))
+        if not self.is_source(model, weights):
+            publish.copy(entry.path("model.onnx"), self.layout.onnx(model.name, weights.name))
 
     def make_table(self, model: Model) -> None:
-        """`calibration/<model>.<weights>.table`, tied to its inputs by two lines on top."""
+        """`calibration/<model>.<weights>.table`, tied to its inputs by two lines on top; one for each quantizer."""
+        self.announce(model)
         weights = self.chosen(model)
-        path = self.layout.table(model.name, weights.name)
-        if path.exists() and not publish.is_our_table(path.read_text(encoding="utf-8", errors="replace")):
-            raise ConfigError(
-                f"{self.layout.shown(path)}: written or edited by hand, so it is not overwritten",
-                f"name it below `calibration` as `table` in {self.layout.shown(model.path)}, or remove it",
-            )
+        wanted = {quantizer: self.layout.table(model.name, weights.name, quantizer) for quantizer in tables(model)}
+        for path in wanted.values():
+            if path.exists() and not publish.is_our_table(path.read_text(encoding="utf-8", errors="replace")):
+                raise ConfigError(
+                    f"{self.layout.shown(path)}: written or edited by hand, so it is not overwritten",
+                    f"name it below `calibration` as `table` in {self.layout.shown(model.path)}, or remove it",
+                )
         self.check_image_sets(model)
-        entry = self.builder(model).run(calibrate_step(model, weights))
-        publish.write(publish.table_text(entry), path)
+        for quantizer, path in wanted.items():
+            entry = self.builder(model).run(calibrate_step(model, weights, quantizer))
+            publish.write(publish.table_text(entry), path)
 
     def make_step(self, model: Model, step: Step) -> None:
+        self.announce(model)
         self.builder(model).run(step)
 
     # --- is it there already? ----------------------------------------------------------------------------
@@ -217,14 +288,16 @@ class Workspace:
     def has_model(self, model: Model) -> bool:
         weights = self.chosen(model)
         entry = self.builder(model).find(import_step(model, weights))
-        return entry is not None and self.holds(
-            self.layout.onnx(model.name, weights.name), entry.files["model.onnx"]
-        )
+        path = self.layout.onnx(model.name, weights.name)
+        return entry is not None and (self.is_source(model, weights) or self.holds(path, entry.files["model.onnx"]))
 
     def has_table(self, model: Model) -> bool:
         weights = self.chosen(model)
-        entry = self.builder(model).find(calibrate_step(model, weights))
-        path = self.layout.table(model.name, weights.name)
+        return all(self._has_table(model, weights, quantizer) for quantizer in tables(model))
+
+    def _has_table(self, model: Model, weights: Weights, quantizer: str) -> bool:
+        entry = self.builder(model).find(calibrate_step(model, weights, quantizer))
+        path = self.layout.table(model.name, weights.name, quantizer)
         return (
             entry is not None and path.is_file() and path.read_text(encoding="utf-8") == publish.table_text(entry)
         )
@@ -242,9 +315,12 @@ class Workspace:
         """A table in the checkout that was made from these very inputs saves making it again."""
         if step.kind not in ("calibrate", "cut"):
             return False
+        if "mixed.qtable" in step.outputs and "calibration.table" in step.outputs:
+            return False  # only the qtable is committed, and it is nothing without its thresholds
         model, _, rest = step.subject.rpartition(".")
         weights, _, chip = rest.partition(" ")
-        path = self.layout.qtable(model, weights, chip) if chip else self.layout.table(model, weights)
+        place = self.layout.qtable if step.kind == "cut" else self.layout.table
+        path = place(model, weights, chip)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
@@ -264,7 +340,7 @@ class Workspace:
 
         A network would be judged on what tuned it. Pictures of the first verdict may be among those to choose by.
         """
-        config, sources = model.config, self.sources(model)
+        config, sources = self.using(model).config, self.sources(model)
         chosen = [("verify.images", config.verify.images)]
         if config.quantization.images is not None:
             chosen.append(("quantization.images", config.quantization.images))
@@ -274,7 +350,12 @@ class Workspace:
             for name, files in sets:
                 self._check_apart(model, "calibration.images", own, name, files)
             sets.append(("calibration.images", own))
-        if config.evaluate is not None and sources.find(config.evaluate.truth) is not None:
+        # Drawn scenes are kept apart by their seeds when the config is read; drawing them to compare takes long.
+        if (
+            config.evaluate is not None
+            and scene_sets.split(config.evaluate.truth) is None
+            and sources.find(config.evaluate.truth) is not None
+        ):
             truth = PurePosixPath(config.evaluate.truth)
             folder = str(truth.parent if truth.suffix == ".json" else truth)
             shown = tuple(sources.tree(Tree(folder)).values())

@@ -1,5 +1,6 @@
 """YAML as data: unknown keys and types are the config's business, duplicate keys and tags are refused here."""
 
+import math
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ def read(path: Path, shown: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{shown}: not UTF-8 text", "save the file as UTF-8") from None
     return parse(text, shown)
+
+
+def flow(value: dict[str, Any]) -> str:
+    """Each top-level key with its value on one line, as `parse` reads it: `a: {b: 1, c: [2, 3]}`."""
+    lines = (
+        f"{key}: {yaml.safe_dump(each, default_flow_style=True, sort_keys=False, width=math.inf).strip()}"
+        for key, each in value.items()
+    )
+    return "\n".join(line.removesuffix("...").rstrip() for line in lines) + "\n"
 
 
 def parse(text: str, shown: str) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Silent:
         self.warnings: list[str] = []
         self.said: list[str] = []
 
-    def started(self, step: Step) -> None: ...
+    def started(self, step: Step, progress: Path | None = None) -> None: ...
 
     def finished(self, step: Step, seconds: float, where: str = "") -> None:
         self.steps.append(step.kind)

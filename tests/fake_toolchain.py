@@ -7,12 +7,13 @@ told to fail in the ways that the real one does. bmzoo's own commands run for re
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 
+from bmzoo import vendor
 from bmzoo.errors import ToolFailed
 from bmzoo.runtime.session import OnnxSession
 from bmzoo.runtime.simulate import write_arrays
@@ -40,6 +41,8 @@ class FakeToolchain:
         self.environment: Mapping[str, str] = environment or {}
         self.ran: list[str] = []
         self.before: Callable[[Command, Path], None] = lambda command, folder: None
+        self.searches = vendor.LOCKED
+        self.ranked: Sequence[tuple[str, float]] = ()  # what the vendor's searches find, the worst first
         self.noise = 0.0  # added to what the compiled model gives, relative to its size
         self.gap = 0.0  # the same, of the MLIR alone: an engine that does not agree with the simulator
         self._lock = threading.Lock()
@@ -72,6 +75,9 @@ class FakeToolchain:
         (folder / f"{options['--model_name']}_top_f32_all_weight.npz").write_bytes(data)
 
     def _run_calibration(self, folder: Path, command: Command) -> None:
+        if "--search" in command.args:
+            self._search(folder, command, "Search_Qtable")
+            return
         samples = (folder / _options(command.args)["--data_list"]).read_text(encoding="utf-8").split()
         total = hashlib.sha256()
         for sample in samples:
@@ -83,6 +89,38 @@ class FakeToolchain:
         rows = [f"{name} {threshold:.7f} {-threshold:.7f} {threshold:.7f}" for name in names]
         text = "\n".join(["# genetated time: now", "# op_name    threshold    min    max", *rows])
         (folder / "tool.table").write_text(text + "\n", encoding="utf-8")
+
+    def _search(self, folder: Path, command: Command, log: str) -> None:
+        """Logs a ranking, and writes a table of every layer; without layers to rank, INT8 is good enough."""
+        lines = [
+            f"INFO:root:the layer {layer} is {place} sensitive layer, loss is {loss}, type is top.Conv"
+            for place, (layer, loss) in enumerate(self.ranked)
+        ]
+        lines += ["INFO:root:int8 outputs_cos:0.900000 old"]
+        if not self.ranked:
+            lines = ["INFO:root:job success, current int8 cos:0.9995 is higher than expected_cos:0.99,no need"]
+        (folder / log).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if self.ranked:
+            rows = "".join(f"{layer} F32\n" for layer, _ in self.ranked)
+            (folder / _options(command.args)["--quantize_table"]).write_text(rows, encoding="utf-8")
+
+    def _run_sensitive_layer(self, folder: Path, command: Command) -> None:
+        """As it searches, it also doubles the thresholds."""
+        self._search(folder, command, "SensitiveLayerSearcher")
+        table = (folder / _options(command.args)["--calibration_table"]).read_text(encoding="utf-8")
+        rows = [line.split() for line in table.splitlines() if line and not line.startswith("#")]
+        new = [f"{name} {2 * float(first):.7f} {' '.join(rest)}" for name, first, *rest in rows]
+        (folder / "new_cali_table.txt").write_text("# generated time: now\n" + "\n".join(new) + "\n")
+
+    def _run_qtable(self, folder: Path, command: Command) -> None:
+        """Its table is in the order of the network: here, of the names."""
+        (folder / "MixPrecSearcher").write_text("INFO:root:int8 outputs_cos:0.900000 old\n", encoding="utf-8")
+        rows = [f"No.{n:<4}: Layer: {name:<50}\t\t\tCos: {1 - x:.6f}" for n, (name, x) in enumerate(self.ranked)]
+        (folder / "full_loss_table.txt").write_text("# chip: x  mix_mode: F32\n###\n" + "\n".join(rows) + "\n")
+        table = "".join(f"{name} F32\n" for name in sorted(name for name, _ in self.ranked))
+        (folder / _options(command.args)["--quantize_table"]).write_text(
+            f"# op_name   quantize_mode\n{table}", encoding="utf-8"
+        )
 
     def _model_deploy(self, folder: Path, command: Command) -> None:
         options = _options(command.args)

@@ -92,17 +92,20 @@ def test_a_wrong_number_of_jobs_is_refused(checkout: Path) -> None:
     assert (status, calls) == (2, []) and "ZOO_JOBS: not a number: two" in err
 
 
-def test_the_script_is_plain_shell() -> None:
+@pytest.mark.parametrize("name", ["zoo.sh", "alone.sh"])
+def test_the_script_is_plain_shell(name: str) -> None:
     for shell in ("sh", "bash"):
         if shutil.which(shell):
-            subprocess.run([shell, "-n", ROOT / "tools" / "zoo.sh"], check=True)
-    assert os.access(ROOT / "tools" / "zoo.sh", os.X_OK)
+            subprocess.run([shell, "-n", ROOT / "tools" / name], check=True)
+    assert os.access(ROOT / "tools" / name, os.X_OK)
 
 
 def test_the_workflow_runs_the_script_and_pins_what_it_uses() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "zoo.yml").read_text())
-    steps = workflow["jobs"]["zoo"]["steps"]
-    assert any("tools/zoo.sh" in step.get("run", "") for step in steps)
+    jobs = {name: job["steps"] for name, job in workflow["jobs"].items()}
+    for name, steps in jobs.items():
+        assert any(f"tools/{name}.sh" in step.get("run", "") for step in steps)
+    steps = [step for found in jobs.values() for step in found]
     assert all("@v" in step["uses"] for step in steps if "uses" in step)
     assert all(("uses" in step) != ("run" in step) for step in steps)
     assert workflow["permissions"] == {"contents": "read"}

@@ -145,3 +145,9 @@ def test_words_that_doit_understands_pass(words: list[str]) -> None:
 def test_the_first_word_that_names_nothing_is_explained(words: list[str], said: str, hint: str) -> None:
     text = explain_unknown(TASKS, words)
     assert text.startswith(f"{said}\nhint: ") and hint in text
+
+
+def test_a_chip_without_int8_targets_is_said(checkout: Path) -> None:
+    status, _, err = doit(checkout, "tune:cv186x")
+    assert status == 3
+    assert "tune:cv186x: no INT8 targets for this chip in the config\nhint: there are for: bm1684, bm1688" in err

@@ -77,6 +77,19 @@ def test_missing_pictures_are_named(name: str, healthy: Project) -> None:
     assert "no pictures in this folder" in problems(healthy)["pictures"].state
 
 
+def test_the_shared_store_is_told_and_stops_nothing(healthy: Project, tmp_path: Path) -> None:
+    def store(url: Path | str) -> Finding:
+        return next(f for f in findings(healthy, {"BMZOO_STORE": str(url)}) if f.what == "shared store")
+
+    assert store("").state == "none named, so results are not shared"
+    shared = tmp_path / "shared"
+    assert store(shared).state == f"{shared}: readable and writable"
+    assert list(shared.iterdir()) == []  # the trial leaves nothing
+    gone = store(tmp_path / "no mount" / "shared")
+    assert not gone.bad and "No such file or directory" in gone.state and "builds go on without it" in gone.fix
+    assert store("nonsense://x").bad
+
+
 def test_a_package_that_is_not_as_locked_is_named(healthy: Project) -> None:
     lock = healthy.root / "requirements.lock"
     lock.write_text(lock.read_text().replace("doit==", "doit==9.") + "no-such-package==1.0\n")

@@ -5,6 +5,8 @@ from conftest import Project
 
 from bmzoo import evaluation
 from bmzoo.errors import ConfigError, SourceError, VerifyFailed
+from bmzoo.proof import lower_step
+from bmzoo.prune import examine
 
 
 @pytest.fixture
@@ -29,6 +31,25 @@ def test_a_lowering_is_evaluated_once_for_all_its_batches_and_reported_beside_on
     assert evaluation.is_current(at, at.target("bm1688_int8_2b"))
 
 
+def test_targets_with_settings_of_their_own_are_evaluated_apart(judged: Project) -> None:
+    """Neither file may say of one what was found of the other, and neither may be pruned."""
+    (judged.data / "float.qtable").write_text("r F32\n")
+    judged.edit("targets:", "quantization: {tables: {bm1688_int8_2b: float.qtable}}\ntargets:")
+    at = judged.open()
+    targets = [at.target(name) for name in ("bm1688_int8_1b", "bm1688_int8_2b", "bm1688_fp32_1b")]
+    for target in targets:
+        evaluation.make(at, target)
+        assert evaluation.is_current(at, target)
+    assert all(evaluation.is_current(at, target) for target in targets)
+    names = sorted(path.name for path in (judged.root / "build/eval").iterdir())
+    kinds = ("bm1688_fp32", "bm1688_int8_1b", "bm1688_int8_2b")
+    assert names == [f"tiny.given.{name}.json" for name in kinds]
+    model = at.models["tiny"]
+    lowered = [dict(lower_step(model, target, at.chosen(model)).inputs) for target in targets]
+    assert ["mixed.qtable" in inputs for inputs in lowered] == [False, True, False]
+    assert examine(at, frozenset()) == ()
+
+
 def test_ground_truth_that_changed_is_used_anew(judged: Project) -> None:
     at = judged.open()
     evaluation.make_onnx(at, at.models["tiny"])
@@ -40,7 +61,7 @@ def test_ground_truth_that_changed_is_used_anew(judged: Project) -> None:
 def test_figures_of_an_mlir_that_is_not_the_artifacts_are_refused(judged: Project) -> None:
     judged.toolchain.gap = 0.1
     at = judged.open()
-    with pytest.raises(VerifyFailed, match="its MLIR differs from the simulator by"):
+    with pytest.raises(VerifyFailed, match="its MLIR cannot stand for it"):
         evaluation.make(at, at.target("bm1688_int8_2b"))
 
 

@@ -28,6 +28,8 @@ ONLY = {
     "aiohttp": {"bmzoo/drivers.py"},
     "psutil": {"bmzoo/doctor.py"},
     "rich": {"bmzoo/progress.py"},
+    "plotly": {"bmzoo/tuning/plot.py"},
+    "matplotlib": {"bmzoo/tuning/plot.py"},
     "distributed": {"bmzoo/cluster.py", "bmzoo/worker.py"},
 }
 # They decide what would be run, from values alone.
@@ -205,6 +207,9 @@ def test_lower_layers_do_not_know_doit_or_the_workspace() -> None:
         "explain_tasks",
         "reproduce",
         "qtable",
+        "tune",
+        "tune_points",
+        "tune_tasks",
     )
     upper = {f"bmzoo/{name}.py" for name in (*names, "workspace")}
     for module in MODULES:

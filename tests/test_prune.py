@@ -61,6 +61,39 @@ def test_everything_of_a_removed_model_goes(built: Project) -> None:
     }
 
 
+def test_benchmarks_and_evidence_go_with_what_they_are_of(built: Project) -> None:
+    build = built.root / "build"
+    for network in (
+        "build/BM1684/tiny_fp32_1b.bmodel",
+        "build/BM1688/tiny_fp32_1b.bmodel",
+        "models/onnx/tiny.given.onnx",
+    ):
+        path = Path(network)
+        name = path.stem if path.suffix == ".onnx" else f"{path.parent.name}.{path.stem}"
+        publish.write(publish.document({"schema": 1, "network": network}), build / "bench" / f"{name}.json")
+    (build / "bench" / "notes.json").write_text("{}")
+    kept = ("BM1688/tiny_fp32_1b", "import.tiny.given", "deploy.tiny.given.bm1688_fp32_1b", "mine")
+    gone = (
+        "BM1684/tiny_fp32_1b",
+        "BM1684/tiny_int8_1b.reproduce",
+        "deploy.tiny.given.bm1684_fp32_1b",
+        "import.old.given",
+    )
+    for name in (*kept, *gone):
+        (build / "failed" / name).mkdir(parents=True)
+        (build / "failed" / name / "log.txt").write_text("why")
+    built.edit("chip: [bm1684, bm1688]", "chip: bm1688")
+    assert found(built) == {
+        **GONE,
+        "build/bench/BM1684.tiny_fp32_1b.json": "",
+        **{f"build/failed/{name}": "" for name in gone},
+    }
+    remove(examine(built.open(), frozenset()))
+    assert found(built) == {}
+    assert all((build / "failed" / name / "log.txt").is_file() for name in kept)
+    assert not any((build / "failed" / name).exists() for name in gone)
+
+
 def test_nothing_of_a_broken_config_is_touched(built: Project) -> None:
     (built.root / "configs" / "other.yaml").write_text(built.config.read_text())
     built.config.write_text("weights: [")

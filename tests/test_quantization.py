@@ -8,8 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.agreement import agreement
-from bmzoo.quantization.cut import cut_path, cut_ranking, explain_layers
-from bmzoo.quantization.equalize import equalize, pairs
+from bmzoo.errors import ConfigError
+from bmzoo.quantization.cut import cut_path, cut_ranking, excluded, explain_layers
+from bmzoo.quantization.equalize import SHARES, Shares, equalize, pairs
 from bmzoo.quantization.fakequant import by_channel, emulation
 from bmzoo.quantization.loss import Reference, total
 from bmzoo.quantization.network import Lowered, Quant, lowered_layers, network
@@ -19,7 +20,14 @@ from bmzoo.quantization.sweep import Sweep
 from bmzoo.runtime.detections import Detections
 from bmzoo.runtime.heads import DecoderSpec
 
-SETTINGS = {"max_float_layers": 8, "expected_cos": None, "gain": 0.005, "keep": None, "metric": "faces"}
+SETTINGS = {
+    "max_float_layers": 8,
+    "expected_cos": None,
+    "gain": 0.005,
+    "keep": None,
+    "metric": "faces",
+    "exclude": None,
+}
 
 
 def model() -> onnx.ModelProto:
@@ -62,12 +70,27 @@ def lowered(floats: Iterable[str] = ()) -> dict[str, Lowered]:
     return {"xa_Conv_si8": Lowered("Cast", Quant(1 / 127)), **layers}
 
 
-def test_equalizing_keeps_the_outputs_and_evens_the_channels_out() -> None:
+@pytest.mark.parametrize("shares", SHARES.values(), ids=SHARES)
+def test_equalizing_keeps_the_outputs(shares: Shares) -> None:
+    ranges = {"a": np.array([1.0, 8.0, 0.05, 30.0]), "c": np.ones(4)}
+    np.testing.assert_allclose(run(equalize(model(), ranges, shares)), run(model()), rtol=1e-4, atol=1e-4)
+
+
+def test_activations_alone_are_scaled_to_one_range() -> None:
+    ranges = {"a": np.array([1.0, 8.0, 0.5, 30.0])}
+    before, after = (
+        numpy_helper.to_array(m.graph.initializer[0])
+        for m in (model(), equalize(model(), ranges, SHARES["channel"]))
+    )
+    scaled = ranges["a"] * np.abs(after).max(axis=(1, 2, 3)) / np.abs(before).max(axis=(1, 2, 3))
+    np.testing.assert_allclose(scaled, scaled[0], rtol=1e-5)
+
+
+def test_weights_with_one_scale_are_evened_out() -> None:
     before = model()
     assert [pair.first.output[0] for pair in pairs(before)] == ["a", "c"]
     ranges = {"a": np.array([1.0, 8.0, 0.05, 30.0]), "c": np.ones(4)}
-    after = equalize(before, ranges)
-    np.testing.assert_allclose(run(after), run(before), rtol=1e-4, atol=1e-4)
+    after = equalize(before, ranges, SHARES["tensor"])
     spread = [
         np.ptp(np.log(np.abs(numpy_helper.to_array(m.graph.initializer[0])).max(axis=(1, 2, 3))))
         for m in (before, after)
@@ -190,3 +213,20 @@ def test_agreement_is_one_for_the_same_faces_and_falls_with_each_missed() -> Non
     assert agreement([faces], [faces], 0.1) == 1
     assert agreement([faces], [faces.take(np.array([0]))], 0.1) == 0.5
     assert agreement([faces], [faces.take(np.array([0]))], 0.8) == 1
+
+
+def test_layers_that_are_to_stay_int8_are_named_or_matched() -> None:
+    layers = ["stage1.0.conv_Conv", "stage1.1.dw.conv_Conv", "fpn.add_Add"]
+    assert excluded(layers, None) == frozenset()
+    assert excluded(layers, ["stage1.*.conv_Conv"]) == {layers[0], layers[1]}
+    assert excluded(layers, [layers[2]]) == {layers[2]}
+    with pytest.raises(ConfigError, match=r"^exclude: no such layer: fpn.ad_Add$") as caught:
+        excluded(layers, ["fpn.ad_Add"])
+    assert caught.value.hint == "did you mean fpn.add_Add?"
+    ranking = {"layers": [{"layer": name, "loss": 1.0, "group": [name]} for name in layers]}
+    cut = cut_ranking(ranking, 2, {layers[0]})
+    assert cut.layers == (layers[1], layers[2])
+    why = {
+        layer: text for layer, _, text in explain_layers(ranking, {"choices": [], "alone": {}}, cut, {layers[0]})
+    }
+    assert why[layers[0]] == "out: excluded in the config"

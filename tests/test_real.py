@@ -109,3 +109,27 @@ def test_the_headline_target_at_full_size(data: Path, real: LocalToolchain, tmp_
     assert [t["shape"] for t in told["facts"]["outputs"]] == [[4, 16800, 4], [4, 16800, 2], [4, 16800, 10]]
     assert told["verdict"]["detections"]["expected"] >= 30
     assert "run_calibration.py" in told["steps"]["calibrate"]["tools"]
+
+
+def test_a_clone_alone_builds_a_target(real: LocalToolchain, tmp_path: Path) -> None:
+    """From the embedded weights and drawn scenes to bm1688_int8_4b_2core: no data folder, no download.
+
+    Few scenes calibrate and no layer is searched, as here it is only asked whether it all fits together.
+    """
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    shutil.copytree(ROOT / "models", tmp_path / "models")
+    path = tmp_path / "configs" / "retinaface_mobilenet0.25.yaml"
+    text = path.read_text()
+    for old, new in (("seed: 100000, count: 100", "seed: 100000, count: 12"), ("max_float_layers: 8", "gain: 0.5")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path.write_text(text)
+    told, environ = Silent(), {"HOME": str(tmp_path), "BMZOO_OFFLINE": "1"}
+    at = Workspace(tmp_path, environ, told, weights="embedded", toolchain_override=real)
+    target = at.target("bm1688_int8_4b_2core")
+    make(at, target)
+    provenance = json.loads(at.layout.provenance(target).read_text())
+    assert provenance["weights"] == "embedded" and provenance["sha256"] == sha256(at.layout.artifact(target))
+    faces = provenance["verdict"]["detections"]
+    assert faces["expected"] >= 20 and faces["missed"] <= 0.2 * faces["expected"]
+    assert told.said == ["weights: retinaface_mobilenet0.25: embedded, judged on drawn scenes"]

@@ -35,7 +35,8 @@ def test_figures_stand_beside_the_published_ones() -> None:
         "published easy": "86.2",
         "published to fp32": "-3.0",
     }
-    assert "The ONNX model `m`: easy 83.00, hard 52.00." in text
+    assert "Weights of `m`: `official`." in text
+    assert "The ONNX model `m`, weights `official`: easy 83.00, hard 52.00." in text
     assert "Published figures are of another, larger set" in text
     head, _, int8 = rows(text, "Cost and size")
     assert dict(zip(head[2:], int8[2:], strict=True)) == {
@@ -47,6 +48,18 @@ def test_figures_stand_beside_the_published_ones() -> None:
     }
     head, _, int8 = rows(text, "Agreement with the ONNX model")
     assert int8[2:] == ["8", "49 of 50", "0", "0.900", "0.90000", "12.5 dB", "`loc`"]
+
+
+def test_figures_of_other_weights_do_not_stand_beside_the_published_ones() -> None:
+    files = {"BM1688/m_int8_1b.bmodel": 4.3, "BM1688/m_fp32_1b.bmodel": 17.2}
+    drawn = [FP32.model_copy(update={"weights": "embedded"}), artifact(weights="embedded")]
+    text = render(Manifest(artifacts=tuple(drawn)), Published(files, files))
+    assert "4.3" not in text and "17.2" not in text and "of another, larger set" not in text
+    assert "Weights of `m`: `embedded`." in text and "weights `embedded`: easy 83.00" in text
+    text = render(
+        Manifest(artifacts=(*drawn, artifact(chip="bm1684"))), Published({"BM1684/m_int8_1b.bmodel": 4.25})
+    )
+    assert " 4.2 " in text, "another chip's figures are of the official weights"
 
 
 def test_without_published_figures_their_columns_are_left_out() -> None:

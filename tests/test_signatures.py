@@ -59,6 +59,12 @@ LOGS = {
         "the environment is incomplete: No module named 'torch'",
         "doctor",
     ),
+    "a chip that the version does not know": (
+        "usage: run_sensitive_layer.py [-h]\nrun_sensitive_layer.py: error: argument --chip/--processor: "
+        "invalid choice: 'cv186x' (choose from 'bm1684x', 'bm1684')\n",
+        "does not know what it is asked for: --chip/--processor: invalid choice: 'cv186x'",
+        "--help",
+    ),
     "cannot start": (
         "$ tpuc-opt x\nbmzoo: cannot start /opt/bin/tpuc-opt: Permission denied\n",
         "cannot start /opt/bin/tpuc-opt: Permission denied",

@@ -225,6 +225,7 @@ def test_gc_keeps_to_the_limit_and_spares_what_the_configs_use(project: Project)
     assert 0 < len(kept) < len(manifests)
     total = sum(p.stat().st_size for m in manifests if m.parent.name in kept for p in m.parent.iterdir())
     (project.root / "configs/zoo.yaml").write_text(f"store: {{limit: {total / 1000:.3f}kB}}\n")
+    at = Workspace(project.root, {"BMZOO_DATA": str(project.data)}, Silent(), toolchain_override=project.toolchain)
     StoreTasks(at)._gc(dry_run=False)  # with the toolchain of the test
     left = {path.parent.name for path in (project.root / "build/store").rglob(MANIFEST)}
     assert left == kept

@@ -26,7 +26,12 @@ def test_more_pictures_than_the_batch_run_through_the_mlir(project: Project) -> 
     at, said = verify(project, "bm1688_int8_2b")
     figures = told(project, "BM1688/tiny_int8_2b")
     assert figures["passed"] and figures["images"] == 3 and figures["simulated"] == 2
-    assert figures["engines"] == {"equal": True, "max_error": {"y": 0.0}, "relative": 0.0}
+    assert figures["engines"] == {
+        "equal": True,
+        "max_error": {"y": 0.0},
+        "relative": 0.0,
+        "sqnr_db": None,
+    }
     assert list(figures["consistency"]) == ["bm1688_int8_1b"]  # type: ignore[call-overload]
     assert said.startswith("3 pictures: ") and "equal to its MLIR" in said and "equal to bm1688_int8_1b" in said
     assert verification.is_current(at, at.target("bm1688_int8_2b"))
@@ -39,6 +44,18 @@ def test_an_mlir_that_is_not_the_simulators_equal_does_not_count(project: Projec
     project.edit("selection}}", "selection}, quantized: 3}")
     project.toolchain.gap = 0.01
     with pytest.raises(VerifyFailed, match="simulator and MLIR differ by"):
+        verify(project, "bm1688_int8_2b")
+
+
+def test_a_bound_on_the_noise_between_simulator_and_mlir(project: Project) -> None:
+    rule = "thresholds: [{precision: int8, engines: 1, engines_sqnr: 30, cosine: 0, sqnr: -20}]"
+    project.edit("selection}}", f"selection}}, quantized: 3, {rule}}}")
+    project.toolchain.gap = 0.01
+    _, said = verify(project, "bm1688_int8_2b")
+    noise = told(project, "BM1688/tiny_int8_2b")["engines"]["sqnr_db"]  # type: ignore[index]
+    assert 30 < noise < 60 and f"{noise:.0f} dB from its MLIR" in said
+    project.edit("engines_sqnr: 30", "engines_sqnr: 60")
+    with pytest.raises(VerifyFailed, match=r"simulator and MLIR differ by an SQNR of .* dB, allowed: 60 dB"):
         verify(project, "bm1688_int8_2b")
 
 

@@ -17,6 +17,9 @@ MATCH = 0.35  # an anchor answers for a face from this IoU on
 NEGATIVES = 7  # background anchors for each that answers for a face
 FEWEST_NEGATIVES = 48  # in a picture, so that those without faces count
 BOX_WEIGHT = 2.0
+# In units of a tenth of an anchor. What is judged is a landmark's mean distance, so errors count in proportion to
+# their size almost down to nothing; with the usual 1, nearly all would count by their square.
+LANDMARK_BETA = 0.2
 BACKGROUND, FACE, IGNORED = 0, 1, -1
 
 Array = NDArray[np.float32]
@@ -76,7 +79,8 @@ def loss(
     return {
         "classes": entropy[face | hard].sum() / count,
         "boxes": BOX_WEIGHT * functional.smooth_l1_loss(offsets[face], boxes[face], reduction="sum") / count,
-        "landmarks": functional.smooth_l1_loss(points[face], landmarks[face], reduction="sum") / count,
+        "landmarks": functional.smooth_l1_loss(points[face], landmarks[face], reduction="sum", beta=LANDMARK_BETA)
+        / count,
     }
 
 

@@ -1,8 +1,11 @@
 """From a ranking or a path to the layers that stay in float, and why each layer is in or out. Pure."""
 
-from collections.abc import Mapping, Sequence
+import fnmatch
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from bmzoo.errors import ConfigError, nearest
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,21 @@ class Cut:
     loss: float | None
     cosine: float | None
     why: str  # what ended the choosing
+
+
+def excluded(layers: Sequence[str], patterns: Sequence[str] | None) -> frozenset[str]:
+    """The layers that match any pattern (`*`, `?`, `[...]`). Raises ConfigError for a pattern that matches none."""
+    found: set[str] = set()
+    for pattern in patterns or ():
+        matching = fnmatch.filter(layers, pattern)
+        if not matching:
+            guess = nearest(pattern, layers)
+            raise ConfigError(
+                f"exclude: no such layer: {pattern}",
+                f"did you mean {guess}?" if guess else "./doit rank:CHIP lists all layers; * stands for any text",
+            )
+        found.update(matching)
+    return frozenset(found)
 
 
 def cut_path(path: Mapping[str, Any], settings: Mapping[str, Any]) -> Cut:
@@ -32,12 +50,15 @@ def cut_path(path: Mapping[str, Any], settings: Mapping[str, Any]) -> Cut:
     return _cut(chosen, now, "no further layer helps")
 
 
-def cut_ranking(ranking: Mapping[str, Any], keep: int) -> Cut:
+def cut_ranking(ranking: Mapping[str, Any], keep: int, without: Collection[str] = ()) -> Cut:
     """The `keep` most sensitive layers, as the ranking has them."""
-    return Cut(tuple(row["layer"] for row in ranking["layers"][:keep]), None, None, f"keep is {keep}")
+    layers = [row["layer"] for row in ranking["layers"] if row["layer"] not in without]
+    return Cut(tuple(layers[:keep]), None, None, f"keep is {keep}")
 
 
-def explain_layers(ranking: Mapping[str, Any], path: Mapping[str, Any], cut: Cut) -> list[tuple[str, float, str]]:
+def explain_layers(
+    ranking: Mapping[str, Any], path: Mapping[str, Any], cut: Cut, without: Collection[str] = ()
+) -> list[tuple[str, float, str]]:
     """Layer, loss of it alone in INT8, why it is in or out; the most sensitive first."""
     order = {layer: number for number, layer in enumerate(cut.layers, 1)}
     later = [layer for choice in path["choices"] for layer in choice["layers"] if layer not in order]
@@ -47,6 +68,8 @@ def explain_layers(ranking: Mapping[str, Any], path: Mapping[str, Any], cut: Cut
         if layer in order:
             others = [name for name in row["group"] if name != layer]
             why = f"in: choice {order[layer]}" + (f", together with {', '.join(others)}" if others else "")
+        elif layer in without:
+            why = "out: excluded in the config"
         elif layer in later:
             why = f"out: {cut.why}; it would come {later.index(layer) + 1} layers later"
         elif row["group"][0] in path["alone"]:

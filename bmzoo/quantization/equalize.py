@@ -17,13 +17,15 @@ from onnx import numpy_helper
 
 # Activations that commute with a positive factor.
 HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
-# How much the ranges of activations, of the weights that make a channel and of those that read it count. Chosen
-# on selection pictures, see bench/README.md: weights alone serve BM1684 best, activations alone the others.
-SHARES = (0.4, 0.3, 0.3)
+# How much the ranges of activations, of the weights that make a channel and of those that read it count. Where each
+# channel's weights have a scale of their own, only the activations share one; where all have one scale, weights
+# suffer as well. Chosen by agreement on selection pictures: see bench/README.md.
+SHARES: Mapping[str, "Shares"] = {"channel": (1.0, 0.0, 0.0), "tensor": (0.4, 0.3, 0.3)}
 # A channel that is nearly dead must not be blown up without bound.
 LIMIT = 32.0
 
 Ranges = Mapping[str, NDArray[np.float64]]
+Shares = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,10 @@ def pairs(model: onnx.ModelProto) -> tuple[Pair, ...]:
     return tuple(found)
 
 
-def equalize(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
+def equalize(model: onnx.ModelProto, ranges: Ranges, shares: Shares) -> onnx.ModelProto:
     """The model with its channels equalized. `ranges`: output of a convolution -> largest |value| by channel [C].
 
+    `shares`: of activations, of the weights that make a channel, of those that read it; 0 to 1 each.
     Convolutions that `ranges` lacks stay as they are.
     """
     result = onnx.ModelProto()
@@ -67,18 +70,20 @@ def equalize(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
     weights = {t.name: numpy_helper.to_array(t).astype(np.float64) for t in result.graph.initializer if _float(t)}
     for pair in pairs(result):
         if pair.first.output[0] in ranges:
-            _scale(pair, weights, ranges[pair.first.output[0]])
+            _scale(pair, weights, ranges[pair.first.output[0]], shares)
     for tensor in result.graph.initializer:
         if tensor.name in weights:
             tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name].astype(np.float32), tensor.name))
     return result
 
 
-def _scale(pair: Pair, weights: dict[str, NDArray[np.float64]], activations: NDArray[np.float64]) -> None:
+def _scale(
+    pair: Pair, weights: dict[str, NDArray[np.float64]], activations: NDArray[np.float64], shares: Shares
+) -> None:
     made = weights[pair.first.input[1]]
     read = [weights[reader.input[1]] for reader in pair.readers]
     columns = [_columns(reader, values) for reader, values in zip(pair.readers, read, strict=True)]
-    factors = _factors(activations, _rows(made), np.max(columns, axis=0))
+    factors = _factors(shares, activations, _rows(made), np.max(columns, axis=0))
     made /= factors.reshape(-1, *[1] * (made.ndim - 1))
     if len(pair.first.input) > 2:
         weights[pair.first.input[2]] /= factors
@@ -88,10 +93,10 @@ def _scale(pair: Pair, weights: dict[str, NDArray[np.float64]], activations: NDA
         weights[reader.input[1]] *= factors.reshape(shape)
 
 
-def _factors(*ranges: NDArray[np.float64]) -> NDArray[np.float64]:
+def _factors(shares: Shares, *ranges: NDArray[np.float64]) -> NDArray[np.float64]:
     """What to divide each channel by: a weighted geometric mean, 1 for the middle channel."""
     made_of = [np.log(np.maximum(r, 1e-6)) for r in ranges]
-    total = SHARES[0] * made_of[0] + SHARES[1] * made_of[1] - SHARES[2] * made_of[2]
+    total = shares[0] * made_of[0] + shares[1] * made_of[1] - shares[2] * made_of[2]
     return np.asarray(np.exp(np.clip(total - np.median(total), -np.log(LIMIT), np.log(LIMIT))))
 
 

@@ -27,6 +27,9 @@ MODULES: Mapping[str, str] = {
     "rank": "ranking",
     "choose": "choosing",
     "cut": "cutting",
+    "vendor-start": "vendor_starting",
+    "vendor-read": "vendor_reading",
+    "vendor-cut": "vendor_cutting",
     "agree": "agreeing",
 }
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from bmzoo.partial import Pieces
+from bmzoo.quantization.cut import excluded
 from bmzoo.quantization.emulator import Job, emulator
 from bmzoo.quantization.path import TRIED, Score, best_path
 
@@ -17,7 +18,9 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     job = Job(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))
     number, limit = request["slots"], request["limit"]
     sensitivity = {row["layer"]: row["loss"] for row in ranking["layers"]}
-    groups = list(dict.fromkeys(tuple(row["group"]) for row in ranking["layers"]))
+    without = excluded(list(sensitivity), request["exclude"])
+    every = dict.fromkeys(tuple(row["group"]) for row in ranking["layers"])
+    groups = [group for group in every if not without & set(group)]
     pieces = Pieces(folder, 2 * TRIED + 4 * limit)
     with emulator(job, number) as workers:
 

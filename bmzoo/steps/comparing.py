@@ -1,13 +1,14 @@
 """`compare`: an artifact's outputs on all pictures against ONNX, its MLIR against the simulator, and siblings."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bmzoo.metrics import max_error
+from bmzoo.metrics import max_error, sqnr_db
 from bmzoo.runtime.session import OnnxSession
 from bmzoo.steps.archives import arrays
 from bmzoo.steps.measuring import Heads, aligned, detection_figures, tensor_figures
@@ -44,7 +45,14 @@ def agreement(one: Heads, other: Heads) -> dict[str, Any]:
         "max_error": {name: float(f"{max_error(one[name], other[name]):.6g}") for name in one},
         # Relative to the head's range, so that one bound serves scores and offsets.
         "relative": max(_relative(one[name], other[name]) for name in one),
+        "sqnr_db": _lowest_sqnr(one, other),
     }
+
+
+def _lowest_sqnr(one: Heads, other: Heads) -> float | None:
+    """dB, of the head that differs most; None when they are equal. Noise counts as in `tensor_figures`."""
+    lowest = min(sqnr_db(one[name], other[name]) for name in one)
+    return None if lowest == math.inf else float(f"{lowest:.6g}")
 
 
 def _with_sibling(own: Heads, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bmzoo.errors import ConfigError
-from bmzoo.quantization.cut import cut_path, cut_ranking, explain_layers, table_text
+from bmzoo.quantization.cut import cut_path, cut_ranking, excluded, explain_layers, table_text
 
 NO_PATH: Mapping[str, Any] = {"choices": [], "alone": {}}
 
@@ -21,14 +21,19 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     for key in ("max_float_layers", "keep"):
         if settings[key] is not None and settings[key] > len(ranking["layers"]):
             raise ConfigError(f"{key}: more than the {len(ranking['layers'])} layers of the model: {settings[key]}")
+    without = excluded([row["layer"] for row in ranking["layers"]], settings["exclude"])
     if settings["keep"]:
         path, pictures = NO_PATH, ranking["pictures"]
-        cut = cut_ranking(ranking, settings["keep"])
+        cut = cut_ranking(ranking, settings["keep"], without)
     else:
         path = json.loads((folder / "path.json").read_text(encoding="utf-8"))
         pictures = path["pictures"]
         cut = cut_path(path, settings)
-    said = [f"{key} {value}" for key, value in settings.items() if value is not None]
+    said = [
+        f"{key} {' '.join(value) if isinstance(value, list) else value}"
+        for key, value in settings.items()
+        if value is not None
+    ]
     text = table_text(cut, path.get("plain"), pictures, request["mode"], said)
     (folder / "mixed.qtable").write_text(text, encoding="utf-8")
     choice = {
@@ -37,7 +42,8 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "pictures": pictures,
         "plain": path.get("plain"),
         "rows": [
-            {"layer": name, "loss": loss, "why": why} for name, loss, why in explain_layers(ranking, path, cut)
+            {"layer": name, "loss": loss, "why": why}
+            for name, loss, why in explain_layers(ranking, path, cut, without)
         ],
     }
     (folder / "choice.json").write_text(json.dumps(choice, indent=1), encoding="utf-8")

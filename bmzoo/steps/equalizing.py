@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 
 from bmzoo.errors import ToolFailed
-from bmzoo.quantization.equalize import equalize, pairs
+from bmzoo.quantization.equalize import SHARES, equalize, pairs
 from bmzoo.quantization.session import session
 from bmzoo.steps.archives import arrays
 
@@ -17,11 +17,14 @@ TOLERANCE = 1e-3
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """`source.onnx` to `model.onnx`. Raises ToolFailed when the outputs differ by more than rounding."""
+    """`source.onnx` to `model.onnx`. Raises ToolFailed when the outputs differ by more than rounding.
+
+    args: the file, and what has a scale of its own: each `channel` of a layer's weights, or the `tensor`.
+    """
     samples = [folder / line for line in (folder / "samples.txt").read_text(encoding="utf-8").split()]
     pictures = [next(iter(arrays(path).values())) for path in samples]
     model = onnx.load(str(folder / args[0]))
-    result = equalize(model, channel_ranges(model, pictures))
+    result = equalize(model, channel_ranges(model, pictures), SHARES[args[1]])
     onnx.save(result, str(folder / "model.onnx"))
     names = [output.name for output in model.graph.output]
     for before, after in zip(_run(model, names, pictures[0]), _run(result, names, pictures[0]), strict=True):

@@ -1,0 +1,39 @@
+"""Sets of drawn scenes by the paths that stand for them: `scenes/640x640-1000-32` is 32 from seed 1000 on. Pure."""
+
+import re
+from dataclasses import dataclass
+
+_NAME = re.compile(r"scenes/([1-9]\d{0,4})x([1-9]\d{0,4})-(\d{1,9})-([1-9]\d{0,5})")
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """`count` scenes of height x width pixels, of the seeds from `seed` on."""
+
+    height: int
+    width: int
+    seed: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"scenes/{self.height}x{self.width}-{self.seed}-{self.count}"
+
+    @property
+    def pictures(self) -> str:
+        """The folder of the pictures."""
+        return f"{self}/images"
+
+    @property
+    def truth(self) -> str:
+        """The file that tells where the faces are."""
+        return f"{self}/gt.json"
+
+
+def split(path: str) -> tuple[SceneSet, str] | None:
+    """The set that a path leads into, and the path inside; None for every other path."""
+    name, _, inside = path.partition("/images")
+    match = _NAME.fullmatch(name.removesuffix("/gt.json"))
+    if match is None:
+        return None
+    found = SceneSet(*map(int, match.groups()))
+    return found, path.removeprefix(str(found)).lstrip("/")

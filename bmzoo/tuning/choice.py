@@ -1,0 +1,93 @@
+"""Which of the measured settings to take. Pure; average precision is shown and never chosen by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bmzoo.tuning.settings import Setting
+
+# Agreement on some dozens of pictures is no surer than this.
+TOLERANCE = 0.005
+# Costs nearer than this are one cost: the compiler's estimate is no surer.
+SAME_COST = 0.01
+# INT8 has to be faster than this share of float to be worth its calibration and its losses.
+WORTH = 0.95
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a setting came to on the selection pictures and in the compiler."""
+
+    setting: Setting
+    float_layers: int  # really in float: the search may end before max_float_layers
+    agreement: float  # 0 to 1, with the float model's faces; the cosine of the heads where there are none
+    cost: int | None  # the compiler's, in cycles for one picture on one core
+    size: int  # bytes of the bmodel
+
+    @property
+    def price(self) -> int:
+        """What is paid: the cost, or the size where the compiler told no cost."""
+        return self.cost if self.cost is not None else self.size
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The fastest float precision of the chip, and what it costs in cycles, of the same batch and cores."""
+
+    precision: str
+    cost: int | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Published times in ms a picture: INT8, and the fastest float precision of the same batch and cores if any."""
+
+    name: str  # such as `1b` or `4b_2core`
+    int8: float
+    precision: str | None
+    floats: float | None
+
+
+def recommend(points: Sequence[Point], now: Setting) -> Point:
+    """The cheapest point within TOLERANCE of the best agreement.
+
+    Of those as cheap (within SAME_COST) the one that changes the fewest keys of the setting `now`, then the one
+    with the fewest layers in float, then the one that agrees most. `points` must not be empty.
+    """
+    best = max(point.agreement for point in points)
+    good = [point for point in points if point.agreement >= best - TOLERANCE]
+    least = min(point.price for point in good)
+    cheap = [point for point in good if point.price <= least * (1 + SAME_COST)]
+    return min(cheap, key=lambda p: (p.setting.changes(now), p.float_layers, -p.agreement, p.price, p.setting))
+
+
+def front(points: Sequence[Point]) -> tuple[Point, ...]:
+    """The points that no other beats in both price and agreement, the cheapest first."""
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.price, -p.agreement, p.setting)):
+        if not kept or point.agreement > kept[-1].agreement:
+            kept.append(point)
+    return tuple(kept)
+
+
+def worth(chosen: Point, rival: Rival, pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Whether INT8 earns its keep against float: by the compiler's cost, then by each published time."""
+    lines = []
+    name = rival.precision
+    if chosen.cost is not None and rival.cost:
+        share = chosen.cost / rival.cost
+        lines.append(f"INT8 costs {share:.2f} times what {name} does ({_verdict(share, name)})")
+    for pair in pairs:
+        text = f"published for {pair.name}: {pair.int8:.2f} ms a picture with INT8"
+        if pair.floats is None or pair.precision is None:
+            lines.append(f"{text}, none with {name}")
+        else:
+            verdict = _verdict(pair.int8 / pair.floats, pair.precision)
+            lines.append(f"{text}, {pair.floats:.2f} ms with {pair.precision} ({verdict})")
+    return tuple(lines)
+
+
+def _verdict(share: float, name: str) -> str:
+    if share < WORTH:
+        return "INT8 is worth it"
+    how = "faster" if share > 1 / WORTH else "as fast"
+    return f"INT8 is not worth it: {name} is {how} and needs no calibration"

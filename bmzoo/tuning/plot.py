@@ -1,0 +1,217 @@
+"""The Pareto plot of a tuning: agreement over cost, as a page that can be explored and as a picture.
+
+plotly draws the page; matplotlib, an extra, the picture, because plotly's own pictures need a browser installed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bmzoo.tuning.choice import Point, front
+from bmzoo.tuning.labels import Label, place
+from bmzoo.tuning.report import Found
+
+# The plot without its margins, in pixels; both drawings place their texts in it.
+WIDTH, HEIGHT = 1000, 640
+MARGIN = {"left": 90, "right": 30, "top": 80, "bottom": 70}
+GLYPH = (6.6, 15.0)
+DPI = 100
+# Pixels of the picture for one of those above.
+SHARPNESS = 2
+MISSING = {
+    "pareto.html": "plotly is not installed: .venv/bin/pip install plotly",
+    "pareto.png": "matplotlib is not installed: .venv/bin/pip install matplotlib==3.10.9",
+}
+# Name in the legend -> colour, how plotly and matplotlib call the marker, size in pixels.
+KINDS = {
+    "tried": ("#8a94a6", "circle", "o", 9),
+    "on the front": ("#1f6feb", "circle", "o", 11),
+    "current": ("#d97706", "square", "s", 13),
+    "recommended": ("#15803d", "star", "*", 20),
+    "float": ("#111827", "diamond", "D", 10),
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point as drawn: where in cycles (or bytes) and agreement, which of KINDS, its text, and all about it."""
+
+    x: float
+    y: float
+    kind: str
+    text: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """All that is drawn, the same for both drawings."""
+
+    title: str
+    x_title: str
+    y_title: str
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    marks: tuple[Mark, ...]
+    front: tuple[tuple[float, float], ...]
+    labels: tuple[Label, ...]  # one for each mark, in pixels from the plot's top left corner
+
+    def pixel(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point lies in the plot."""
+        (x0, x1), (y0, y1) = self.x_range, self.y_range
+        return (x - x0) / (x1 - x0) * WIDTH, (y1 - y) / (y1 - y0) * HEIGHT
+
+    def data(self, pixel: tuple[float, float]) -> tuple[float, float]:
+        """What lies at a place in the plot."""
+        (x0, x1), (y0, y1) = self.x_range, self.y_range
+        return x0 + pixel[0] / WIDTH * (x1 - x0), y1 - pixel[1] / HEIGHT * (y1 - y0)
+
+
+def figure(found: Found) -> Figure:
+    """What to draw of a tuning."""
+    marks = _marks(found)
+    xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
+    by_cost = all(point.cost is not None for point in found.points)
+    measure = f"{found.measure} with the ONNX model on {found.pictures} pictures"
+    bare = Figure(
+        f"{found.name}: INT8 settings, agreement over cost",
+        "compiler's cost of one picture (cycles)" if by_cost else "size (bytes)",
+        f"{measure} (1: the same {'faces' if found.measure == 'agreement' else 'heads'})",
+        _range(xs),
+        _range(ys),
+        marks,
+        tuple((point.price, point.agreement) for point in front(found.points)),
+        (),
+    )
+    # The marked ones first: they get the places next to their points.
+    order = sorted(range(len(marks)), key=lambda i: -list(KINDS).index(marks[i].kind))
+    placed = place(
+        [bare.pixel(marks[i].x, marks[i].y) for i in order],
+        [marks[i].text for i in order],
+        [bare.pixel(x, y) for x, y in bare.front],
+        (WIDTH, HEIGHT),
+        GLYPH,
+    )
+    labels = {i: label for i, label in zip(order, placed, strict=True)}
+    return Figure(**{**bare.__dict__, "labels": tuple(labels[i] for i in range(len(marks)))})
+
+
+def write_html(shown: Figure, path: Path) -> None:
+    """One page that needs nothing from elsewhere. Raises ImportError without plotly."""
+    import plotly.graph_objects as go
+
+    page = go.Figure()
+    line = {"color": KINDS["on the front"][0], "width": 1.5}
+    page.add_scatter(
+        x=[x for x, _ in shown.front], y=[y for _, y in shown.front], mode="lines", line=line, name="front",
+        hoverinfo="skip",
+    )  # fmt: skip
+    for kind, (colour, symbol, _, size) in KINDS.items():
+        marks = [mark for mark in shown.marks if mark.kind == kind]
+        if marks:
+            page.add_scatter(
+                x=[m.x for m in marks], y=[m.y for m in marks], mode="markers", name=kind,
+                marker={"color": colour, "symbol": symbol, "size": size, "line": {"color": "white", "width": 1}},
+                text=[m.told for m in marks], hovertemplate="%{text}<extra></extra>",
+            )  # fmt: skip
+    for mark, label in zip(shown.marks, shown.labels, strict=True):
+        _annotate(page, shown, mark, label)
+    page.update_layout(
+        title=shown.title,
+        template="plotly_white",
+        width=WIDTH + MARGIN["left"] + MARGIN["right"],
+        height=HEIGHT + MARGIN["top"] + MARGIN["bottom"],
+        margin={side[0]: size for side, size in MARGIN.items()},
+        xaxis={"title": shown.x_title, "range": list(shown.x_range), "tickformat": ",d", "automargin": False},
+        yaxis={"title": shown.y_title, "range": list(shown.y_range), "automargin": False},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+    )
+    path.write_text(page.to_html(include_plotlyjs=True, div_id="pareto"), encoding="utf-8")
+
+
+def write_png(shown: Figure, path: Path) -> None:
+    """The same as a picture. Raises ImportError without matplotlib."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Sheet
+    from matplotlib.ticker import StrMethodFormatter
+
+    width, height = WIDTH + MARGIN["left"] + MARGIN["right"], HEIGHT + MARGIN["top"] + MARGIN["bottom"]
+    sheet = Sheet((width / DPI, height / DPI), dpi=DPI)
+    FigureCanvasAgg(sheet)
+    box = (MARGIN["left"] / width, MARGIN["bottom"] / height, WIDTH / width, HEIGHT / height)
+    axes = sheet.add_axes(box, xlim=shown.x_range, ylim=shown.y_range)
+    axes.set_title(shown.title, loc="left", pad=34)
+    axes.set_xlabel(shown.x_title)
+    axes.set_ylabel(shown.y_title)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.grid(color="#e5e7eb")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.plot(*zip(*shown.front, strict=True), color=KINDS["on the front"][0], linewidth=1.5, label="front")
+    for kind, (colour, _, marker, size) in KINDS.items():
+        marks = [mark for mark in shown.marks if mark.kind == kind]
+        if marks:
+            area = (size * 72 / DPI) ** 2  # matplotlib counts in points
+            axes.scatter(
+                [m.x for m in marks], [m.y for m in marks], s=area, marker=marker, label=kind, color=colour,
+                edgecolors="white", linewidths=0.7, zorder=3,
+            )  # fmt: skip
+    for mark, label in zip(shown.marks, shown.labels, strict=True):
+        if label.text:
+            joined = {"arrowstyle": "-", "color": "#9ca3af", "linewidth": 0.7} if label.far else None
+            axes.annotate(
+                label.text, (mark.x, mark.y), shown.data(label.at), ha="center", va="center", fontsize=8,
+                color=_ink(mark), arrowprops=joined, zorder=4,
+            )  # fmt: skip
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(KINDS) + 1, frameon=False, fontsize=9)
+    sheet.savefig(path, dpi=SHARPNESS * DPI, metadata={"Software": None})
+
+
+def _annotate(page: Any, shown: Figure, mark: Mark, label: Label) -> None:
+    if label.text:
+        x, y = shown.pixel(mark.x, mark.y)
+        page.add_annotation(
+            x=mark.x, y=mark.y, ax=label.at[0] - x, ay=label.at[1] - y, text=label.text.replace("\n", "<br>"),
+            showarrow=True, arrowhead=0, arrowwidth=0.7,
+            arrowcolor="#9ca3af" if label.far else "rgba(0,0,0,0)",
+            font={"size": 11, "color": _ink(mark)}, borderpad=0, standoff=6,
+        )  # fmt: skip
+
+
+def _marks(found: Found) -> tuple[Mark, ...]:
+    marks = [_mark(found, point) for point in found.points]
+    rival = found.rival
+    if rival.cost is not None and all(point.cost is not None for point in found.points):
+        marks.append(Mark(rival.cost, 1.0, "float", f"{rival.precision}, nothing in INT8", rival.precision))
+    return tuple(marks)
+
+
+def _mark(found: Found, point: Point) -> Mark:
+    told = found.marks(point)
+    names = {"recommended": "recommended", "current": "current", "front": "on the front"}
+    kind = next((kind for name, kind in names.items() if name in told), "tried")
+    ap = "".join(f"<br>AP {key} {value:.3f}" for key, value in found.accuracy.get(point.setting, {}).items())
+    cost = f"{point.cost:,} cycles" if point.cost is not None else "cost unknown"
+    about = f"{point.setting}<br>{found.measure} {point.agreement:.4f}<br>{cost}, {point.size / 1000:.0f} kB{ap}"
+    return Mark(point.price, point.agreement, kind, _text(found, point), about)
+
+
+def _text(found: Found, point: Point) -> str:
+    """What tells a point from the others: the number of layers in float, and what else differs from now."""
+    setting, now = point.setting, found.now
+    parts = [f"{point.float_layers} float"]
+    parts += [setting.method] if setting.method != now.method else []
+    parts += [f"{setting.pictures} pictures"] if setting.pictures != now.pictures else []
+    marked = [word for word in ("current", "recommended") if word in found.marks(point)]
+    return ", ".join(parts) + (f"\n{' and '.join(marked)}" if marked else "")
+
+
+def _ink(mark: Mark) -> str:
+    return KINDS[mark.kind][0] if mark.kind in ("current", "recommended") else "#374151"
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    room = (high - low) * 0.08 or max(abs(high) * 0.01, 1e-3)
+    return low - room, high + room

@@ -1,0 +1,34 @@
+"""Published times of a chip's INT8 artifacts beside those of the fastest float precision. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.config import Model
+from bmzoo.target import Target
+from bmzoo.tuning.choice import Pair
+
+
+def float_precision(chip: str) -> str:
+    """What INT8 has to beat: half precision where the chip has it."""
+    return "fp16" if "fp16" in CHIPS[chip].precisions else "fp32"
+
+
+def pairs(model: Model, chip: str, milliseconds: Mapping[str, float]) -> tuple[Pair, ...]:
+    """One for each batch and core count of the model's INT8 targets that has a published time.
+
+    `milliseconds`: by the artifact's path below `build/`, for one picture.
+    """
+    found = []
+    for target in model.targets:
+        if target.chip == chip and target.precision == "int8" and target.artifact in milliseconds:
+            cores = f"_{target.cores}core" if target.cores > 1 else ""
+            floats, precision = _fastest(target, milliseconds)
+            found.append(Pair(f"{target.batch}b{cores}", milliseconds[target.artifact], precision, floats))
+    return tuple(found)
+
+
+def _fastest(target: Target, milliseconds: Mapping[str, float]) -> tuple[float | None, str | None]:
+    others = [replace(target, precision=p) for p in CHIPS[target.chip].precisions if p not in CALIBRATED]
+    known = [(milliseconds[other.artifact], other.precision) for other in others if other.artifact in milliseconds]
+    return min(known) if known else (None, None)

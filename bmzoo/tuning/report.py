@@ -1,0 +1,129 @@
+"""What tuning found, as a table for people and a document for programs. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from bmzoo.markdown import table
+from bmzoo.tuning.choice import SAME_COST, TOLERANCE, Pair, Point, Rival, front, worth
+from bmzoo.tuning.settings import Setting
+
+SCHEMA = 1
+_ORDER = ("easy", "medium", "hard")
+Accuracy = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything that one run of `tune` came to. `accuracy` holds what was evaluated, if anything was."""
+
+    name: str  # <model>.<weights>.<chip>
+    measure: str  # what agreement is: `agreement` or `cosine`
+    pictures: int  # that agreement was taken on
+    now: Setting
+    points: tuple[Point, ...]  # in the order of the axes
+    chosen: Point
+    rival: Rival
+    pairs: tuple[Pair, ...]
+    accuracy: Mapping[Setting, Accuracy]
+    onnx: Accuracy  # of the ONNX model; empty without ground truth
+    same: Mapping[int, int]  # max_float_layers -> another number that leaves the same layers in float
+    left_out: tuple[str, ...]  # settings not measured, with the reason
+    paste: str  # YAML; empty when the current setting stays
+
+    def marks(self, point: Point) -> tuple[str, ...]:
+        """What is to be said of a point: front, current, recommended."""
+        told = {
+            "front": point in front(self.points),
+            "current": point.setting == self.now,
+            "recommended": point == self.chosen,
+        }
+        return tuple(name for name, so in told.items() if so)
+
+
+def markdown(found: Found) -> str:
+    """The table: a row for each setting, the float precision and the ONNX model."""
+    subsets = sorted(found.onnx, key=lambda key: (_ORDER.index(key) if key in _ORDER else len(_ORDER), key))
+    rows = [_row(found, point, subsets) for point in found.points]
+    rival = {"method": found.rival.precision, "cost": number(found.rival.cost), found.measure: "1.0000 (float)"}
+    rows.append(rival)
+    if found.onnx:
+        rows.append({"method": "ONNX", **{f"AP {key}": f"{found.onnx[key]:.3f}" for key in subsets}})
+    titles = [*rows[0]]
+    return table({title: [row.get(title, "") for row in rows] for title in titles}, ("method", "mark"))
+
+
+def summary(found: Found, config: str) -> str:
+    """The recommendation, why, the line to paste, and whether INT8 is worth it. `config`: where to paste."""
+    chosen, now = found.chosen, next((p for p in found.points if p.setting == found.now), None)
+    lines = [
+        f"recommended: {chosen.setting}",
+        f"  the cheapest within {TOLERANCE} of the best {found.measure}, on {found.pictures} pictures; where costs "
+        f"are within {SAME_COST:.0%}, the smallest change",
+    ]
+    if now is not None and chosen != now:
+        lines.append(
+            f"  {found.measure} {now.agreement:.4f} to {chosen.agreement:.4f}, "
+            f"cost {number(now.cost) or '-'} to {number(chosen.cost) or '-'} cycles"
+        )
+    if found.paste:
+        lines += [f"to use it, in {config}, in the place of what is there:", found.paste.rstrip()]
+        if found.paste.startswith("calibration"):
+            lines.append(
+                "  (every chip's calibration, and layers are ranked anew with it: tune again, other chips, too)"
+            )
+    else:
+        lines.append("the current setting stays")
+    lines += worth(chosen, found.rival, found.pairs)
+    lines += [f"left out: {text}" for text in found.left_out]
+    return "\n".join(lines) + "\n"
+
+
+def document(found: Found) -> dict[str, Any]:
+    """All of it as JSON-able data. Agreement is 0 to 1, cost in cycles, size in bytes."""
+    return {
+        "schema": SCHEMA,
+        "name": found.name,
+        "measure": found.measure,
+        "pictures": found.pictures,
+        "current": asdict(found.now),
+        "recommended": asdict(found.chosen.setting),
+        "tolerance": TOLERANCE,
+        "same_cost": SAME_COST,
+        "points": [
+            {**asdict(point), "ap": found.accuracy.get(point.setting), "marks": list(found.marks(point))}
+            for point in found.points
+        ],
+        "float": asdict(found.rival),
+        "published": [asdict(pair) for pair in found.pairs],
+        "onnx_ap": dict(found.onnx) or None,
+        "worth": list(worth(found.chosen, found.rival, found.pairs)),
+        "same_layers": {str(number): other for number, other in found.same.items()},
+        "left_out": list(found.left_out),
+        "paste": found.paste,
+    }
+
+
+def _row(found: Found, point: Point, subsets: Sequence[str]) -> dict[str, str]:
+    setting, ap = point.setting, found.accuracy.get(point.setting, {})
+    numbers = {setting.max_float_layers}
+    if replace(setting, max_float_layers=found.now.max_float_layers) == found.now:  # on the axis of these numbers
+        numbers |= {number for number, other in found.same.items() if other == setting.max_float_layers}
+    share = f"{point.cost / found.rival.cost:.2f}" if point.cost is not None and found.rival.cost else ""
+    return {
+        "max_float_layers": ", ".join(map(str, sorted(numbers))),
+        "in float": str(point.float_layers),
+        "method": setting.method or "by hand",
+        "pictures": str(setting.pictures) if setting.method else "",
+        found.measure: f"{point.agreement:.4f}",
+        **{f"AP {key}": f"{ap[key]:.3f}" if key in ap else "" for key in subsets},
+        "cost": number(point.cost),
+        f"of {found.rival.precision}": share,
+        "kB": f"{point.size / 1000:.0f}",
+        "mark": ", ".join(found.marks(point)),
+    }
+
+
+def number(value: int | None) -> str:
+    """With spaces between thousands; empty for nothing."""
+    return f"{value:,}".replace(",", " ") if value is not None else ""
