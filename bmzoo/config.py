@@ -38,7 +38,6 @@ DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
 }
 
 
-# eq=False: a model is equal to itself only, which makes it a cheap key for what is remembered about it.
 SEARCH_DEFAULTS: Mapping[str, object] = {
     "method": "bmzoo",
     "max_float_layers": 0,
@@ -47,6 +46,7 @@ SEARCH_DEFAULTS: Mapping[str, object] = {
 }
 
 
+# eq=False: a model is equal to itself only, which makes it a cheap key for what is remembered about it.
 @dataclass(frozen=True, eq=False)
 class Model:
     """One model of the zoo: its name, where its config lies, and its targets in listing order.

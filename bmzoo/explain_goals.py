@@ -173,33 +173,28 @@ def _calibrate_goal(at: Workspace, model: Model) -> Goal:
         calibrate_step(model, weights, quantizer): at.layout.table(model.name, weights.name, quantizer)
         for quantizer in tables(model)
     }
-
-    def outdated(step: Step, path: Path, entries: Entries) -> str:
-        if not path.is_file():
-            return "not published yet, or deleted"
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if not publish.is_our_table(text):
-            return "edited by hand, so calibrate will refuse to overwrite it"
-        return "" if publish.table_content(text, entries[step].fingerprint) else "made from other inputs"
-
-    results = (Result(path, (step,), partial(outdated, step, path)) for step, path in made.items())
-    return Goal(tuple(made), tuple(results))
+    return Goal(tuple(made), tuple(_table(step, path, "calibrate") for step, path in made.items()))
 
 
-def _qtable_goal(at: Workspace, model: Model, chip: str, search: Search) -> Goal:
-    weights = at.chosen(model)
-    step, path = cut_step(model, chip, weights, search), at.layout.qtable(model.name, weights.name, chip)
+def _table(step: Step, path: Path, task: str) -> Result:
+    """A calibration table or qtable that a task publishes from a step."""
 
     def outdated(entries: Entries) -> str:
         if not path.is_file():
             return "not published yet, or deleted"
         text = path.read_text(encoding="utf-8", errors="replace")
         if not publish.is_our_table(text):
-            return "edited by hand, so qtable will refuse to overwrite it"
+            return f"edited by hand, so {task} will refuse to overwrite it"
         return "" if publish.table_content(text, entries[step].fingerprint) else "made from other inputs"
 
+    return Result(path, (step,), outdated)
+
+
+def _qtable_goal(at: Workspace, model: Model, chip: str, search: Search) -> Goal:
+    weights = at.chosen(model)
+    step, path = cut_step(model, chip, weights, search), at.layout.qtable(model.name, weights.name, chip)
     judged = (agree_step(model, chip, weights, table) for table in (None, Output(step, qtable.TABLE)))
-    own = Goal((step, *judged), (Result(path, (step,), outdated),))
+    own = Goal((step, *judged), (_table(step, path, "qtable"),))
     story = partial(qtable.explain, at, model, chip, search)
     return replace(_joined(_model_goal(at, model), own), story=story)
 

@@ -9,7 +9,7 @@ from typing import Any
 from bmzoo import publish, vendor, vendor_cut
 from bmzoo.config import Model
 from bmzoo.errors import ConfigError, VerifyFailed
-from bmzoo.quantization.cut import cut_path, cut_ranking, explain_layers
+from bmzoo.quantization.cut import cut_path, cut_ranking, excluded, explain_layers
 from bmzoo.schema import Search
 from bmzoo.search import agree_step, choose_step, cut_step, ranking_step
 from bmzoo.step import Output, Step
@@ -145,8 +145,9 @@ def _recovered(
         cut = vendor_cut.cut(ranking, settings)
         rows = vendor_cut.rows(ranking, cut)
     elif search.keep or path is not None:
-        cut = cut_ranking(ranking, search.keep) if search.keep else cut_path(path or {}, settings)
-        told = explain_layers(ranking, path or {"choices": [], "alone": {}}, cut)
+        without = excluded([row["layer"] for row in ranking["layers"]], search.exclude)
+        cut = cut_ranking(ranking, search.keep, without) if search.keep else cut_path(path or {}, settings)
+        told = explain_layers(ranking, path or {"choices": [], "alone": {}}, cut, without)
         rows = [_row(layer, loss, why) for layer, loss, why in told]
     if cut is not None and list(cut.layers) == choice["layers"]:
         return {"rows": rows, "why": cut.why}

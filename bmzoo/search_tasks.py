@@ -12,7 +12,6 @@ from bmzoo.guard import Task, group, guarded, quietly
 from bmzoo.lowering import int8_target
 from bmzoo.schema import Search
 from bmzoo.search import ranking_step
-from bmzoo.target import Target
 from bmzoo.vendor import why_not
 from bmzoo.workspace import Workspace, read_json
 
@@ -83,7 +82,7 @@ class SearchTasks:
     def _rank(self, model: Model, chip: str, name: str) -> None:
         self._at.announce(model)
         self._at.check_image_sets(model)
-        search = model.search(_chip_target(model, chip))
+        search = model.search(int8_target(model, chip))
         entry = self._at.builder(model).run(ranking_step(model, chip, self._at.chosen(model), search))
         ranking = read_json(entry, "ranking.json")
         rows = ranking["layers"][:SHOWN]
@@ -97,7 +96,7 @@ class SearchTasks:
 
     def _qtable(self, model: Model, chip: str, name: str, **options: str) -> None:
         given = {key: text for key, text in options.items() if text}
-        configured = model.search(_chip_target(model, chip))
+        configured = model.search(int8_target(model, chip))
         search = _with_options(configured, given)
         if problem := why_not(search.method, chip, model.searches):
             raise ConfigError(f"--method: {problem[0]}: {search.method}", problem[1])
@@ -121,13 +120,8 @@ class SearchTasks:
         )
 
     def _is_current(self, model: Model, chip: str) -> bool:
-        search = model.search(_chip_target(model, chip))
+        search = model.search(int8_target(model, chip))
         return search is not None and qtable.is_current(self._at, model, chip, search)
-
-
-def _chip_target(model: Model, chip: str) -> Target:
-    """The chip's plainest INT8 target, so that settings of single targets do not apply."""
-    return int8_target(model, chip)
 
 
 def _unless_tried(check: Callable[[], bool]) -> Callable[..., bool]:

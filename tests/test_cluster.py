@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from conftest import Project, Silent
 from fake_toolchain import FakeToolchain
-from test_interrupts import SLOW_TOOL, alive, wait_for_tools
+from test_interrupts import alive, hanging, wait_for_tools
 
 from bmzoo import cluster as cluster_module
 from bmzoo.artifact import make
@@ -468,14 +468,7 @@ def test_a_scheduler_that_goes_is_one_line(project: Project, engine: Engine, poo
 
 @pytest.fixture
 def checkout(project: Project, tmp_path: Path) -> Path:
-    """The small project with real doit files and an installation whose tools hang."""
-    for name in ("dodo.py", "doit.cfg"):
-        shutil.copy(REPOSITORY / name, project.root / name)
-    tools = tmp_path / "tpuc" / "python" / "tools"
-    tools.mkdir(parents=True)
-    (tmp_path / "marks").mkdir()
-    (tools / "model_transform.py").write_text(SLOW_TOOL.format(marks=str(tmp_path / "marks")))
-    return project.root
+    return hanging(project, tmp_path)
 
 
 @pytest.mark.cluster

@@ -22,8 +22,7 @@ time.sleep(600)
 """
 
 
-@pytest.fixture
-def checkout(project: Project, tmp_path: Path) -> Path:
+def hanging(project: Project, tmp_path: Path) -> Path:
     """The small project with real doit files and an installation whose tools hang."""
     for name in ("dodo.py", "doit.cfg"):
         shutil.copy(REPOSITORY / name, project.root / name)
@@ -32,6 +31,11 @@ def checkout(project: Project, tmp_path: Path) -> Path:
     (tmp_path / "marks").mkdir()
     (tools / "model_transform.py").write_text(SLOW_TOOL.format(marks=str(tmp_path / "marks")))
     return project.root
+
+
+@pytest.fixture
+def checkout(project: Project, tmp_path: Path) -> Path:
+    return hanging(project, tmp_path)
 
 
 def start(checkout: Path, *args: str) -> subprocess.Popen[bytes]:
