@@ -135,7 +135,8 @@ class FakeToolchain:
             (folder / options["--model"]).write_bytes(head + b"\0ONNX" + weights)
 
     def _model_tool(self, folder: Path, command: Command) -> None:
-        (folder / command.stdout).write_text(INFO.format(chip="FAKE", cores=1), encoding="utf-8")
+        if command.args[0] == "--info":
+            (folder / command.stdout).write_text(INFO.format(chip="FAKE", cores=1), encoding="utf-8")
 
     def _simulate(self, folder: Path, command: Command) -> None:
         options = _options(command.args[1:])

@@ -1,12 +1,11 @@
 import json
-import struct
 from pathlib import Path
 
 import pytest
 from fake_toolchain import INFO
 
 from bmzoo.errors import BmzooError, ToolFailed
-from bmzoo.steps.finishing import EPOCH, facts_of, fix_mode, fix_time, group_cost, run
+from bmzoo.steps.finishing import EPOCH, facts_of, fix_time, group_cost, run
 
 TIME = b"Sat Nov 21 08:44:47 2026"
 TWO_CORES = """\
@@ -32,32 +31,11 @@ bmodel is 4k aligned
 """
 
 
-HEADER = 64  # bytes before the flatbuffer
-
-
-def flatbuffer(binary: int | None, mode: int) -> bytes:
-    """A Model table; with a KernelModule of `binary` bytes and a mode unless that is None (flatbuffers)."""
-    # Root offset, then Model: its vtable (10 slots), the table (offset back to the vtable, kernel_module).
-    model_at = 4 + 20
-    slots = [20, 8] + [0] * 6 + [4 if binary is not None else 0, 0]
-    model = struct.pack("<I10H", model_at, *slots) + struct.pack("<iI", 20, 4 + 10 if binary is not None else 0)
-    if binary is None:
-        return model
-    # KernelModule: its vtable {file_name, binary, mode}, then the table (offset, Binary {start, size}, mode).
-    vtable = struct.pack("<5H", 10, 24, 0, 4, 20)
-    return model + vtable + struct.pack("<iQQi", 10, 0, binary, mode)
-
-
-def bmodel_of(path: Path, buffer: bytes) -> Path:
-    rest = b"B.2.2\0" + TIME + b"\0" + bytes(range(256)) * 8
-    start = struct.pack("<4s3I", b"\xee\xaa\x55\xff", HEADER, len(buffer), len(rest))
-    path.write_bytes(start.ljust(HEADER, b"\0") + buffer + rest)
-    return path
-
-
 @pytest.fixture
 def bmodel(tmp_path: Path) -> Path:
-    return bmodel_of(tmp_path / "model.bmodel", flatbuffer(None, 0))
+    path = tmp_path / "model.bmodel"
+    path.write_bytes(b"\xee\xaa\x55\xff" + bytes(60) + b"B.2.2\0" + TIME + b"\0" + bytes(range(256)) * 8)
+    return path
 
 
 def test_the_time_is_replaced_in_place_and_nothing_else(bmodel: Path) -> None:
@@ -92,30 +70,6 @@ def test_a_file_without_a_time_in_its_header_is_refused_untouched(bmodel: Path) 
     with pytest.raises(ToolFailed, match=r"^model\.bmodel: no creation time in the header$"):
         fix_time(bmodel)
     assert bmodel.read_bytes() == content
-
-
-@pytest.mark.parametrize(("binary", "mode", "after"), [(0, 0x5A5A5A5A, 0), (0, 0, 0), (7, 1, 1)])
-def test_only_the_mode_of_an_empty_kernel_module_is_cleared(
-    binary: int, mode: int, after: int, tmp_path: Path
-) -> None:
-    model = bmodel_of(tmp_path / "a.bmodel", flatbuffer(binary, mode))
-    expected = bmodel_of(tmp_path / "b.bmodel", flatbuffer(binary, after)).read_bytes()
-    fix_mode(model)
-    assert model.read_bytes() == expected
-
-
-def test_a_model_without_kernel_module_stays_as_it_is(bmodel: Path) -> None:
-    before = bmodel.read_bytes()
-    fix_mode(bmodel)
-    assert bmodel.read_bytes() == before
-
-
-@pytest.mark.parametrize("length", [0, 3, 20, 30])
-def test_a_header_cut_short_is_refused(length: int, tmp_path: Path) -> None:
-    model = tmp_path / "cut.bmodel"
-    model.write_bytes(bmodel_of(model, flatbuffer(0, 5)).read_bytes()[: HEADER + length])
-    with pytest.raises(ToolFailed, match=r"^cut\.bmodel: its header cannot be read$"):
-        fix_mode(model)
 
 
 def test_facts_of_a_network_on_two_cores() -> None:
