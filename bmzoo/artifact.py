@@ -49,7 +49,7 @@ def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> st
     if missed:
         return f"cannot be published, its figures miss the thresholds: {'; '.join(missed)}"
     path, wanted = at.layout.artifact(target), results[steps.deploy].files["model.bmodel"]
-    told = publish.provenance(at.layout.provenance(target))
+    told = at.told.by(at.layout.provenance(target))
     if not told:
         return "its .json is gone or damaged" if path.exists() else "not published yet"
     if not path.is_file():

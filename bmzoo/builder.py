@@ -20,7 +20,7 @@ from bmzoo.fingerprint import deferred, fingerprint, material
 from bmzoo.origins import origins
 from bmzoo.partial import PROGRESS
 from bmzoo.paths import Layout
-from bmzoo.sources import Sources
+from bmzoo.sources import PictureSet, Sources
 from bmzoo.step import File, Output, Pictures, Step, Tree
 from bmzoo.store import Entry, Store, cannot_write
 from bmzoo.toolchain import Toolchain
@@ -73,6 +73,8 @@ class Executor(Protocol):
 NOT_MADE = Path()
 # Another place where a result may lie (a committed table): fills the folder and says whether it did.
 Elsewhere = Callable[[Step, str, Path], bool]
+# Pictures and their digests.
+Seen = tuple[PictureSet, tuple[str, ...]]
 # Told of every result that is made or found, with what it is made from.
 Noted = Callable[[Step, Ready], None]
 
@@ -96,6 +98,7 @@ class Builder:
         self._layout = layout
         self._report = report
         self._done: dict[Step, Entry] = {}
+        self._seen: dict[Pictures, Seen] = {}
         self._lock = threading.Lock()
         self.elsewhere: Elsewhere = lambda step, key, folder: False
         self.noted: Noted = lambda step, ready: None
@@ -113,7 +116,7 @@ class Builder:
             if found is None:
                 return None
             grounds[ground] = found
-        ready = self.resolve(step, grounds)
+        ready = self.resolve(step, grounds, again=False)
         entry = self._store.lookup(ready.fingerprint)
         return self._remember(step, ready, entry) if entry else None
 
@@ -137,8 +140,11 @@ class Builder:
         with self._lock:
             return frozenset(entry.fingerprint for entry in self._done.values())
 
-    def resolve(self, step: Step, given: Mapping[Step, Entry] | None = None) -> Ready:
+    def resolve(self, step: Step, given: Mapping[Step, Entry] | None = None, again: bool = True) -> Ready:
         """The step's fingerprint now. Its grounds are run when they have no results. Raises SourceError.
+
+        `again`: whether pictures are looked at now, even if this builder has seen them before; what is made is
+        always made from pictures as they are then.
 
         Entries that are `given` take the place of results, so that nothing is run where all grounds are. A file
         of theirs may have an empty digest: what it will be is not known, and neither is then the fingerprint.
@@ -159,7 +165,7 @@ class Builder:
                 found = self._sources.tree(ref).items()
                 files |= {f"{name}/{inside}": (path, self._digest(path)) for inside, path in found}
             else:
-                self._pictures(name, ref, files, warnings, pictures)
+                self._pictures(name, ref, self._look(ref, again), files, warnings, pictures)
         facts = material(
             step,
             {name: digest for name, (_, digest) in files.items()},
@@ -188,19 +194,28 @@ class Builder:
         except OSError as error:
             raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
 
+    def _look(self, ref: Pictures, again: bool) -> Seen:
+        """Pictures and their digests. Every target asks for the same few sets of them."""
+        seen = None if again else self._seen.get(ref)
+        if seen is None:
+            found = self._sources.pictures(ref)
+            seen = self._seen[ref] = found, tuple(map(self._digest, found.files))
+        return seen
+
     def _pictures(
         self,
         name: str,
         ref: Pictures,
+        seen: Seen,
         files: dict[str, tuple[Path, str]],
         warnings: list[str],
         pictures: dict[str, str],
     ) -> None:
-        found = self._sources.pictures(ref)
+        found, digests = seen
         pictures["folder"] = str(found.folder)
-        for index, path in enumerate(found.files):
+        for index, (path, digest) in enumerate(zip(found.files, digests, strict=True)):
             inside = f"{index:05d}{path.suffix.lower()}"
-            files[f"{name}/{inside}"] = (path, self._digest(path))
+            files[f"{name}/{inside}"] = (path, digest)
             pictures[inside] = path.name
         warnings += [f"{found.folder / other}: skipped: not a picture" for other in found.skipped[:5]]
         if ref.count > len(found.files):

@@ -27,9 +27,9 @@ class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
     name = "run"
 
     def execute(self, params: dict[str, Any], args: list[str]) -> int:
-        # Nearly all that planning makes lives to the end, and looking for garbage in it takes a sixth of the time
-        # of a run that finds nothing to do.
-        gc.set_threshold(100_000)
+        # Nearly all that planning and looking make lives to the end, and looking for garbage in it takes a fifth of
+        # the time of a run that finds nothing to do. The first action turns it on again, see guard.py.
+        gc.disable()
         signal.signal(signal.SIGTERM, _interrupt)
         try:
             return int(super().execute(params, args))

@@ -52,7 +52,7 @@ def is_current(at: Workspace, target: Target) -> bool:
 
 def outdated(at: Workspace, model: Model, name: str, entry: Entry) -> str:
     """Why the published evaluation is not this one; empty when it is. `name` is that of the engine."""
-    told = publish.provenance(at.layout.evaluation(model.name, at.chosen(model).name, name))
+    told = at.told.by(at.layout.evaluation(model.name, at.chosen(model).name, name))
     if not told:
         return "not published yet, or deleted or damaged"
     return "" if told.get("fingerprint") == entry.fingerprint else "made from other inputs"

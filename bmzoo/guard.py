@@ -1,5 +1,6 @@
 """Tasks as doit takes them: actions whose errors are for people, checks that never fail, groups."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
     """A user's mistake or a failed tool becomes a failed task, without a traceback; a bug keeps its own."""
 
     def call(**values: Any) -> Any:  # noqa: ANN401
+        if not gc.isenabled():  # see commandline.py; what is there by now stays
+            gc.freeze()
+            gc.enable()
         try:
             action(**values)
         except BmzooError as error:

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from bmzoo import publish, tables
+from bmzoo import tables
 from bmzoo.config import Model, using
 from bmzoo.errors import BmzooError, SourceError
 from bmzoo.manifest import Accuracy, Agreement, Artifact, Manifest, printable
@@ -25,14 +26,15 @@ def take(at: Workspace, outcomes: Outcomes) -> Manifest:
     """Every target of every config that can be read, and why those that failed in this run did."""
     tools: dict[str, set[str]] = {}
     artifacts = []
+    accuracy = lru_cache(maxsize=None)(partial(_accuracy, at))  # batches and cores share one
     for model in at.models.values():
         for target in model.targets:
             problems = dict(_problems(at, target, outcomes))
-            told = {} if "build" in problems else publish.provenance(at.layout.provenance(target))
+            told = {} if "build" in problems else at.told.by(at.layout.provenance(target))
             for step in told.get("steps", {}).values():
                 for tool, identity in step.get("tools", {}).items():
                     tools.setdefault(printable(tool), set()).add(printable(identity))
-            artifacts.append(_artifact(at, target, told, problems))
+            artifacts.append(_artifact(at, target, told, problems, accuracy))
     return Manifest(
         artifacts=tuple(artifacts),
         broken={name: printable(error.message) for name, error in at.broken.items()},
@@ -75,7 +77,11 @@ def _problems(at: Workspace, target: Target, outcomes: Outcomes) -> Iterator[tup
 
 
 def _artifact(
-    at: Workspace, target: Target, told: Mapping[str, Any], problems: Mapping[Stage, Problem]
+    at: Workspace,
+    target: Target,
+    told: Mapping[str, Any],
+    problems: Mapping[Stage, Problem],
+    accuracy: Callable[[str, str, str], Accuracy | None],
 ) -> Artifact:
     known: dict[str, Any] = {
         "model": target.model,
@@ -89,7 +95,7 @@ def _artifact(
     if not told:
         missing = {"stage": "build", "cause": "there is no provenance beside it: it was not built"}
         return Artifact(**{**(missing if not problems else {}), **known, "status": "failed"})
-    verified = publish.provenance(at.layout.verification(target))
+    verified = at.told.by(at.layout.verification(target))
     current = verified.get("sha256") == told["sha256"]
     return Artifact(
         **known,
@@ -101,7 +107,9 @@ def _artifact(
         cost=_cost(told["facts"].get("cost")),
         float_layers=_float_layers(at, target, told),
         agreement=_agreement(verified if current else told["verdict"]),
-        accuracy=None if "eval" in problems else _accuracy(at, target, told["weights"]),
+        accuracy=None
+        if "eval" in problems
+        else accuracy(target.model, told["weights"], engine(at.models[target.model], target)),
     )
 
 
@@ -144,12 +152,11 @@ def _agreement(figures: Mapping[str, Any]) -> Agreement:
     )
 
 
-def _accuracy(at: Workspace, target: Target, weights: str) -> Accuracy | None:
-    """What `eval` left; None where there is no ground truth, so that nothing says whether it is still so."""
-    if not has_truth(at, at.models[target.model]):
+def _accuracy(at: Workspace, model: str, weights: str, name: str) -> Accuracy | None:
+    """What `eval` left of an engine; None where there is no ground truth: nothing says whether it is still so."""
+    if not has_truth(at, at.models[model]):
         return None
-    name = engine(at.models[target.model], target)
-    ours, onnx = (publish.provenance(at.layout.evaluation(target.model, weights, each)) for each in (name, "onnx"))
+    ours, onnx = (at.told.by(at.layout.evaluation(model, weights, each)) for each in (name, "onnx"))
     if not ours or not onnx:
         return None
     return Accuracy(pictures=ours["pictures"], ap=_finite(ours["ap"]), onnx=_finite(onnx["ap"]))

@@ -41,14 +41,11 @@ class Last:
 
     def read(self, step: Step) -> Record | None:
         """The step's last result; None when there is none that is known, or what is there is damaged."""
-        raw = self._raw(step)
-        return _parse(raw, str(step)) if isinstance(raw, dict) else None
-
-    def _raw(self, step: Step) -> object:
         try:
-            return json.loads(self._layout.last(step).read_text(encoding="utf-8"))
+            raw = json.loads(self._layout.last(step).read_bytes())
         except (OSError, ValueError, RecursionError):
             return None
+        return _parse(raw, str(step)) if isinstance(raw, dict) else None
 
     def note(self, step: Step, ready: Ready) -> None:
         """Keep what a result is made from. Never fails: what cannot be kept is not explained later."""
@@ -58,9 +55,12 @@ class Last:
             "material": dict(ready.material),
             "origins": dict(ready.origins),
         }
-        if self._raw(step) != told:
-            with suppress(OSError, StoreError):
-                publish.write(publish.document(told), self._layout.last(step))
+        text = json.dumps(told, sort_keys=True)
+        path = self._layout.last(step)
+        with suppress(OSError, StoreError):
+            # As bytes: every run asks this for every step, and nearly always they are the same.
+            if not path.is_file() or path.read_bytes() != text.encode():
+                publish.write(text, path)
 
 
 def _parse(raw: Mapping[str, Any], step: str) -> Record | None:

@@ -7,6 +7,7 @@ JSON Schema, for other programs.
 
 import json
 import sys
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -140,6 +141,7 @@ def json_schema() -> str:
     return json.dumps(Manifest.model_json_schema(mode="validation"), indent=1, sort_keys=True) + "\n"
 
 
+@lru_cache(maxsize=1024)  # a thousand artifacts tell of the same few tools
 def printable(text: str) -> str:
     """A text from a tool or a person, fit for a manifest: one line, without control characters, not too long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,6 +1,7 @@
 """Every path that the project reads or writes, from the checkout's root."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bmzoo.step import Step
@@ -20,7 +21,7 @@ class Layout:
     def configs(self) -> Path:
         return self.root / "configs"
 
-    @property
+    @cached_property  # every target asks for many paths below
     def build(self) -> Path:
         return self.root / "build"
 
@@ -49,10 +50,10 @@ class Layout:
         return self.build / target.artifact
 
     def provenance(self, target: Target) -> Path:
-        return self.artifact(target).with_name(f"{Path(target.artifact).stem}.json")
+        return self.build / f"{target.artifact.removesuffix('.bmodel')}.json"
 
     def verification(self, target: Target) -> Path:
-        return self.artifact(target).with_name(f"{Path(target.artifact).stem}.verify.json")
+        return self.build / f"{target.artifact.removesuffix('.bmodel')}.verify.json"
 
     def evaluation(self, model: str, weights: str, engine: str) -> Path:
         """Average precision of one engine: `onnx`, or `<chip>_<precision>` for a lowering."""
@@ -101,7 +102,7 @@ class Layout:
 
     def last(self, step: Step) -> Path:
         """What a step's last result was made from."""
-        return self.build / "last" / f"{_file_name(step)}.json"
+        return self.build / f"last/{_file_name(step)}.json"
 
     def evidence(self, step: Step) -> Path:
         """The scratch folder of a step's last failure, kept for a look."""

@@ -70,6 +70,25 @@ def provenance(path: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) and found.get("schema") == SCHEMA else {}
 
 
+class Told:
+    """What published documents say, each read once and again when it was replaced. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, ...], Mapping[str, Any]]] = {}
+
+    def by(self, path: Path) -> Mapping[str, Any]:
+        """As `provenance`."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return {}
+        key = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        known = self._known.get(path)
+        if known is None or known[0] != key:
+            known = self._known[path] = key, provenance(path)
+        return known[1]
+
+
 def document(value: Mapping[str, Any]) -> str:
     """JSON as published: indented, sorted, ending in a line break."""
     return json.dumps(value, indent=1, sort_keys=True) + "\n"

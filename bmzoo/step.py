@@ -96,6 +96,10 @@ class Step:
 
     def needs(self) -> tuple["Step", ...]:
         """The steps whose outputs are read, each once."""
+        return self._needs
+
+    @cached_property
+    def _needs(self) -> tuple["Step", ...]:
         return tuple(dict.fromkeys(ref.step for _, ref in self.inputs if isinstance(ref, Output)))
 
     def grounds(self) -> tuple["Step", ...]:

@@ -7,6 +7,7 @@ model, left out for the default one: `bm1688_int8_4b_2core`, `slim_320.bm1684x_f
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from bmzoo.chips import CHIPS, QUANTIZE
 from bmzoo.errors import ConfigError, nearest
@@ -29,7 +30,7 @@ class Target:
         cores = f"_{self.cores}core" if self.cores > 1 else ""
         return f"{self.chip}_{self.precision}_{self.batch}b{cores}"
 
-    @property
+    @cached_property
     def artifact(self) -> str:
         """Path of the bmodel below `build/`, as the published samples name it."""
         name = str(self).removeprefix(self.chip)

@@ -46,7 +46,7 @@ def outdated(at: Workspace, target: Target, entry: Entry) -> str:
     missed = verdict.proof_misses(read_json(entry, "figures.json"), limits)
     if missed:
         return f"its figures miss the thresholds: {'; '.join(missed)}"
-    told = publish.provenance(at.layout.verification(target))
+    told = at.told.by(at.layout.verification(target))
     if not told:
         return "not published yet, or deleted or damaged"
     if told.get("fingerprint") != entry.fingerprint:

@@ -18,6 +18,7 @@ from bmzoo.errors import BmzooError, ConfigError, ToolFailed, nearest
 from bmzoo.last import Last
 from bmzoo.paths import Layout
 from bmzoo.preparation import calibrate_step, import_step, pictures, tables
+from bmzoo.publish import Told
 from bmzoo.recipe import Recipe, recipe
 from bmzoo.remote import Remote
 from bmzoo.schema import Weights, ZooConfig
@@ -140,6 +141,11 @@ class Workspace:
             builder.noted = self.last.note
             builders[model.name] = builder
         return builders[model.name]
+
+    @cached_property
+    def told(self) -> Told:
+        """What was published before."""
+        return Told()
 
     @cached_property
     def last(self) -> Last:
