@@ -6,8 +6,9 @@
 The published sequence is one command after the other: for each chip and precision a transform for each batch, for
 each chip one calibration, and a deploy for each artifact. Both run the same tools of the same installation with the
 same flags, on the same pictures; INT8 is plain; nothing is searched, and nothing verified or simulated. bmzoo
-starts from the checkpoint, with an empty `build/` and no committed table, and equalizes channels before INT8, which
-the sequence does not; the sequence starts from the imported ONNX model.
+starts from the checkpoint, with an empty `build/` and no committed table; the sequence starts from the imported
+ONNX model. bmzoo runs twice: for the same artifacts, and with channels equalized before INT8, as the config has it
+and the sequence does not.
 """
 
 from __future__ import annotations
@@ -20,21 +21,23 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bmzoo.builder import Builder  # noqa: E402
-from bmzoo.chips import CALIBRATED  # noqa: E402
-from bmzoo.digests import Digests  # noqa: E402
+from bmzoo.chips import CALIBRATED, CHIPS  # noqa: E402
+from bmzoo.digests import Digests, sha256  # noqa: E402
 from bmzoo.preparation import import_step, pictures, transform_step  # noqa: E402
 from bmzoo.progress import Progress  # noqa: E402
 from bmzoo.stages import machine  # noqa: E402
 from bmzoo.step import Command, Step  # noqa: E402
+from bmzoo.steps.finishing import fix_time  # noqa: E402
 from bmzoo.target import Target  # noqa: E402
 from bmzoo.toolchain import LocalToolchain, find_installation  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
@@ -48,17 +51,18 @@ SEARCHED = re.compile(r"max_float_layers: *\d+")
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds in all and of each command or step, and the bytes of each artifact."""
+    """Seconds in all and of each command or step, and the size and sha256 of each artifact."""
 
     seconds: float
     each: dict[str, float]
-    artifacts: dict[str, int]
+    artifacts: dict[str, tuple[int, str]]
 
 
-def config(folder: Path, count: int) -> None:
+def config(folder: Path, count: int, equalized: bool) -> None:
     """The default model's config with plain INT8."""
     text = SEARCHED.sub("max_float_layers: 0", (ROOT / "configs" / f"{MODEL}.yaml").read_text(encoding="utf-8"))
     text = re.sub(r"(calibration/wider_test, count: )\d+", rf"\g<1>{count}", text)
+    text = text.replace("equalize: true", f"equalize: {str(equalized).lower()}")
     folder.mkdir(parents=True)
     (folder / f"{MODEL}.yaml").write_text(text, encoding="utf-8")
 
@@ -80,7 +84,11 @@ def ours(at: Workspace, targets: Sequence[Target]) -> Run:
     seconds = time.perf_counter() - start
     each = {str(step): builder.run(step).facts["seconds"] for step in entries}
     made = {str(target): builder.run(step).path("model.bmodel") for target, step in deploys.items()}
-    return Run(seconds, each, {name: path.stat().st_size for name, path in made.items()})
+    return Run(seconds, each, described(made))
+
+
+def described(made: Mapping[str, Path]) -> dict[str, tuple[int, str]]:
+    return {name: (path.stat().st_size, sha256(path)) for name, path in made.items()}
 
 
 def run_graph(builder: Builder, ends: Sequence[Step]) -> list[Step]:
@@ -161,7 +169,13 @@ def published(at: Workspace, targets: Sequence[Target], model_onnx: Path, folder
             commands.run(f"deploy {target}", deploy.tool, *swapped(args, "--model", f"{target}.bmodel"))
             artifacts[str(target)] = folder / f"{target}.bmodel"
     seconds = time.perf_counter() - start
-    return Run(seconds, commands.each, {name: path.stat().st_size for name, path in artifacts.items()})
+    each = dict(commands.each)
+    for target in targets:  # not timed: only to see whether the bytes are those of bmzoo
+        path = artifacts[str(target)]
+        if not CHIPS[target.chip].kernel_module:
+            commands.run(f"finish {target}", "model_tool", "--kernel_remove", path.name)
+        fix_time(path)
+    return Run(seconds, each, described(artifacts))
 
 
 def calibration(at: Workspace, mlir: str, table: str) -> list[str]:
@@ -184,22 +198,60 @@ def swapped(args: Sequence[str], flag: str, value: str) -> tuple[str, ...]:
 # --- side by side ----------------------------------------------------------------------------------------------
 
 
-def one_round(folder: Path, data: Path, names: Sequence[str], count: int) -> tuple[Run, Run]:
-    config(folder / "checkout" / "configs", count)
-    at = workspace(folder / "checkout", data)
+@dataclass(frozen=True)
+class Round:
+    """`same`: bmzoo without equalizing, for the artifacts that the sequence makes."""
+
+    same: Run
+    equalized: Run
+    published: Run
+
+
+def opened(folder: Path, data: Path, count: int, equalized: bool) -> Workspace:
+    config(folder / "configs", count, equalized)
+    at = workspace(folder, data)
     at.open()
     for error in at.broken.values():
         raise error
+    return at
+
+
+def one_round(folder: Path, data: Path, names: Sequence[str], count: int) -> Round:
+    runs = []
+    for place, equalized in (("same", False), ("equalized", True)):
+        at = opened(folder / place / "checkout", data, count, equalized)
+        targets = [at.target(name) for name in names] or list(at.models[MODEL].targets)
+        print(f"bmzoo, {place}", flush=True)
+        runs.append(ours(at, targets))
+        at.close()
+        print(f"bmzoo, {place}: {runs[-1].seconds:.1f} s", flush=True)
+    at = opened(folder / "sequence" / "checkout", data, count, equalized=False)
     model = at.models[MODEL]
-    targets = [at.target(name) for name in names] or list(model.targets)
-    print("bmzoo", flush=True)
-    mine = ours(at, targets)
-    at.close()
-    print(f"bmzoo: {mine.seconds:.1f} s\npublished sequence", flush=True)
     onnx = at.builder(model).run(import_step(model, at.chosen(model))).path("model.onnx")
+    print("published sequence", flush=True)
     theirs = published(at, targets, onnx, folder / "published")
     print(f"published sequence: {theirs.seconds:.1f} s", flush=True)
-    return mine, theirs
+    return Round(*runs, theirs)
+
+
+def document(rounds: Sequence[Round]) -> dict[str, Any]:
+    """Figures of all rounds; steps and artifacts of the first."""
+    first = rounds[0]
+    sides = {"bmzoo": "same", "bmzoo_equalized": "equalized", "published": "published"}
+    same = [name for name, made in first.same.artifacts.items() if made == first.published.artifacts[name]]
+    return {
+        "targets": list(first.same.artifacts),
+        "steps_at_a_time": STEPS_AT_A_TIME,
+        "seconds": {key: [round(getattr(one, side).seconds, 1) for one in rounds] for key, side in sides.items()},
+        "ratio": [round(one.published.seconds / one.same.seconds, 2) for one in rounds],
+        "ratio_equalized": [round(one.published.seconds / one.equalized.seconds, 2) for one in rounds],
+        "same_bytes": same,
+        "bytes": {
+            key: {name: size for name, (size, _) in getattr(first, side).artifacts.items()}
+            for key, side in sides.items()
+        },
+        "each": {key: getattr(first, side).each for key, side in sides.items()},
+    }
 
 
 def main() -> int:
@@ -214,28 +266,17 @@ def main() -> int:
     if installation is None:
         parser.error("TPU-MLIR is not installed here")
     facts = {**machine(), "tpu_mlir": installation.version}
-    runs = []
+    rounds = []
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory(prefix="sequence-") as folder:
-            runs.append(one_round(Path(folder), options.data.resolve(), options.targets, options.pictures))
-    ratios = [theirs.seconds / mine.seconds for mine, theirs in runs]
-    mine, theirs = runs[0]
-    print(f"bmzoo is {min(ratios):.2f} times as fast, for {len(mine.artifacts)} artifacts on either side")
+            rounds.append(one_round(Path(folder), options.data.resolve(), options.targets, options.pictures))
+    found = {"machine": facts, "pictures": options.pictures, **document(rounds)}
+    print(
+        f"bmzoo is {min(found['ratio']):.2f} times as fast for the same {len(found['targets'])} artifacts "
+        f"({len(found['same_bytes'])} of them of the same bytes), {min(found['ratio_equalized']):.2f} equalized"
+    )
     if options.json:
-        result = {
-            "machine": facts,
-            "targets": list(mine.artifacts),
-            "pictures": options.pictures,
-            "steps_at_a_time": STEPS_AT_A_TIME,
-            "seconds": {
-                side: [round(run[i].seconds, 1) for run in runs] for i, side in enumerate(("bmzoo", "published"))
-            },
-            "ratio": [round(ratio, 2) for ratio in ratios],
-            "bytes": {"bmzoo": mine.artifacts, "published": theirs.artifacts},
-            "bmzoo_steps": mine.each,
-            "published_commands": theirs.each,
-        }
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

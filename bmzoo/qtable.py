@@ -1,12 +1,11 @@
 """The mixed-precision table of a model and a chip: searched, confirmed by real lowerings, published, explained."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bmzoo import publish, vendor, vendor_cut
+from bmzoo import publish, side_by_side, vendor, vendor_cut
 from bmzoo.config import Model
 from bmzoo.errors import ConfigError, VerifyFailed
 from bmzoo.quantization.cut import cut_path, cut_ranking, excluded, explain_layers
@@ -14,7 +13,7 @@ from bmzoo.schema import Search
 from bmzoo.search import agree_step, choose_step, cut_step, ranking_step
 from bmzoo.step import Output, Step
 from bmzoo.store import Entry
-from bmzoo.tables import float_layers
+from bmzoo.tables import bare_choice
 from bmzoo.workspace import Workspace, read_json
 
 TABLE = "mixed.qtable"
@@ -80,8 +79,8 @@ def confirm(at: Workspace, model: Model, chip: str, step: Step) -> Confirmed:
     """Real lowerings with a search's table and without, on the selection pictures."""
     weights, builder = at.chosen(model), at.builder(model)
     steps = [agree_step(model, chip, weights, table) for table in (None, Output(step, TABLE))]
-    with ThreadPoolExecutor(len(steps)) as pool:
-        plain, mixed = (read_json(entry, "agreement.json") for entry in pool.map(builder.run, steps))
+    side_by_side.each(builder.run, steps, len(steps))
+    plain, mixed = (read_json(builder.run(one), "agreement.json") for one in steps)
     return Confirmed(read_json(builder.run(step), "choice.json"), plain, mixed)
 
 
@@ -131,8 +130,7 @@ def _choice(entry: Entry, committed: Path) -> dict[str, Any]:
     """`choice.json` of the result, or as much of it as the committed table tells."""
     if (entry.folder / "choice.json").is_file():
         return dict(read_json(entry, "choice.json"))
-    rows = float_layers(committed.read_text(encoding="utf-8"))
-    return {"layers": [layer for layer, _ in rows], "mode": rows[0][1] if rows else "", "rows": []}
+    return bare_choice(committed.read_text(encoding="utf-8"))
 
 
 def _recovered(

@@ -8,6 +8,7 @@ Names are those of tensors in the top-level MLIR.
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from bmzoo.errors import SourceError, nearest
 
@@ -57,6 +58,12 @@ def float_layers(qtable: str) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"line {number} is not `layer mode` with mode one of {', '.join(MODES)}: {line}")
         rows.append((fields[0], fields[1].upper()))
     return tuple(rows)
+
+
+def bare_choice(qtable: str) -> dict[str, Any]:
+    """What a search's `choice.json` says, as far as its table alone tells it. Raises ValueError."""
+    rows = float_layers(qtable)
+    return {"layers": [layer for layer, _ in rows], "mode": rows[0][1] if rows else "", "rows": []}
 
 
 def check_names(what: str, names: Iterable[str], tensors: frozenset[str]) -> None:

@@ -26,7 +26,7 @@ from bmzoo.shared_store import SharedStore
 from bmzoo.sources import Sources
 from bmzoo.step import Step, Tree
 from bmzoo.store import Entry, Store, cannot_write
-from bmzoo.tables import float_layers
+from bmzoo.tables import bare_choice
 from bmzoo.target import Target, parse
 from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation, searches_of
 from bmzoo.vendor import LOCKED
@@ -336,9 +336,7 @@ class Workspace:
             return False
         (folder / step.outputs[0]).write_text(content, encoding="utf-8")
         if step.kind == "cut":
-            rows = float_layers(content)
-            choice = {"layers": [layer for layer, _ in rows], "mode": rows[0][1] if rows else "", "rows": []}
-            (folder / "choice.json").write_text(json.dumps(choice), encoding="utf-8")
+            (folder / "choice.json").write_text(json.dumps(bare_choice(content)), encoding="utf-8")
         return True
 
     def check_image_sets(self, model: Model) -> None:
