@@ -38,7 +38,7 @@ from bmzoo.progress import Progress  # noqa: E402
 from bmzoo.stages import machine  # noqa: E402
 from bmzoo.step import Command, Step  # noqa: E402
 from bmzoo.steps.finishing import fix_time  # noqa: E402
-from bmzoo.target import Target  # noqa: E402
+from bmzoo.target import Target, longest_first  # noqa: E402
 from bmzoo.toolchain import LocalToolchain, find_installation  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
 
@@ -75,9 +75,9 @@ def workspace(folder: Path, data: Path) -> Workspace:
 
 
 def ours(at: Workspace, targets: Sequence[Target]) -> Run:
-    """Every deploy and what it needs, two steps at a time, each as soon as what it needs is there."""
+    """Every deploy and what it needs, two steps at a time and each as soon as it can start, as doit has it."""
     model = at.models[MODEL]
-    deploys = {target: at.recipe(target).deploy for target in targets}
+    deploys = {target: at.recipe(target).deploy for target in longest_first(targets)}
     start = time.perf_counter()
     builder = at.builder(model)
     entries = run_graph(builder, list(deploys.values()))

@@ -12,6 +12,7 @@ from bmzoo.builder import Builder, Ready
 from bmzoo.digests import Digests
 from bmzoo.errors import BmzooError, StoreError, ToolFailed
 from bmzoo.job import Job, Outcome, Wanted
+from bmzoo.needs import needs
 from bmzoo.paths import Layout
 from bmzoo.process import Stopped
 from bmzoo.remote import Remote
@@ -27,20 +28,21 @@ MAX_EVIDENCE = 32 << 20  # bytes of other files that are sent back after a failu
 
 @dataclass(frozen=True)
 class Site:
-    """What a worker brings: how its toolchain is made, given what to ask whether to stop, and data folders."""
+    """What a worker brings: data folders, and how its toolchain is made, given what to ask whether to stop and how
+    many threads a command may have."""
 
-    toolchain: Callable[[Digests, Callable[[], bool]], Toolchain]
+    toolchain: Callable[[Digests, Callable[[], bool], int], Toolchain]
     data: tuple[Path, ...] = ()
 
 
 def local_site(environ: Mapping[str, str], checkout: Path) -> Site:
     """This machine as bmzoo always finds it: `$TPUC_ROOT` or `.venv`, `$BMZOO_DATA` and `../shared/data`."""
 
-    def toolchain(digests: Digests, stopped: Callable[[], bool]) -> Toolchain:
+    def toolchain(digests: Digests, stopped: Callable[[], bool], threads: int) -> Toolchain:
         installation = find_installation(environ)
         if installation is None:
             raise ToolFailed("TPU-MLIR is not installed there", "start workers in a checkout where ./doit has run")
-        return LocalToolchain(installation, digests, stopped=stopped)
+        return LocalToolchain(installation, digests, threads, stopped=stopped)
 
     named = environ.get("BMZOO_DATA")
     return Site(toolchain, (*([Path(named)] if named else []), Layout(checkout).shared_data))
@@ -59,7 +61,7 @@ class RemoteStep:
         digests, trouble = Digests(self._layout.memory), Notes()
         try:
             _check_witness(job)
-            toolchain = self._site.toolchain(digests, stopped)
+            toolchain = self._site.toolchain(digests, stopped, needs(job.step).cores)
             check_tools(job.material, toolchain)
             store = SharedStore(self._layout.build, Remote(job.channel, trouble.warn))
             with store.working_on(job.fingerprint):

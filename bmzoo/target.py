@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from bmzoo.chips import CHIPS, QUANTIZE
+from bmzoo.chips import CALIBRATED, CHIPS, QUANTIZE
 from bmzoo.errors import ConfigError, nearest
 
 _NAME = re.compile(r"(?P<chip>[^_]+)_(?P<precision>[^_]+)_(?P<batch>[^_]*)b(?:_(?P<cores>[^_]*)core)?")
@@ -39,6 +39,11 @@ class Target:
     def qualified(self, default_model: str) -> str:
         """The name on the command line: with the model in front unless it is the default one."""
         return str(self) if self.model == default_model else f"{self.model}.{self}"
+
+
+def longest_first(targets: Iterable[Target]) -> list[Target]:
+    """In the order to start them: first those that need a calibration, which takes longer than all else."""
+    return sorted(targets, key=lambda target: target.precision not in CALIBRATED)
 
 
 def parse(text: str, default_model: str) -> Target:

@@ -16,7 +16,7 @@ from bmzoo.guard import Task, group, guarded, quietly
 from bmzoo.plan import render_plan
 from bmzoo.preparation import transform_step
 from bmzoo.proof import siblings
-from bmzoo.target import Target
+from bmzoo.target import Target, longest_first
 from bmzoo.workspace import Workspace
 
 HELP = """bmzoo builds BModels from the YAML files in configs/, each one verified on a chip simulator.
@@ -288,7 +288,7 @@ class Tasks:
 
     def _targets(self) -> Iterator[tuple[Model, Target]]:
         for model in self._at.models.values():
-            for target in model.targets:
+            for target in longest_first(model.targets):
                 yield model, target
 
     def _transform_name(self, model: Model, batch: int) -> str:

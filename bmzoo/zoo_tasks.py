@@ -10,6 +10,7 @@ from bmzoo.guard import guarded
 from bmzoo.junit import document
 from bmzoo.manifest import MAX_BYTES, Manifest, read, text_of
 from bmzoo.outcomes import Outcomes
+from bmzoo.target import longest_first
 from bmzoo.workspace import Workspace
 
 Task = dict[str, Any]
@@ -28,7 +29,7 @@ class ZooTasks:
         """Build, verify and evaluate every target of every config: build/zoo.json, SHA256SUMS, RESULTS.md"""
         needs = []
         for model in self._at.models.values():
-            names = [target.qualified(self._at.default_model) for target in model.targets]
+            names = [target.qualified(self._at.default_model) for target in longest_first(model.targets)]
             needs += [f"verify:{name}" for name in names]
             if inventory.has_truth(self._at, model):
                 needs += [f"eval:{name}" for name in names]

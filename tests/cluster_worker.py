@@ -34,7 +34,7 @@ async def dask_setup(worker: Worker) -> None:
     marks = Path(os.environ["FAKE_MARKS"])
     numbers = count()
 
-    def toolchain(digests: Digests, stopped: Callable[[], bool]) -> FakeToolchain:
+    def toolchain(digests: Digests, stopped: Callable[[], bool], threads: int) -> FakeToolchain:
         fake = FakeToolchain(os.environ.get("FAKE_VERSION", "fake 1"))
 
         def before(command: Command, folder: Path) -> None:

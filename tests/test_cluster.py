@@ -79,7 +79,9 @@ class Here:
         return self
 
     def result(self, timeout: float) -> Outcome:
-        step = RemoteStep(Site(lambda digests, stopped: self.toolchain, self.data), self.root, "tcp://far:1")
+        step = RemoteStep(
+            Site(lambda digests, stopped, threads: self.toolchain, self.data), self.root, "tcp://far:1"
+        )
         return step.run(self.jobs[-1], lambda: False)
 
     def release(self) -> None: ...

@@ -1,6 +1,8 @@
 import ast
 import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -65,9 +67,35 @@ def test_nothing_of_the_users_environment_reaches_a_tool(
     command = Command("show.py", stdout="seen.json")
     toolchain(root).run(command, tmp_path, tmp_path / "log.txt", 10)
     seen = json.loads((tmp_path / "seen.json").read_text())
-    assert "SECRET_SETTING" not in seen and seen["OMP_NUM_THREADS"] == "2"
+    assert "SECRET_SETTING" not in seen and seen["OMP_NUM_THREADS"] != "77"
     assert seen["HOME"] == seen["TMPDIR"] == str(tmp_path)
     assert seen["TPUC_ROOT"] == str(root)
+
+
+def test_commands_side_by_side_share_the_cores(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    meet = (
+        "import os, pathlib, sys, time\n"
+        "print(os.environ['OMP_NUM_THREADS'], flush=True)\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "while not pathlib.Path(sys.argv[2]).exists(): time.sleep(0.01)\n"
+    )
+    (root / "python/tools/meet.py").write_text(meet)
+    tools = toolchain(root)
+    here, there = tmp_path / "here", tmp_path / "there"
+
+    def run(name: str, *marks: Path) -> None:
+        command = Command("meet.py", tuple(map(str, marks)), stdout=name)
+        tools.run(command, tmp_path, tmp_path / f"{name}.log", 20)
+
+    first = threading.Thread(target=run, args=("first", here, there))
+    first.start()
+    while not here.exists():
+        time.sleep(0.01)
+    run("second", there, here)
+    first.join()
+    run("third", here, here)
+    assert [(tmp_path / name).read_text().strip() for name in ("first", "second", "third")] == ["2", "1", "2"]
 
 
 def test_stand_ins_are_used_only_where_the_real_package_is_missing(

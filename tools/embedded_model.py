@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ FIRST_EMPTY = 500_000
 SURE = 0.5
 DOUBTFUL = 0.02  # average precision needs the doubtful faces, too
 TALL = 16.0  # pixels; the smallest anchor
+HEIGHTS = (0, 12, 16, 24, 48, 96, SIZE)  # pixels: landmarks are judged between each two as well
 # A channel that moves by less than this share of the layer's largest value says nothing.
 DEAD = 1e-4
 
@@ -141,12 +143,17 @@ def _surely_found(
         heights.append(sides[:, 1])
         errors.append((distance / np.sqrt(sides.prod(1))[:, None]).astype(np.float64))
     every = np.concatenate([*errors, np.empty((0, 5))])
-    tall = every[np.concatenate([*heights, np.empty(0)]) >= TALL]
+    tallness = np.concatenate([*heights, np.empty(0)])
+    groups = [every[(tallness >= low) & (tallness < high)] for low, high in pairwise(HEIGHTS)]
     return {
         "recall": round(len(every) / max(1, faces), 4),
         "precision": round(len(every) / max(1, predicted), 4),
         "landmark_error": _mean(every),
-        "landmark_error_16_pixels_and_higher": _mean(tall),
+        "landmark_error_16_pixels_and_higher": _mean(every[tallness >= TALL]),
+        "landmark_error_by_height": [
+            {"from": low, "to": high, "faces": len(group), "error": _mean(group)}
+            for (low, high), group in zip(pairwise(HEIGHTS), groups, strict=True)
+        ],
     }
 
 
