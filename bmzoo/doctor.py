@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from bmzoo.toolchain import SYSTEM_PATH, Installation, find_installation
 from bmzoo.vendor import METHODS
 from bmzoo.workspace import Workspace
 
+ROOT = Path(__file__).resolve().parents[1]
 GIB = 1 << 30
 DISK_NEEDED, MEMORY_NEEDED = 3 * GIB, 2 * GIB
 _PIN = re.compile(r"^([A-Za-z0-9_.\-]+)==([^\s;]+)", re.MULTILINE)
@@ -57,6 +59,7 @@ def examine(at: Workspace) -> Iterator[Finding]:
         yield _libc(installation)
     yield _disk(at.layout.build)
     yield _memory()
+    yield _addresses()
     yield from _configs(at)
     yield from _data(at)
     yield _shared_store(at)
@@ -118,6 +121,15 @@ def _memory() -> Finding:
     free = psutil.virtual_memory().available
     bad = free < MEMORY_NEEDED
     return Finding("memory", f"{free / GIB:.1f} GiB available", bad, "a build needs 2 GiB" if bad else "")
+
+
+def _addresses() -> Finding:
+    """Asked of a process of its own: what is turned off stays off."""
+    ask = "import sys; from bmzoo.supervisor import fix_addresses; sys.exit(not fix_addresses())"
+    if subprocess.run([sys.executable, "-c", ask], cwd=ROOT, check=False).returncode == 0:
+        return Finding("addresses", "the same for every run of the compiler")
+    fix = "a bmodel may now and then differ in the order of two instructions; docker run --security-opt seccomp=..."
+    return Finding("addresses", "randomization cannot be turned off here", fix=fix)
 
 
 def _configs(at: Workspace) -> Iterator[Finding]:

@@ -128,9 +128,9 @@ def _verify_goal(at: Workspace, model: Model, target: Target) -> Goal:
     builds = [_build_goal(at, model, each.target) for each in (steps.build, *steps.siblings)]
 
     def outdated(entries: Entries) -> str:
-        return verification.outdated(at, target, entries[steps.compare])
+        return verification.outdated(at, target, entries[steps.build.deploy], entries[steps.compare])
 
-    own = Result(at.layout.verification(target), (steps.compare,), outdated)
+    own = Result(at.layout.verification(target), (steps.build.deploy, steps.compare), outdated)
     return _joined(*builds, Goal((steps.compare,), (own,)))
 
 

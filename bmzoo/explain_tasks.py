@@ -107,6 +107,7 @@ def _told(at: Workspace, task: Subtask, explanation: Explanation) -> Told:
     files = [
         (at.layout.shown(result.path), why)
         for result in goal.results
-        if all(step in entries for step in result.needs) and (why := result.outdated(entries))
+        if all(step in entries for step in result.needs)
+        and (why := result.outdated({step: entries[step] for step in result.needs}))
     ]
     return Told(task.name, findings, files, goal.story(entries))

@@ -97,6 +97,8 @@ def _artifact(
         return Artifact(**{**(missing if not problems else {}), **known, "status": "failed"})
     verified = at.told.by(at.layout.verification(target))
     current = verified.get("sha256") == told["sha256"]
+    if not problems and not current:
+        known |= {"stage": "verify", "cause": "not verified since it was made"}
     return Artifact(
         **known,
         status=_status(problems, current),

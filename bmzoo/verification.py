@@ -36,12 +36,13 @@ def is_current(at: Workspace, target: Target) -> bool:
     """Whether the verification is of this very artifact and still passes its thresholds."""
     model = at.model(target)
     steps = proof(model, target, at.chosen(model))
-    entry = at.builder(model).find(steps.compare)
-    return entry is not None and not outdated(at, target, entry)
+    builder = at.builder(model)
+    deploy, entry = builder.find(steps.build.deploy), builder.find(steps.compare)
+    return deploy is not None and entry is not None and not outdated(at, target, deploy, entry)
 
 
-def outdated(at: Workspace, target: Target, entry: Entry) -> str:
-    """Why the verification is not what this comparison would give; empty when it is."""
+def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
+    """Why the verification is not what this comparison of this artifact would give; empty when it is."""
     limits = at.model(target).thresholds(target)
     missed = verdict.proof_misses(read_json(entry, "figures.json"), limits)
     if missed:
@@ -51,6 +52,8 @@ def outdated(at: Workspace, target: Target, entry: Entry) -> str:
         return "not published yet, or deleted or damaged"
     if told.get("fingerprint") != entry.fingerprint:
         return "made from other inputs"
+    if told.get("sha256") != deploy.files["model.bmodel"]:
+        return "of an artifact of other bytes, which gave the same outputs"
     return "" if told.get("thresholds") == limits.model_dump() else "judged by other thresholds"
 
 

@@ -96,6 +96,17 @@ def test_the_environment_is_exactly_what_was_passed(tmp_path: Path, monkeypatch:
     assert sorted((tmp_path / "out").read_text().splitlines()) == ["A=ä b", "B=2", "LANG=C.UTF-8"]
 
 
+def test_a_command_lies_at_the_same_addresses_every_time(tmp_path: Path) -> None:
+    allowed = subprocess.run(["/usr/bin/setarch", "-R", "true"], check=False, capture_output=True).returncode == 0
+    code = "print(id(object()), hex(id(print)))"
+    for name in ("one", "two"):
+        run(
+            Call((sys.executable, "-c", code), tmp_path, tmp_path / "log", {"PYTHONHASHSEED": "0"}, tmp_path / name)
+        )
+    same = (tmp_path / "one").read_text() == (tmp_path / "two").read_text()
+    assert same == allowed
+
+
 def test_arguments_and_folder_arrive_as_they_are(tmp_path: Path) -> None:
     code = "import os, sys; print(sys.argv[1:], os.getcwd())"
     words = ("$HOME", "a b", "*", "", "'; rm -rf x", "--", "é")

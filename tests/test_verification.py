@@ -1,13 +1,17 @@
 import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from conftest import Project
+from fake_toolchain import FakeToolchain
 
 from bmzoo import verification
 from bmzoo.errors import VerifyFailed
+from bmzoo.explain_tasks import explain
 from bmzoo.junit import document
 from bmzoo.proof import count, family, proof, siblings
+from bmzoo.step import Command
 from bmzoo.workspace import Workspace
 
 
@@ -102,3 +106,34 @@ def test_junit_counts_failures_and_keeps_their_text() -> None:
     good, bad = root
     assert good.get("name") == "verify:a" and len(good) == 0
     assert bad[0].get("message") == "off by 3 < 4 & more" and "hint: look" in (bad[0].text or "")
+
+
+class Longer(FakeToolchain):
+    """Another compiler, whose bmodels have other bytes and give the same outputs."""
+
+    def _model_deploy(self, folder: Path, command: Command) -> None:
+        super()._model_deploy(folder, command)
+        for bmodel in folder.glob("*.bmodel"):
+            bmodel.write_bytes(bmodel.read_bytes().replace(b"\0ONNX", b" other\0ONNX", 1))
+
+
+def test_a_verification_is_of_the_bytes_that_are_published(project: Project) -> None:
+    name = "bm1684_fp32_1b"
+    project.build(name)
+    verify(project, name)
+    first = told(project, "BM1684/tiny_fp32_1b")
+    project.toolchain = Longer("fake 2")
+    project.build(name)
+    at = project.open()
+    assert not verification.is_current(at, at.target(name))
+    verify(project, name)
+    second = told(project, "BM1684/tiny_fp32_1b")
+    assert second["sha256"] != first["sha256"] and second["fingerprint"] == first["fingerprint"]
+    at = project.open()
+    assert verification.is_current(at, at.target(name))
+    assert "BM1684/tiny_fp32_1b" not in explain(at, [f"verify:{name}"])
+    path = at.layout.verification(at.target(name))
+    path.write_text(path.read_text().replace(str(second["sha256"]), str(first["sha256"])))
+    at = project.open()
+    assert not verification.is_current(at, at.target(name))
+    assert "tiny_fp32_1b.verify.json: of an artifact of other bytes" in explain(at, [f"verify:{name}"])
