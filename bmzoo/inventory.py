@@ -19,6 +19,8 @@ from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
 _INTEGERS = ("INT8", "INT4")
+# Steps that a committed table stands for: whether they were run here says nothing of the artifact.
+_SEARCHING = ("rank", "choose", "search")
 Stage = Literal["build", "verify", "eval"]
 
 
@@ -31,7 +33,8 @@ def take(at: Workspace, outcomes: Outcomes) -> Manifest:
         for target in model.targets:
             problems = dict(_problems(at, target, outcomes))
             told = {} if "build" in problems else at.told.by(at.layout.provenance(target))
-            for step in told.get("steps", {}).values():
+            steps = (step for kind, step in told.get("steps", {}).items() if kind not in _SEARCHING)
+            for step in steps:
                 for tool, identity in step.get("tools", {}).items():
                     tools.setdefault(printable(tool), set()).add(printable(identity))
             artifacts.append(_artifact(at, target, told, problems, accuracy))

@@ -1,5 +1,7 @@
 """The manifest of a small zoo, made in this process with a toolchain that compiles nothing."""
 
+import json
+
 import pytest
 from conftest import Project
 
@@ -32,6 +34,23 @@ def test_what_was_not_built_is_not_there(project: Project) -> None:
     built = entry(manifest, "bm1688_fp32_1b")
     assert built.status == "built" and built.agreement is not None and built.agreement.pictures == 1
     assert sums(manifest) == f"{built.sha256}  BM1688/tiny_fp32_1b.bmodel\n"
+
+
+def test_a_search_that_was_run_here_leaves_the_manifest_as_it_is(project: Project) -> None:
+    at = made(project, "bm1688_fp32_1b")
+    usual = text_of(take(at, Outcomes()))
+    path = at.layout.provenance(at.target("bm1688_fp32_1b"))
+    told = json.loads(path.read_text())
+    told["steps"] |= {"rank": {"tools": {"rank": "bmzoo 1"}}, "measure": {"tools": {"measure": "bmzoo 2"}}}
+    path.write_text(json.dumps(told))
+    tools = take(project.open(), Outcomes()).tools
+    assert "rank" not in tools and tools["measure"] == ("bmzoo 2",)
+    assert json.loads(usual)["tools"].keys() == tools.keys()
+
+
+def test_what_was_built_and_not_verified_says_so(project: Project) -> None:
+    built = entry(take(made(project, "bm1688_fp32_1b"), Outcomes()), "bm1688_fp32_1b")
+    assert (built.stage, built.cause) == ("verify", "not verified since it was made")
 
 
 def test_what_failed_in_this_run_is_not_told_from_an_earlier_one(project: Project) -> None:
