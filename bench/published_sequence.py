@@ -62,6 +62,7 @@ def config(folder: Path, count: int, equalized: bool) -> None:
     """The default model's config with plain INT8."""
     text = SEARCHED.sub("max_float_layers: 0", (ROOT / "configs" / f"{MODEL}.yaml").read_text(encoding="utf-8"))
     text = re.sub(r"(calibration/wider_test, count: )\d+", rf"\g<1>{count}", text)
+    assert "equalize: true" in text
     text = text.replace("equalize: true", f"equalize: {str(equalized).lower()}")
     folder.mkdir(parents=True)
     (folder / f"{MODEL}.yaml").write_text(text, encoding="utf-8")

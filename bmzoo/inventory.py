@@ -100,6 +100,7 @@ def _artifact(
         return Artifact(**{**(missing if not problems else {}), **known, "status": "failed"})
     verified = at.told.by(at.layout.verification(target))
     current = verified.get("sha256") == told["sha256"]
+    name = engine(at.models[target.model], target)
     if not problems and not current:
         known |= {"stage": "verify", "cause": "not verified since it was made"}
     return Artifact(
@@ -112,9 +113,7 @@ def _artifact(
         cost=_cost(told["facts"].get("cost")),
         float_layers=_float_layers(at, target, told),
         agreement=_agreement(verified if current else told["verdict"]),
-        accuracy=None
-        if "eval" in problems
-        else accuracy(target.model, told["weights"], engine(at.models[target.model], target)),
+        accuracy=None if "eval" in problems else accuracy(target.model, told["weights"], name),
     )
 
 

@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
         for number in (*ENDINGS, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
-        fix_addresses()
+        _fix_addresses()
         try:
             os.execvpe(command[0], command, os.environ)  # noqa: S606  # no shell is the point
         except OSError as error:
@@ -50,14 +50,12 @@ def main(argv: list[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def fix_addresses() -> bool:
-    """Turn address randomization off for what this process starts; False where that is not allowed (containers)."""
-    try:
+def _fix_addresses() -> None:
+    """Turn address randomization off for what this process starts; not all containers allow that."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
         from ctypes import CDLL
 
-        return int(CDLL(None).personality(ADDR_NO_RANDOMIZE)) != -1
-    except (ImportError, OSError, AttributeError):
-        return False
+        CDLL(None).personality(ADDR_NO_RANDOMIZE)
 
 
 def _kill(group: int) -> None:

@@ -67,7 +67,7 @@ def test_nothing_of_the_users_environment_reaches_a_tool(
     command = Command("show.py", stdout="seen.json")
     toolchain(root).run(command, tmp_path, tmp_path / "log.txt", 10)
     seen = json.loads((tmp_path / "seen.json").read_text())
-    assert "SECRET_SETTING" not in seen and seen["OMP_NUM_THREADS"] != "77"
+    assert "SECRET_SETTING" not in seen and seen["OMP_NUM_THREADS"] in ("1", "2")
     assert seen["HOME"] == seen["TMPDIR"] == str(tmp_path)
     assert seen["TPUC_ROOT"] == str(root)
 
