@@ -8,26 +8,18 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
-from bmzoo import schema, vendor, yamlfile
+from bmzoo import schema, vendor, yamlfile, zoo_settings
 from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.config_errors import explain, problem
 from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.scene_sets import SceneSet
 from bmzoo.schema import Images, ModelConfig, Thresholds, Weights
+from bmzoo.section import is_name
 from bmzoo.target import Target, check, parse
 
-RESERVED = "zoo.yaml"
-MAX_SHOWN = 6
-_TYPE_HINTS = {
-    "int_type": "a whole number, without quotes or decimal point",
-    "float_type": "a number, without quotes",
-    "string_type": "put the value in quotes",
-    "tuple_type": "a list: [a, b]",
-}
 # The loosest useful defaults per precision; a config tightens them per chip and per target.
 DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
     "fp32": Thresholds(cosine=0.9999, sqnr=50.0, iou=0.8, missed=0.0, extra=0.0, engines=1e-3, consistency=1e-3),
@@ -140,7 +132,7 @@ def search_of(values: Mapping[str, object]) -> schema.Search:
     try:
         return schema.Search.model_validate(values)
     except ValidationError as error:
-        text, hint = _problem(error.errors(include_url=False)[0], schema.Search)
+        text, hint = problem(error.errors(include_url=False)[0], schema.Search)
         raise ConfigError(f"--{text}", hint) from None
 
 
@@ -153,9 +145,9 @@ def load(path: Path, shown: str, searches: frozenset[str] = vendor.LOCKED) -> Mo
     try:
         config = ModelConfig.model_validate(raw)
     except ValidationError as error:
-        raise _explain(error, shown) from None
+        raise explain(error, shown, ModelConfig) from None
     name = path.stem
-    if not schema.is_name(name):
+    if not is_name(name):
         raise ConfigError(f"{shown}: file name is not a model name: {name}", "letters, digits, `.`, `_` and `-`")
     targets = tuple(_checked_targets(config, name, shown))
     model = Model(name, path, config, targets, searches=searches)
@@ -290,48 +282,6 @@ def _applies(rule: schema.Rule, target: Target, weights: str) -> bool:
     )
 
 
-def _explain(error: ValidationError, shown: str, top: type[BaseModel] = ModelConfig) -> ConfigError:
-    # A misspelt key is also a missing one: the unknown key is the line that helps, so it comes first.
-    details = sorted(error.errors(include_url=False), key=lambda d: d["type"] != "extra_forbidden")
-    problems = [_problem(detail, top) for detail in details]
-    lines = [f"{shown}: {text}" for text, _ in problems[:MAX_SHOWN]]
-    if len(problems) > MAX_SHOWN:
-        lines.append(f"{shown}: and {len(problems) - MAX_SHOWN} more")
-    return ConfigError("\n".join(lines), next((hint for _, hint in problems if hint), ""))
-
-
-def _problem(detail: ErrorDetails, top: type[BaseModel]) -> tuple[str, str]:
-    """One pydantic error as `key path: what is wrong: value` and a hint."""
-    where = [part for part in detail["loc"] if not str(part).startswith("function-")]
-    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
-    if kind == "extra_forbidden":
-        allowed = schema.keys_at(where[:-1], top)
-        guess = nearest(str(where[-1]), allowed)
-        hint = f"did you mean {guess}? " if guess else ""
-        return f"{_path(where[:-1])}unknown key: {where[-1]}", f"{hint}allowed: {', '.join(allowed)}"
-    if kind == "missing":
-        return f"{_path(where[:-1])}missing key: {where[-1]}", "see configs/ for a complete example"
-    if kind == "literal_error":
-        allowed = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
-        guess = nearest(str(value), allowed)
-        hint = f"did you mean {guess}? " if guess else ""
-        return f"{_path(where)}not supported: {value}", f"{hint}allowed: {', '.join(allowed)}"
-    if kind == "value_error":
-        return f"{_path(where)}{context['error']}", ""
-    said = detail["msg"]
-    return f"{_path(where)}{said[:1].lower()}{said[1:]}: {_short(value)}", _TYPE_HINTS.get(kind, "")
-
-
-def _path(parts: list[str | int]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
-    return f"{text}: " if text else ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def load_all(
     folder: Path, root: Path, searches: frozenset[str] = vendor.LOCKED
 ) -> tuple[dict[str, Model], dict[str, BmzooError]]:
@@ -342,32 +292,10 @@ def load_all(
     models: dict[str, Model] = {}
     broken: dict[str, BmzooError] = {}
     for path in sorted(folder.glob("*.yaml")):
-        if path.name == RESERVED:
+        if path.name == zoo_settings.FILE:
             continue
         try:
             models[path.stem] = load(path, str(path.relative_to(root)), searches)
         except BmzooError as error:
             broken[path.stem] = error
     return models, broken
-
-
-def zoo_settings(path: Path, root: Path) -> schema.ZooConfig:
-    """Project-wide settings of `configs/zoo.yaml`; defaults where there is no such file. Raises ConfigError."""
-    if not path.is_file():
-        return schema.ZooConfig()
-    shown = str(path.relative_to(root))
-    try:
-        return schema.ZooConfig.model_validate(yamlfile.read(path, shown))
-    except ValidationError as error:
-        raise _explain(error, shown, schema.ZooConfig) from None
-
-
-def store_url(settings: schema.ZooConfig, environ: Mapping[str, str]) -> str | None:
-    """Where results are shared: `$BMZOO_STORE` (empty: nowhere), else zoo.yaml. Raises ConfigError."""
-    named = environ.get("BMZOO_STORE")
-    if not named:
-        return settings.store.url if named is None else None
-    try:
-        return schema.store_url(named)
-    except ValueError as error:
-        raise ConfigError(f"$BMZOO_STORE: {error}", "such as /mnt/share/bmzoo or s3://bucket/folder") from None

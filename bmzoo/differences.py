@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from bmzoo.figures import Figure, figures
 from bmzoo.manifest import Artifact, Manifest
-from bmzoo.schema import Regression
 from bmzoo.target import Target
+from bmzoo.zoo_settings import Regression
 
 _RANK = {"failed": 0, "built": 1, "verified": 2}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bmzoo.manifest import Artifact
-from bmzoo.schema import Regression
+from bmzoo.zoo_settings import Regression
 
 # Figures in a manifest are rounded; what is this near to the limit is at the limit.
 _SLACK = 1e-9

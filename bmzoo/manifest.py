@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from bmzoo.errors import SourceError
-from bmzoo.schema import Batch, ChipName, Cores, Digest, Name, Precision, Ratio
+from bmzoo.section import Batch, ChipName, Cores, Digest, Name, Precision, Ratio
 from bmzoo.target import Target
 
 VERSION: Literal[1] = 1

@@ -34,7 +34,7 @@ class Remote:
     """One shared store. Safe for threads. `warn` is told, once, why the store is not used any longer."""
 
     def __init__(self, url: str, warn: Callable[[str], None]) -> None:
-        """`url` is one that schema.store_url accepts. Raises ConfigError when its driver is not installed."""
+        """`url` is one that zoo_settings.place accepts. Raises ConfigError when its driver is not installed."""
         self.url = url
         self._scheme = drivers.scheme(url)
         self._warn = warn

@@ -1,21 +1,33 @@
-"""The config's schema: every key that a YAML file in `configs/` may hold, its type, range and default.
+"""A model's config: every key that its YAML file in `configs/` may hold, its type, range and default.
 
 `configs/schema.json` is this as JSON Schema, for editors.
 """
 
 import json
-import re
 import sys
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bmzoo.errors import nearest
-from bmzoo.target import MAX_BATCH, Target
+from bmzoo.section import (
+    Batches,
+    Chips,
+    CoreCounts,
+    Digest,
+    FileName,
+    Name,
+    PathText,
+    PerChannel,
+    Precisions,
+    Ratio,
+    Section,
+    as_tuple,
+)
+from bmzoo.target import Target
 
 # Flags that change what model_deploy computes and that bmzoo does not already set from other keys.
 DEPLOY_FLAGS = (
@@ -34,61 +46,9 @@ DEPLOY_FLAGS = (
     "--weight_deduplicate",
     "--disable_layer_group",
 )
-# Where results can be shared; without a scheme it is a folder. `memory` lives in one process, for tests.
-STORE_SCHEMES = ("", "file", "s3", "http", "https", "memory")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-def _as_tuple(value: Any) -> Any:
-    """YAML has lists only; strict mode wants the tuples that frozen settings are made of."""
-    return tuple(_as_tuple(v) for v in value) if isinstance(value, list) else value
-
-
-def _as_tuple_or_one(value: Any) -> Any:
-    """One value may stand for a list of one: `chip: bm1688`."""
-    return _as_tuple(value) if isinstance(value, list) else (value,)
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-.]*$", max_length=64)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-PathText = Annotated[str, Field(min_length=1, max_length=1024)]
-FileName = Annotated[str, Field(pattern=r"^[^/\\]+$", max_length=255)]
-PerChannel = Annotated[tuple[float, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=4)]
-Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
-Points = Annotated[float, Field(ge=0.0, le=100.0)]
-Percent = Annotated[float, Field(ge=0.0, le=1000.0)]
-ChipName = Literal["bm1684", "bm1684x", "bm1688", "cv186x"]
-Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
-Batch = Annotated[int, Field(ge=1, le=MAX_BATCH)]
-Cores = Annotated[int, Field(ge=1, le=8)]
-
-
-Chips = Annotated[
-    tuple[ChipName, ...],
-    BeforeValidator(_as_tuple_or_one, json_schema_input_type=ChipName | list[ChipName]),
-    Field(min_length=1),
-]
-Precisions = Annotated[
-    tuple[Precision, ...],
-    BeforeValidator(_as_tuple_or_one, json_schema_input_type=Precision | list[Precision]),
-    Field(min_length=1),
-]
-Batches = Annotated[
-    tuple[Batch, ...],
-    BeforeValidator(_as_tuple_or_one, json_schema_input_type=Batch | list[Batch]),
-    Field(min_length=1),
-]
-CoreCounts = Annotated[
-    tuple[Cores, ...],
-    BeforeValidator(_as_tuple_or_one, json_schema_input_type=Cores | list[Cores]),
-    Field(min_length=1),
-]
-
-
-class SceneRange(_Section):
+class SceneRange(Section):
     """Drawn scenes by their seeds: `count` of them from `seed` on."""
 
     # The project's own weights are trained on the seeds from a million on: bmzoo.scenes.FIRST_TRAINING_SEED.
@@ -96,7 +56,7 @@ class SceneRange(_Section):
     count: Annotated[int, Field(ge=1, le=10_000)]
 
 
-class SceneSets(_Section):
+class SceneSets(Section):
     """Drawn scenes in place of the pictures that a section of the config names, in the size of the input."""
 
     calibration: SceneRange | None = None
@@ -125,7 +85,7 @@ def _download_url(text: str) -> str:
     return text
 
 
-class Weights(_Section):
+class Weights(Section):
     """One place that the model can come from. The first that is available is used.
 
     With `scenes`, what is made from them is calibrated, chosen, verified and evaluated on drawn scenes.
@@ -151,7 +111,7 @@ class Weights(_Section):
         return self
 
 
-class Input(_Section):
+class Input(Section):
     """What the network is fed: `(pixel - mean) * scale` per channel, channels in `pixel_format` order.
 
     `flavour` is whose resize the pictures get, OpenCV's or that of the chips' BMCV. There is no `resize: original`:
@@ -184,17 +144,17 @@ class Input(_Section):
         return self
 
 
-class Decoder(_Section):
+class Decoder(Section):
     """How heads become detections. Defaults are RetinaFace-MobileNet0.25's."""
 
     kind: Literal["retinaface", "retinaface_maps", "scrfd", "ultraface", "none"]
-    strides: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = (8, 16, 32)
-    min_sizes: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(_as_tuple)] = (
+    strides: Annotated[tuple[int, ...], BeforeValidator(as_tuple)] = (8, 16, 32)
+    min_sizes: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(as_tuple)] = (
         (16, 32),
         (64, 128),
         (256, 512),
     )
-    variance: Annotated[tuple[float, float], BeforeValidator(_as_tuple)] = (0.1, 0.2)
+    variance: Annotated[tuple[float, float], BeforeValidator(as_tuple)] = (0.1, 0.2)
     nms: Ratio = 0.4
 
     @model_validator(mode="after")
@@ -204,7 +164,7 @@ class Decoder(_Section):
         return self
 
 
-class Images(_Section):
+class Images(Section):
     """A folder of pictures, taken in name order; `count` is how many are used (all when left out).
 
     `first` names pictures that come before the others, in the order given.
@@ -212,10 +172,10 @@ class Images(_Section):
 
     folder: PathText
     count: Annotated[int, Field(ge=1)] | None = None
-    first: Annotated[tuple[FileName, ...], BeforeValidator(_as_tuple)] = ()
+    first: Annotated[tuple[FileName, ...], BeforeValidator(as_tuple)] = ()
 
 
-class Calibration(_Section):
+class Calibration(Section):
     """How activation thresholds are found by run_calibration; or a `table` written by hand, which then wins."""
 
     images: Images | None = None
@@ -237,7 +197,7 @@ class Calibration(_Section):
         return self
 
 
-class Thresholds(_Section):
+class Thresholds(Section):
     """What an artifact must reach against the ONNX model; unset values come from less specific rules."""
 
     cosine: Ratio | None = None  # smallest allowed over the heads
@@ -259,7 +219,7 @@ class Rule(Thresholds):
     weights: Name | None = None
 
 
-class Verify(_Section):
+class Verify(Section):
     """The first verdict: one full batch of pictures on the chip simulator against ONNX."""
 
     images: Images
@@ -267,10 +227,10 @@ class Verify(_Section):
     margin: Ratio = 0.02  # faces this near to the confidence are left out on both sides
     quantized: Annotated[int, Field(ge=1, le=1000)] = 8  # pictures for int8 and int4, at least the batch
     floats: Annotated[int, Field(ge=1, le=1000)] = 2  # pictures for float precisions, at least the batch
-    thresholds: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple)] = ()
+    thresholds: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = ()
 
 
-class Evaluate(_Section):
+class Evaluate(Section):
     """Pictures with known faces, used for reporting only: a JSON file beside them, or WIDER FACE's own layout."""
 
     truth: PathText
@@ -278,14 +238,14 @@ class Evaluate(_Section):
     nms: Ratio = 0.4
 
 
-class Selection(_Section):
+class Selection(Section):
     """A product of chips, precisions, batches and core counts."""
 
     chip: Chips
     precision: Precisions
     batch: Batches = (1,)
     cores: CoreCounts = (1,)
-    deploy: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+    deploy: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="after")
     def _flags(self) -> "Selection":
@@ -297,7 +257,7 @@ class Selection(_Section):
         return self
 
 
-class Exclusion(_Section):
+class Exclusion(Section):
     """Leaves out the targets that match every key given."""
 
     chip: Chips | None = None
@@ -315,7 +275,7 @@ class Exclusion(_Section):
 LayerPattern = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Search(_Section):
+class Search(Section):
     """Which layers of an INT8 network stay in float; unset values come from less specific sections.
 
     `bmzoo` measures; the vendor's own two searches run TPU-MLIR's tools instead.
@@ -328,10 +288,10 @@ class Search(_Section):
     keep: Annotated[int, Field(ge=1, le=4096)] | None = None  # the N most sensitive layers as ranked, no search
     metric: Literal["faces", "cosine"] | None = None  # what is made small: errors at faces, or 1 - cosine of heads
     # Layers that stay INT8 whatever they do, such as those that cost the chip too much in float: names or patterns.
-    exclude: Annotated[tuple[LayerPattern, ...], BeforeValidator(_as_tuple), Field(max_length=1000)] | None = None
+    exclude: Annotated[tuple[LayerPattern, ...], BeforeValidator(as_tuple), Field(max_length=1000)] | None = None
 
 
-class Quantization(_Section):
+class Quantization(Section):
     """Mixed precision: layers that stay in float in INT8 networks, searched or named by hand.
 
     `images` are for choosing (never calibrated with, never evaluated on); with `search.max_float_layers` they
@@ -355,95 +315,18 @@ class Quantization(_Section):
         return self
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """One model and the targets wanted of it; the model's name is the file's."""
 
-    weights: Annotated[tuple[Weights, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    weights: Annotated[tuple[Weights, ...], BeforeValidator(as_tuple), Field(min_length=1)]
     input: Input
     decoder: Decoder
     calibration: Calibration | None = None
     quantization: Quantization = Field(default_factory=Quantization)
     verify: Verify
     evaluate: Evaluate | None = None
-    targets: Annotated[tuple[Selection, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-    exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(_as_tuple)] = ()
-
-
-class ApDrop(_Section):
-    """Largest allowed drop of average precision, in points, by subset of the ground truth."""
-
-    easy: Points | None = 0.5
-    medium: Points | None = 0.5
-    hard: Points | None = 0.5
-    other: Points | None = 0.5  # subsets with another name
-
-
-class Regression(_Section):
-    """What `diff` calls a regression: more than this, or a figure that is gone. null: said, but not judged."""
-
-    ap: ApDrop = Field(default_factory=ApDrop)
-    missed: Ratio | None = 0.02  # rise of the share of the ONNX model's faces that are not found
-    extra: Ratio | None = 0.02  # rise of the share of faces that the ONNX model does not have
-    cost: Percent | None = 5.0  # rise of the compiler's own cost, in percent
-    size: Percent | None = 5.0  # rise of the file's size, in percent
-
-
-def store_url(text: str) -> str:
-    """A place that results can be shared in, as written. ValueError says why it is none."""
-    parts = urlsplit(text)
-    folder = parts.scheme in ("", "file")
-    complete = parts.path.startswith("/") and not parts.netloc if folder else parts.netloc
-    if parts.scheme not in STORE_SCHEMES or "::" in text or not complete:
-        raise ValueError(f"neither an absolute path nor a file, s3, http or https URL: {text}")
-    if "@" in parts.netloc:  # it would be shown in messages and logs
-        raise ValueError(f"credentials do not belong in a URL: {parts.scheme}://...@{parts.hostname}")
-    return text
-
-
-def _bytes(value: Any) -> Any:
-    """`20GB` as a number of bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMGT])(i?)B", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"not a size such as 500MB or 20GB: {value}")
-    number, unit, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** (" KMGT".index(unit.upper())))
-
-
-class StoreSettings(_Section):
-    """Where results are shared, and how much may be kept here; credentials come from the environment."""
-
-    url: Annotated[str, AfterValidator(store_url)] | None = None
-    limit: Annotated[int, BeforeValidator(_bytes), Field(ge=0)] | None = None  # bytes, kept by ./doit gc
-
-
-class ZooConfig(_Section):
-    """Settings of the whole project, in `configs/zoo.yaml`."""
-
-    default_model: Name | None = None
-    weights: Name | None = None  # insist on these, for models that have them
-    store: StoreSettings = Field(default_factory=StoreSettings)
-    regression: Regression = Field(default_factory=Regression)
-
-
-def is_name(text: str) -> bool:
-    """Whether a text can name a model: it becomes part of file and task names."""
-    return len(text) <= 64 and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_\-.]*", text) is not None
-
-
-def keys_at(path: Sequence[str | int], top: type[BaseModel] = ModelConfig) -> list[str]:
-    """The keys allowed at a place in the config, given as the keys and indices that lead there."""
-    section = top
-    for part in path:
-        if isinstance(part, str) and part in section.model_fields:
-            found = _section_of(section.model_fields[part].annotation)
-            section = found if found is not None else section
-    return list(section.model_fields)
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((s for a in get_args(annotation) if (s := _section_of(a)) is not None), None)
+    targets: Annotated[tuple[Selection, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+    exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(as_tuple)] = ()
 
 
 def json_schema() -> str:

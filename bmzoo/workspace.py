@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bmzoo import config, download, publish, scene_sets
+from bmzoo import config, download, publish, scene_sets, zoo_settings
 from bmzoo.builder import Builder, Report
 from bmzoo.choice import Choice, Fetch, choose
 from bmzoo.cluster import Cluster
@@ -21,7 +21,7 @@ from bmzoo.preparation import calibrate_step, import_step, pictures, tables
 from bmzoo.publish import Told
 from bmzoo.recipe import Recipe, recipe
 from bmzoo.remote import Remote
-from bmzoo.schema import Weights, ZooConfig
+from bmzoo.schema import Weights
 from bmzoo.shared_store import SharedStore
 from bmzoo.sources import Sources
 from bmzoo.step import Step, Tree
@@ -75,9 +75,9 @@ class Workspace:
         return self._loaded[1]
 
     @cached_property
-    def settings(self) -> ZooConfig:
+    def settings(self) -> zoo_settings.ZooConfig:
         """Settings of the whole project. Raises ConfigError."""
-        return config.zoo_settings(self.layout.configs / config.RESERVED, self.root)
+        return zoo_settings.read(self.layout.configs / zoo_settings.FILE, self.root)
 
     @cached_property
     def default_model(self) -> str:
@@ -85,7 +85,7 @@ class Workspace:
         named = self.settings.default_model
         names = [*self.models, *self.broken]
         if named is not None and named not in names:
-            shown = self.layout.shown(self.layout.configs / config.RESERVED)
+            shown = self.layout.shown(self.layout.configs / zoo_settings.FILE)
             raise ConfigError(f"{shown}: default_model: no such model: {named}", f"models: {', '.join(names)}")
         if named is not None:
             return named
@@ -108,7 +108,7 @@ class Workspace:
     @cached_property
     def remote(self) -> Remote | None:
         """Where results are shared with other checkouts. Raises ConfigError."""
-        url = config.store_url(self.settings, self.environ)
+        url = zoo_settings.store_url(self.settings, self.environ)
         return Remote(url, self.report.warn) if url is not None else None
 
     @cached_property

@@ -6,6 +6,7 @@ from conftest import CONFIG, Project
 
 from bmzoo import config, schema
 from bmzoo.config import Model
+from bmzoo.config_errors import MAX_SHOWN, keys_at
 from bmzoo.errors import ConfigError
 from bmzoo.target import parse
 
@@ -241,7 +242,7 @@ def test_many_mistakes_are_listed_and_the_rest_counted(write: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(write, edited(("[1, 2]", f"[{wrong}]")))
     lines = caught.value.message.splitlines()
-    assert len(lines) == config.MAX_SHOWN + 1
+    assert len(lines) == MAX_SHOWN + 1
     assert lines[-1] == "configs/tiny.yaml: and 4 more"
 
 
@@ -339,6 +340,6 @@ def test_a_broken_config_stops_only_its_own_model(project: Project) -> None:
 
 
 def test_the_schema_lists_the_keys_of_every_place() -> None:
-    assert schema.keys_at([]) == list(schema.ModelConfig.model_fields)
-    assert schema.keys_at(["verify", "thresholds", 0]) == list(schema.Rule.model_fields)
-    assert schema.keys_at(["calibration", "images"]) == ["folder", "count", "first"]
+    assert keys_at([], schema.ModelConfig) == list(schema.ModelConfig.model_fields)
+    assert keys_at(["verify", "thresholds", 0], schema.ModelConfig) == list(schema.Rule.model_fields)
+    assert keys_at(["calibration", "images"], schema.ModelConfig) == ["folder", "count", "first"]

@@ -7,7 +7,7 @@ from test_manifest import artifact
 from bmzoo.difference_report import cases, document, sentence, table
 from bmzoo.differences import Change, Comparison, compare
 from bmzoo.manifest import Accuracy, Agreement, Artifact, Manifest
-from bmzoo.schema import ApDrop, Regression
+from bmzoo.zoo_settings import ApDrop, Regression
 
 
 def diff(old: Artifact, new: Artifact, **limits: Any) -> Comparison:

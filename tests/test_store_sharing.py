@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Project, Silent
 
-from bmzoo import config, schema
+from bmzoo import zoo_settings
 from bmzoo.artifact import make
 from bmzoo.contents import MANIFEST
 from bmzoo.errors import ConfigError
@@ -122,7 +122,7 @@ def test_a_result_removed_during_the_run_is_made_again(project: Project) -> None
     ["/mnt/zoo", "file:///mnt/zoo", "s3://bucket", "s3://bucket/a/b", "https://example.org/zoo", "memory://zoo"],
 )
 def test_places_to_share_in(url: str) -> None:
-    assert config.store_url(schema.ZooConfig(), {"BMZOO_STORE": url}) == url
+    assert zoo_settings.store_url(zoo_settings.ZooConfig(), {"BMZOO_STORE": url}) == url
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_places_to_share_in(url: str) -> None:
 )
 def test_places_that_are_none_are_refused(url: str, problem: str, project: Project) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.store_url(schema.ZooConfig(), {"BMZOO_STORE": url})
+        zoo_settings.store_url(zoo_settings.ZooConfig(), {"BMZOO_STORE": url})
     assert caught.value.message.startswith(f"$BMZOO_STORE: {problem}") and "secret" not in caught.value.render()
     (project.root / "configs/zoo.yaml").write_text(f"store: {{url: '{url}'}}\n")
     with pytest.raises(ConfigError) as caught:

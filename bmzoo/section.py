@@ -1,0 +1,63 @@
+"""What the sections of configs are made of: their base, and the names, numbers and lists that several hold."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from bmzoo.target import MAX_BATCH
+
+
+class Section(BaseModel):
+    """Mistyped keys are errors, and so are values of another type than the one asked for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def as_tuple(value: Any) -> Any:
+    """YAML has lists only; strict mode wants the tuples that frozen settings are made of."""
+    return tuple(as_tuple(v) for v in value) if isinstance(value, list) else value
+
+
+def as_tuple_or_one(value: Any) -> Any:
+    """One value may stand for a list of one: `chip: bm1688`."""
+    return as_tuple(value) if isinstance(value, list) else (value,)
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-.]*$", max_length=64)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+PathText = Annotated[str, Field(min_length=1, max_length=1024)]
+FileName = Annotated[str, Field(pattern=r"^[^/\\]+$", max_length=255)]
+PerChannel = Annotated[tuple[float, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=4)]
+Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
+ChipName = Literal["bm1684", "bm1684x", "bm1688", "cv186x"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
+Batch = Annotated[int, Field(ge=1, le=MAX_BATCH)]
+Cores = Annotated[int, Field(ge=1, le=8)]
+
+
+Chips = Annotated[
+    tuple[ChipName, ...],
+    BeforeValidator(as_tuple_or_one, json_schema_input_type=ChipName | list[ChipName]),
+    Field(min_length=1),
+]
+Precisions = Annotated[
+    tuple[Precision, ...],
+    BeforeValidator(as_tuple_or_one, json_schema_input_type=Precision | list[Precision]),
+    Field(min_length=1),
+]
+Batches = Annotated[
+    tuple[Batch, ...],
+    BeforeValidator(as_tuple_or_one, json_schema_input_type=Batch | list[Batch]),
+    Field(min_length=1),
+]
+CoreCounts = Annotated[
+    tuple[Cores, ...],
+    BeforeValidator(as_tuple_or_one, json_schema_input_type=Cores | list[Cores]),
+    Field(min_length=1),
+]
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name a model: it becomes part of file and task names."""
+    return len(text) <= 64 and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_\-.]*", text) is not None
