@@ -18,7 +18,7 @@ _SMALLEST = 7.0  # pixels; what a zoom makes smaller is neither asked for nor fo
 
 
 class Batches(IterableDataset[tuple[Tensor, ...]]):
-    """Endless batches: pictures uint8 [B,size,size,3] BGR, classes [B,A], boxes [B,A,4], landmarks [B,A,10]."""
+    """Endless batches: pictures uint8 [B,size,size,3] BGR, then what `multibox.match` says of each, stacked."""
 
     def __init__(self, folder: Path, size: int, batch: int, seed: int) -> None:
         self._folder, self._size, self._batch, self._seed = folder, size, batch, seed

@@ -20,17 +20,23 @@ BOX_WEIGHT = 2.0
 # In units of a tenth of an anchor. What is judged is a landmark's mean distance, so errors count in proportion to
 # their size almost down to nothing; with the usual 1, nearly all would count by their square.
 LANDMARK_BETA = 0.2
+LANDMARK_WEIGHT = 2.0
+FACES = 12  # in a picture, about; a constant, so that a face in a crowd counts as much as one that is alone
 BACKGROUND, FACE, IGNORED = 0, 1, -1
 
 Array = NDArray[np.float32]
 
 
 class Targets(NamedTuple):
-    """For each anchor of a picture: class int64 [A]; offsets float32 [A,4] and [A,10], zero without a face."""
+    """For each anchor of a picture: class int64 [A]; offsets float32 [A,4] and [A,10], zero without a face.
+
+    weights: float32 [A], of the anchor's landmarks: zero without a face.
+    """
 
     classes: NDArray[np.int64]
     boxes: Array
     landmarks: Array
+    weights: Array
 
 
 def match(boxes: Array, landmarks: Array, known: NDArray[np.bool_], priors: Array) -> Targets:
@@ -41,7 +47,7 @@ def match(boxes: Array, landmarks: Array, known: NDArray[np.bool_], priors: Arra
     """
     classes = np.zeros(len(priors), np.int64)
     if not len(boxes):
-        return Targets(classes, np.zeros((len(priors), 4), np.float32), np.zeros((len(priors), 10), np.float32))
+        return Targets(classes, *(np.zeros((len(priors), *more), np.float32) for more in ((4,), (10,), ())))
     overlaps = _overlaps(boxes, priors)
     classes[(overlaps[~known] > 0.15).any(0)] = IGNORED
     overlaps[~known] = -1
@@ -56,13 +62,13 @@ def match(boxes: Array, landmarks: Array, known: NDArray[np.bool_], priors: Arra
     offsets = np.zeros((len(priors), 4), np.float32), np.zeros((len(priors), 10), np.float32)
     at = np.flatnonzero(classes == FACE)
     offsets[0][at], offsets[1][at] = _offsets(boxes[owner[at]], landmarks[owner[at]], priors[at])
-    return Targets(classes, *offsets)
+    return Targets(classes, *offsets, _landmark_weights(boxes, owner, at, priors))
 
 
 def loss(
-    predicted: tuple[Tensor, Tensor, Tensor], classes: Tensor, boxes: Tensor, landmarks: Tensor
+    predicted: tuple[Tensor, Tensor, Tensor], classes: Tensor, boxes: Tensor, landmarks: Tensor, weights: Tensor
 ) -> dict[str, Tensor]:
-    """Terms of the loss, each a mean over the anchors with faces of the whole batch.
+    """Terms of the loss: means over the batch's anchors with faces, and for landmarks a sum over its faces.
 
     predicted: boxes [B,A,4], class logits [B,A,2], landmarks [B,A,10]; targets as in Targets, stacked.
     """
@@ -76,11 +82,13 @@ def loss(
     rank = hardness.argsort(1, descending=True).argsort(1)
     wanted = (NEGATIVES * face.sum(1, keepdim=True)).clamp(min=FEWEST_NEGATIVES)
     hard = (rank < wanted) & (classes == BACKGROUND)
+    # Landmarks are of use where the face is found, and NMS leaves those of the anchor that is surest of it.
+    sure = logits.detach()[face].softmax(1)[:, FACE]
+    apart = functional.smooth_l1_loss(points[face], landmarks[face], reduction="none", beta=LANDMARK_BETA)
     return {
         "classes": entropy[face | hard].sum() / count,
         "boxes": BOX_WEIGHT * functional.smooth_l1_loss(offsets[face], boxes[face], reduction="sum") / count,
-        "landmarks": functional.smooth_l1_loss(points[face], landmarks[face], reduction="sum", beta=LANDMARK_BETA)
-        / count,
+        "landmarks": LANDMARK_WEIGHT * (apart.sum(1) * weights[face] * sure).sum() / (FACES * len(classes)),
     }
 
 
@@ -102,6 +110,16 @@ def _offsets(boxes: Array, landmarks: Array, priors: Array) -> tuple[Array, Arra
     points = (landmarks - priors[:, None, :2]) / (VARIANCE[0] * priors[:, None, 2:])
     encoded = np.concatenate([moved, grown], axis=1).astype(np.float32)
     return encoded, points.reshape(len(priors), 10).astype(np.float32)
+
+
+def _landmark_weights(boxes: Array, owner: NDArray[np.int64], at: NDArray[np.int64], priors: Array) -> Array:
+    """What is judged is the mean over faces of the distance in shares of the face: so faces count alike, however
+    many anchors answer for them, and a pixel counts as much as the face is small."""
+    weights = np.zeros(len(priors), np.float32)
+    face = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1))
+    count = np.bincount(owner[at], minlength=len(boxes))
+    weights[at] = np.sqrt(priors[at, 2:].prod(1)) / face[owner[at]] / count[owner[at]]
+    return weights
 
 
 def total(terms: dict[str, Tensor]) -> Tensor:

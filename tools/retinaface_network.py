@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MEAN = (104.0, 117.0, 123.0)  # BGR, taken off the pixels
 CHANNELS = 64
 ANCHORS = 2  # a cell
 

@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -32,12 +33,15 @@ def fill(job: tuple[Path, int, int, str | None]) -> None:
     if target.exists():
         return
     cv2.setNumThreads(1)  # the workers share the machine already
-    scenes = [draw(first + i, size, size, kind) for i in range(BLOCK)]
+    write(target, [draw(first + i, size, size, kind) for i in range(BLOCK)])
+
+
+def write(target: Path, scenes: Sequence[Scene]) -> None:
+    """A block of BLOCK scenes, whole: `target` names the file of its pictures."""
     # The pictures come last: a block whose pictures are there is complete.
-    truth = folder / f"{size}-{first}.npz"
     counts = np.array([len(scene.boxes) for scene in scenes], np.int64)
     boxes, landmarks = (np.concatenate([getattr(s, key) for s in scenes]) for key in ("boxes", "landmarks"))
-    np.savez(truth, boxes=boxes, landmarks=landmarks, counts=counts)
+    np.savez(target.with_suffix(".npz"), boxes=boxes, landmarks=landmarks, counts=counts)
     scratch = target.with_suffix(".part")
     with scratch.open("wb") as file:
         np.save(file, np.stack([scene.image for scene in scenes]))

@@ -2,10 +2,10 @@
 
 Usage: python tools/train_retinaface.py FOLDER [--steps N] [--bfloat16] ...
 
-FOLDER/scenes holds what `tools/scene_cache.py` drew: pictures of 320x320 for the first three quarters of the steps,
-of 640x640 for the last one. The state is kept in FOLDER/state.pt every few minutes; the same call goes on from
-there. FOLDER/weights.pth holds the state dict to use, the running average of the weights, from the first time on;
-FOLDER/log.jsonl says a line of figures every hundred steps. `tools/embedded_model.py export` makes ONNX of
+FOLDER/scenes holds what `tools/scene_cache.py` drew: pictures of 320x320 for the first three quarters of the steps
+(`--fine`), of 640x640 for the last one. The state is kept in FOLDER/state.pt every few minutes; the same call goes
+on from there. FOLDER/weights.pth holds the state dict to use, the running average of the weights, from the first
+time on; FOLDER/log.jsonl says a line of figures every hundred steps. `tools/embedded_model.py export` makes ONNX of
 weights.pth.
 
 Needs PyTorch (1.12 or newer), numpy and OpenCV; no network, no pictures, no other weights.
@@ -29,11 +29,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from augmentation import Batches  # noqa: E402
 from multibox import loss, total  # noqa: E402
-from retinaface_network import RetinaFace  # noqa: E402
+from retinaface_network import MEAN, RetinaFace  # noqa: E402
 
-MEAN = (104.0, 117.0, 123.0)  # BGR
 SMALL, LARGE = 320, 640
-FINE = 0.75  # share of the steps after which pictures are large
 WARM_UP = 300  # steps
 AVERAGE, AVERAGE_EVERY = 0.985, 5  # every fifth step has a share of 1.5% in the running average
 
@@ -52,6 +50,7 @@ class Training:
         self.optimizer = torch.optim.AdamW(groups, lr=args.rate)
         self.average = {key: value.clone() for key, value in self.network.state_dict().items()}
         self.step, self.seconds = 0, 0.0
+        self.frozen = False
         state = args.folder / "state.pt"
         if state.exists():
             self._resume(torch.load(state, map_location="cpu"))
@@ -63,6 +62,8 @@ class Training:
         size = 0
         batches: Iterator[tuple[Tensor, ...]] = iter(())
         while self.step < self.args.steps:
+            if self.args.freeze is not None and self.step >= self.args.freeze and not self.frozen:
+                self._freeze()
             if size != self._size():
                 size = self._size()
                 batches = self._batches(size)
@@ -96,6 +97,22 @@ class Training:
             self._remember()
         return {key: float(value.detach()) for key, value in terms.items()}
 
+    def _freeze(self) -> None:
+        """Go on from the average of the weights, and normalize as the exported model does, by running averages.
+
+        A batch holds two pictures of 640x640 a process: what such a batch tells of mean and variance is noise that
+        the exported model does not have, and whatever makes up for it is in the way there.
+        """
+        if self.step == self.args.freeze:
+            self.network.load_state_dict(self.average)
+        if self.args.processes > 1:  # each process had running averages of its own pictures
+            for buffer in self.network.buffers():
+                distributed.broadcast(buffer, 0)
+        for module in self.network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+        self.frozen = True
+
     def _share(self) -> None:
         """Every process goes on with the mean of all their gradients."""
         if self.args.processes == 1:
@@ -117,7 +134,7 @@ class Training:
                 self.average[key].copy_(value)
 
     def _size(self) -> int:
-        return SMALL if self.step < FINE * self.args.steps else LARGE
+        return SMALL if self.step < self.args.fine * self.args.steps else LARGE
 
     def _rate(self) -> float:
         """Linear warm-up, then half a cosine down to a hundredth."""
@@ -159,7 +176,7 @@ class Training:
             return
         line = {"step": self.step, "steps": self.args.steps, "seconds": round(self.seconds), "rate": self._rate()}
         line |= {key: getattr(self.args, key) for key in ("seed", "batch", "processes", "bfloat16")}
-        line |= figures
+        line |= {"frozen": self.frozen, **figures}
         with (self.args.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)
@@ -190,6 +207,8 @@ def main() -> int:
     parser.add_argument(
         "--batch", type=int, default=16, help="pictures of 320x320 in a step; a quarter as many of 640x640"
     )
+    parser.add_argument("--fine", type=float, default=0.75, help="share of the steps of 320x320")
+    parser.add_argument("--freeze", type=int, metavar="STEP", help="from it on, normalize by the running averages")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="learning rate after the warm-up")
     parser.add_argument("--decay", type=float, default=5e-3, help="weight decay of kernels")
     parser.add_argument("--seed", type=int, default=1)
