@@ -100,7 +100,7 @@ def test_it_finds_drawn_faces_it_never_saw(scenes: list[Scene], found: list[Dete
     ]
     curve = curves([Found(xywh(faces.boxes), faces.scores) for faces in found], truths)["tall"]
     assert curve.faces > 50
-    assert curve.ap >= 0.85
+    assert curve.ap >= 0.95
 
 
 def test_landmarks_are_where_a_face_of_16_pixels_or_more_has_them(
@@ -118,11 +118,11 @@ def test_landmarks_are_where_a_face_of_16_pixels_or_more_has_them(
             if away.min() < 0.25 * size:
                 errors.append(np.linalg.norm(faces.landmarks[away.argmin()] - points, axis=1).mean() / size)
     assert len(errors) > 40
-    assert np.mean(errors) < 0.06
+    assert np.mean(errors) < 0.05
 
 
 def test_it_finds_nothing_where_nobody_is() -> None:
-    empty = [draw(seed, SIZE, SIZE, "empty") for seed in range(850_000, 850_020)]
+    empty = [draw(seed, SIZE, SIZE, "empty") for seed in range(850_000, 850_060)]
     assert sum(len(faces) for faces in detect(empty, confidence=0.5)) <= 1
 
 
