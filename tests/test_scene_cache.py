@@ -49,3 +49,13 @@ def test_a_block_that_is_there_is_not_drawn_again(tool: ModuleType, tmp_path: Pa
     (tmp_path / f"{SIZE}-{FIRST}.npy").write_bytes(b"there")
     tool.fill((tmp_path, SIZE, FIRST, None))
     assert [path.name for path in tmp_path.iterdir()] == [f"{SIZE}-{FIRST}.npy"]
+
+
+def test_seeds_of_the_evaluation_are_refused(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["scene_cache.py", str(tmp_path / "new"), "640", "1", "--first", "999999"])
+    with pytest.raises(SystemExit):
+        tool.main()
+    assert "--first: seeds below 1000000 are not for training: 999999" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

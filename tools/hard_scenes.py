@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from retinaface_network import MEAN, RetinaFace  # noqa: E402
 from scene_cache import BLOCK, write  # noqa: E402
 
-from bmzoo.scenes import draw  # noqa: E402
+from bmzoo.scenes import FIRST_TRAINING_SEED, draw  # noqa: E402
 
 SIZE, KIND = 640, "empty"
 
@@ -49,6 +49,10 @@ def main() -> int:
     parser.add_argument("--first", type=int, required=True)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
+    if args.first < FIRST_TRAINING_SEED:
+        parser.error(f"--first: seeds below {FIRST_TRAINING_SEED} are not for training: {args.first}")
+    if args.count < BLOCK:
+        parser.error(f"COUNT: a block holds {BLOCK} scenes: {args.count}")
     starts = range(args.first, args.first + args.count, BLOCK)
     jobs = [range(start, min(start + BLOCK, args.first + args.count)) for start in starts]
     found: list[tuple[float, int]] = []

@@ -82,6 +82,8 @@ def main() -> int:
     parser.add_argument("--kind", choices=KINDS, help="of all scenes; by default each seed chooses")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
+    if args.first < FIRST_TRAINING_SEED:
+        parser.error(f"--first: seeds below {FIRST_TRAINING_SEED} are not for training: {args.first}")
     args.folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     jobs = [(args.folder, args.size, args.first + i, args.kind) for i in range(0, args.count, BLOCK)]

@@ -2,7 +2,7 @@
 
 Usage: python tools/train_retinaface.py FOLDER [--steps N] [--bfloat16] ...
 
-FOLDER/scenes holds what `tools/scene_cache.py` drew: pictures of 320x320 for the first three quarters of the steps
+FOLDER/scenes holds what `scene_cache.py` and `hard_scenes.py` drew: of 320x320 for three quarters of the steps
 (`--fine`), of 640x640 for the last one. The state is kept in FOLDER/state.pt every few minutes; the same call goes
 on from there. FOLDER/weights.pth holds the state dict to use, the running average of the weights, from the first
 time on; FOLDER/log.jsonl says a line of figures every hundred steps. `tools/embedded_model.py export` makes ONNX of
