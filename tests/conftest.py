@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,10 @@ from bmzoo.toolchain import Installation, LocalToolchain
 from bmzoo.workspace import Workspace
 
 TABLE = "# op_name    threshold    min    max\nx 4.13 -3.33 4.13\nr_Relu 3.53 0.0 3.53\ny_Conv 1.45 -1.57 0.83\n"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's `... &` ignores interrupts, and what is started inherits that: tests of interrupts would hang.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
