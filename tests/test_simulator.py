@@ -370,9 +370,11 @@ class TestRealSimulator:
         for result in results[1:]:
             np.testing.assert_array_equal(result, results[0])
         before = ticks(process.pid)
-        time.sleep(0.3)
-        assert ticks(process.pid) == before, "this simulator spins on two cores unless it is stopped"
+        time.sleep(0.5)
+        spent = ticks(process.pid) - before
         session.close()
+        # 50 to 100 where it spins; the kernel may still be charging the last run's when the count begins.
+        assert spent < 10, "this simulator spins on two cores unless it is stopped"
 
     def test_the_command_and_the_session_agree(
         self, tiny_bmodels: dict[str, Path], tpuc_root: Path, tmp_path: Path
