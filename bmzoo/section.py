@@ -24,7 +24,8 @@ def as_tuple_or_one(value: Any) -> Any:
     return as_tuple(value) if isinstance(value, list) else (value,)
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-.]*$", max_length=64)]
+_NAME, _LONGEST = r"[A-Za-z0-9][A-Za-z0-9_\-.]*", 64
+Name = Annotated[str, Field(pattern=f"^{_NAME}$", max_length=_LONGEST)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PathText = Annotated[str, Field(min_length=1, max_length=1024)]
 FileName = Annotated[str, Field(pattern=r"^[^/\\]+$", max_length=255)]
@@ -60,4 +61,4 @@ CoreCounts = Annotated[
 
 def is_name(text: str) -> bool:
     """Whether a text can name a model: it becomes part of file and task names."""
-    return len(text) <= 64 and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_\-.]*", text) is not None
+    return len(text) <= _LONGEST and re.fullmatch(_NAME, text) is not None

@@ -18,10 +18,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from retinaface_network import MEAN, RetinaFace  # noqa: E402
-from scene_cache import BLOCK, write  # noqa: E402
+from retinaface_network import RetinaFace, prepared  # noqa: E402
+from scene_cache import BLOCK, training_seed, write  # noqa: E402
 
-from bmzoo.scenes import FIRST_TRAINING_SEED, draw  # noqa: E402
+from bmzoo.scenes import draw  # noqa: E402
 
 SIZE, KIND = 640, "empty"
 
@@ -35,8 +35,7 @@ def wrong(weights: Path, seeds: range) -> list[tuple[float, int]]:
     found = []
     with torch.no_grad():
         for seed in seeds:
-            pixels = torch.from_numpy(draw(seed, SIZE, SIZE, KIND).image).permute(2, 0, 1)[None]
-            _, classes, _ = network(pixels.float() - torch.tensor(MEAN).view(1, 3, 1, 1))
+            _, classes, _ = network(prepared(torch.from_numpy(draw(seed, SIZE, SIZE, KIND).image)[None]))
             found.append((float(classes.softmax(2)[..., 1].max()), seed))
     return found
 
@@ -46,11 +45,9 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("count", type=int)
-    parser.add_argument("--first", type=int, required=True)
+    parser.add_argument("--first", type=training_seed, required=True)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    if args.first < FIRST_TRAINING_SEED:
-        parser.error(f"--first: seeds below {FIRST_TRAINING_SEED} are not for training: {args.first}")
     if args.count < BLOCK:
         parser.error(f"COUNT: a block holds {BLOCK} scenes: {args.count}")
     starts = range(args.first, args.first + args.count, BLOCK)

@@ -13,6 +13,12 @@ CHANNELS = 64
 ANCHORS = 2  # a cell
 
 
+def prepared(images: Tensor) -> Tensor:
+    """Pictures uint8 [B,H,W,3], BGR -> what the network takes, float32 [B,3,H,W], channels last in memory."""
+    pixels = images.permute(0, 3, 1, 2).float() - torch.tensor(MEAN).view(1, 3, 1, 1)
+    return pixels.contiguous(memory_format=torch.channels_last)
+
+
 def convolution(inputs: int, outputs: int, size: int, stride: int = 1, leaky: bool = True) -> nn.Sequential:
     """Convolution, normalization and, where asked for, LeakyReLU (slope 0.1)."""
     layers = [nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs)]

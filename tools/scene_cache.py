@@ -73,17 +73,22 @@ class SceneCache:
         return Scene(np.array(images[at]), boxes[at], landmarks[at])
 
 
+def training_seed(text: str) -> int:
+    """The value of `--first`. ArgumentTypeError: models are judged on the scenes of that seed."""
+    if int(text) < FIRST_TRAINING_SEED:
+        raise argparse.ArgumentTypeError(f"seeds below {FIRST_TRAINING_SEED} are not for training: {text}")
+    return int(text)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("size", type=int)
     parser.add_argument("count", type=int)
-    parser.add_argument("--first", type=int, default=FIRST_TRAINING_SEED)
+    parser.add_argument("--first", type=training_seed, default=FIRST_TRAINING_SEED)
     parser.add_argument("--kind", choices=KINDS, help="of all scenes; by default each seed chooses")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    if args.first < FIRST_TRAINING_SEED:
-        parser.error(f"--first: seeds below {FIRST_TRAINING_SEED} are not for training: {args.first}")
     args.folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     jobs = [(args.folder, args.size, args.first + i, args.kind) for i in range(0, args.count, BLOCK)]

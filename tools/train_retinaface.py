@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from augmentation import Batches  # noqa: E402
 from multibox import loss, total  # noqa: E402
-from retinaface_network import MEAN, RetinaFace  # noqa: E402
+from retinaface_network import RetinaFace, prepared  # noqa: E402
 
 SMALL, LARGE = 320, 640
 WARM_UP = 300  # steps
@@ -82,10 +82,8 @@ class Training:
     def _train(self, images: Tensor, *targets: Tensor) -> dict[str, float]:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
-        pictures = images.permute(0, 3, 1, 2).float() - torch.tensor(MEAN).view(1, 3, 1, 1)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.args.bfloat16):
-            boxes, classes, landmarks = self.network(pictures)
+            boxes, classes, landmarks = self.network(prepared(images))
         terms = loss((boxes.float(), classes.float(), landmarks.float()), *targets)
         self.optimizer.zero_grad()
         total(terms).backward()
