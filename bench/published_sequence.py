@@ -31,13 +31,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bmzoo.builder import Builder  # noqa: E402
-from bmzoo.chips import CALIBRATED, CHIPS  # noqa: E402
+from bmzoo.chips import CALIBRATED  # noqa: E402
 from bmzoo.digests import Digests, sha256  # noqa: E402
 from bmzoo.preparation import import_step, pictures, transform_step  # noqa: E402
 from bmzoo.progress import Progress  # noqa: E402
 from bmzoo.stages import machine  # noqa: E402
 from bmzoo.step import Command, Step  # noqa: E402
-from bmzoo.steps.finishing import fix_time  # noqa: E402
+from bmzoo.steps.normalizing import normalize  # noqa: E402
 from bmzoo.target import Target, longest_first  # noqa: E402
 from bmzoo.toolchain import LocalToolchain, find_installation  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
@@ -172,10 +172,7 @@ def published(at: Workspace, targets: Sequence[Target], model_onnx: Path, folder
     seconds = time.perf_counter() - start
     each = dict(commands.each)
     for target in targets:  # not timed: only to see whether the bytes are those of bmzoo
-        path = artifacts[str(target)]
-        if not CHIPS[target.chip].kernel_module:
-            commands.run(f"finish {target}", "model_tool", "--kernel_remove", path.name)
-        fix_time(path)
+        normalize(artifacts[str(target)], installed_schema(installation.root))
     return Run(seconds, each, described(artifacts))
 
 

@@ -24,8 +24,6 @@ class Chip:
     quantizer: str
     # Whether each output channel of a layer's weights has a scale of its own, or all of them one.
     scales: Literal["channel", "tensor"]
-    # Whether its bmodels carry the firmware of its TPU, as those of chips since bm1684x do.
-    kernel_module: bool
     # Why a precision or core count that another chip has is missing here.
     missing: Mapping[str, str]
 
@@ -55,7 +53,6 @@ CHIPS: Mapping[str, Chip] = {
             (1,),
             "bm1684",
             "tensor",
-            False,
             {"fp16": _NO_HALF, "bf16": _NO_HALF, "int4": "bm1684 has no 4-bit integer units"},
         ),
         Chip(
@@ -64,10 +61,9 @@ CHIPS: Mapping[str, Chip] = {
             (1,),
             "bm1684x",
             "channel",
-            True,
             {"int4": "bm1684x has no 4-bit integer units"},
         ),
-        Chip("bm1688", ("fp32", "fp16", "bf16", "int8", "int4"), (1, 2), "bm1684x", "channel", True, {}),
-        Chip("cv186x", ("fp32", "fp16", "bf16", "int8", "int4"), (1,), "bm1684x", "channel", True, {}),
+        Chip("bm1688", ("fp32", "fp16", "bf16", "int8", "int4"), (1, 2), "bm1684x", "channel", {}),
+        Chip("cv186x", ("fp32", "fp16", "bf16", "int8", "int4"), (1,), "bm1684x", "channel", {}),
     )
 }

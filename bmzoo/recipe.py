@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from bmzoo.chips import CHIPS
 from bmzoo.config import Model, using
 from bmzoo.lowering import compiler_inputs
 from bmzoo.preparation import calibration, document, import_step, pictures, transform_for
@@ -66,22 +65,13 @@ def deploy_step(model: Model, target: Target, weights: Weights, table: Input | N
         (
             *checks,
             Command("model_deploy.py", (*args, "--num_core", str(target.cores), "--model", "model.bmodel")),
-            *_without_kernel_module(target.chip),
+            Command("normalize", ("model.bmodel",)),
             Command("model_tool", ("--info", "model.bmodel"), stdout="info.txt"),
             Command("finish", ("model.bmodel", "info.txt", str(target.cores))),
         ),
         inputs,
         ("model.bmodel", "facts.json"),
     )
-
-
-def _without_kernel_module(chip: str) -> tuple[Command, ...]:
-    """Save the bmodel again without the empty kernel module of a chip that has none.
-
-    The compiler leaves that module's mode unset, so that its bytes, and for a zero even the layout of the whole
-    file, would be what the memory held before.
-    """
-    return () if CHIPS[chip].kernel_module else (Command("model_tool", ("--kernel_remove", "model.bmodel")),)
 
 
 def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, weights: Weights) -> Step:

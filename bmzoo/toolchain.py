@@ -49,6 +49,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "prepare": ("steps/preparing.py", "runtime/preprocess.py"),
     "table": ("steps/tabling.py",),  # tables.py only checks, it does not decide what is written
     "check-tables": ("steps/checking.py", "tables.py"),
+    "normalize": ("steps/normalizing.py", "steps/flatbuffer.py"),
     "finish": ("steps/finishing.py", "runtime/bmodel.py"),
     "measure": _MEASURING,
     "golden": ("steps/golden.py",),
@@ -70,8 +71,8 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "agree": ("steps/agreeing.py", "agreement.py", "quantization/loss.py", *_MEASURING),
     "simulate": ("runtime/simulate.py", "runtime/overlay.py"),
 }
-# Own commands that run the toolchain's engines: what they give depends on both.
-ENGINES = ("simulate", "infer", "drift", "evaluate")
+# Own commands that use the installation: what they give depends on both.
+ENGINES = ("normalize", "simulate", "infer", "drift", "evaluate")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
 

@@ -4,10 +4,9 @@ from pathlib import Path
 import pytest
 from fake_toolchain import INFO
 
-from bmzoo.errors import BmzooError, ToolFailed
-from bmzoo.steps.finishing import EPOCH, facts_of, fix_time, group_cost, run
+from bmzoo.errors import BmzooError
+from bmzoo.steps.finishing import facts_of, group_cost, run
 
-TIME = b"Sat Nov 21 08:44:47 2026"
 TWO_CORES = """\
 bmodel version: B.2.2+v1.30.2-20260831
 chip: BM1688
@@ -34,42 +33,8 @@ bmodel is 4k aligned
 @pytest.fixture
 def bmodel(tmp_path: Path) -> Path:
     path = tmp_path / "model.bmodel"
-    path.write_bytes(b"\xee\xaa\x55\xff" + bytes(60) + b"B.2.2\0" + TIME + b"\0" + bytes(range(256)) * 8)
+    path.write_bytes(bytes(range(256)) * 8)
     return path
-
-
-def test_the_time_is_replaced_in_place_and_nothing_else(bmodel: Path) -> None:
-    before, inode = bmodel.read_bytes(), bmodel.stat().st_ino
-    fix_time(bmodel)
-    assert bmodel.read_bytes() == before.replace(TIME, EPOCH)
-    assert (bmodel.stat().st_size, bmodel.stat().st_ino) == (len(before), inode)
-    fix_time(bmodel)
-    assert bmodel.read_bytes() == before.replace(TIME, EPOCH)
-
-
-@pytest.mark.parametrize("time", [b"Sun Feb  1 00:00:00 2026", b"Thu Dec 31 23:59:59 2037", EPOCH])
-def test_two_compilations_at_different_times_become_equal(time: bytes, bmodel: Path) -> None:
-    other = bmodel.with_name("other.bmodel")
-    other.write_bytes(bmodel.read_bytes().replace(TIME, time))
-    fix_time(bmodel)
-    fix_time(other)
-    assert bmodel.read_bytes() == other.read_bytes()
-
-
-def test_only_the_first_time_is_the_headers(bmodel: Path) -> None:
-    late = bytes(1 << 20) + TIME
-    bmodel.write_bytes(bmodel.read_bytes() + TIME + late)
-    fix_time(bmodel)
-    assert bmodel.read_bytes().count(EPOCH) == 1
-    assert bmodel.read_bytes().endswith(TIME + late)
-
-
-def test_a_file_without_a_time_in_its_header_is_refused_untouched(bmodel: Path) -> None:
-    content = bytes(1 << 20) + TIME
-    bmodel.write_bytes(content)
-    with pytest.raises(ToolFailed, match=r"^model\.bmodel: no creation time in the header$"):
-        fix_time(bmodel)
-    assert bmodel.read_bytes() == content
 
 
 def test_facts_of_a_network_on_two_cores() -> None:
@@ -115,4 +80,3 @@ def test_the_command_writes_facts_and_says_when_a_network_stayed_on_one_core(bmo
         assert (facts["cores"], facts["bytes"], facts["cost"]) == (compiled, bmodel.stat().st_size, None)
         assert (folder / "warnings.json").exists() == warned
     assert "1 core, not 2" in (folder / "warnings.json").read_text()
-    assert EPOCH in bmodel.read_bytes()

@@ -22,7 +22,6 @@ def test_a_foreign_onnx_goes_from_a_ten_line_config_to_an_artifact(project: Proj
     ran = project.build(INT8)
     artifact = project.root / "build/BM1688/tiny_int8_2b.bmodel"
     told = json.loads(artifact.with_suffix(".json").read_text())
-    assert b"Thu Jan  1 00:00:00 1970" in artifact.read_bytes()
     assert told["target"] == {"batch": 2, "chip": "bm1688", "cores": 1, "model": "tiny", "precision": "int8"}
     assert told["weights"] == "given" and told["toolchain"] == "fake 1"
     assert told["verdict"]["images"] == 2 and told["verdict"]["tensors"]["y"]["cosine"] == pytest.approx(1)

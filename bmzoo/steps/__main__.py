@@ -15,6 +15,7 @@ MODULES: Mapping[str, str] = {
     "prepare": "preparing",
     "table": "tabling",
     "check-tables": "checking",
+    "normalize": "normalizing",
     "finish": "finishing",
     "measure": "measuring",
     "golden": "golden",

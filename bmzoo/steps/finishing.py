@@ -1,4 +1,4 @@
-"""`finish`: the compiled bmodel made reproducible, and what it says about itself as `facts.json`."""
+"""`finish`: what the compiled bmodel says about itself, as `facts.json`."""
 
 import json
 import re
@@ -9,11 +9,6 @@ from typing import Any
 from bmzoo.errors import ToolFailed
 from bmzoo.runtime.bmodel import parse_info
 
-# The compiler writes the time of day near the start of the file.
-_TIME = re.compile(rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}")
-EPOCH = b"Thu Jan  1 00:00:00 1970"
-_HEADER = 1 << 20
-_HINT = "is this a bmodel of TPU-MLIR 1.x?"
 _NETWORK = re.compile(r"^net \d+: \[(.+?)\]", re.MULTILINE)
 _MEMORY = re.compile(
     r"device mem size: (?P<total>\d+) "
@@ -22,25 +17,13 @@ _MEMORY = re.compile(
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Fix the creation time inside the bmodel and write `facts.json`. Raises ToolFailed."""
+    """Write `facts.json`. Raises ToolFailed."""
     model, info = folder / args[0], (folder / args[1]).read_text(encoding="utf-8", errors="replace")
-    fix_time(model)
     facts = {**facts_of(info), "bytes": model.stat().st_size, "cost": group_cost(folder)}
     if facts["cores"] != int(args[2]):
         warning = f"compiled for {facts['cores']} core, not {args[2]}: the network is too small to split"
         (folder / "warnings.json").write_text(json.dumps([warning]), encoding="utf-8")
     (folder / "facts.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
-
-
-def fix_time(model: Path) -> None:
-    """Replace the creation time by a fixed one of the same length. Raises ToolFailed when it is not found."""
-    with model.open("r+b") as file:
-        start = file.read(_HEADER)
-        found = _TIME.search(start)
-        if not found:
-            raise ToolFailed(f"{model.name}: no creation time in the header", _HINT)
-        file.seek(found.start())
-        file.write(EPOCH)
 
 
 def facts_of(info: str) -> dict[str, Any]:
