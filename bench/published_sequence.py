@@ -37,7 +37,10 @@ from bmzoo.preparation import import_step, pictures, transform_step  # noqa: E40
 from bmzoo.progress import Progress  # noqa: E402
 from bmzoo.stages import machine  # noqa: E402
 from bmzoo.step import Command, Step  # noqa: E402
-from bmzoo.steps.normalizing import normalize  # noqa: E402
+from bmzoo.steps.normalizing import (
+    installed_schema,  # noqa: E402
+    normalize,  # noqa: E402
+)
 from bmzoo.target import Target, longest_first  # noqa: E402
 from bmzoo.toolchain import LocalToolchain, find_installation  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
