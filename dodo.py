@@ -1,4 +1,4 @@
-"""The task graph. What each task does is in bmzoo/tasks.py; `./doit` alone explains how to start."""
+"""The task graph. What each task does is in bmzoo/tasks/; `./doit` alone explains how to start."""
 
 import atexit
 import os
@@ -8,16 +8,16 @@ from typing import Any
 
 from doit import get_var
 
-from bmzoo.console import reporter
-from bmzoo.explain_tasks import ExplainTasks
-from bmzoo.outcomes import Outcomes
-from bmzoo.progress import Progress
-from bmzoo.search_tasks import SearchTasks
-from bmzoo.store_tasks import StoreTasks
-from bmzoo.tasks import Tasks
-from bmzoo.tune_tasks import TuneTasks
+from bmzoo.release.outcomes import Outcomes
+from bmzoo.tasks.explain import ExplainTasks
+from bmzoo.tasks.progress import Progress
+from bmzoo.tasks.reporter import reporter
+from bmzoo.tasks.search import SearchTasks
+from bmzoo.tasks.store import StoreTasks
+from bmzoo.tasks.targets import Tasks
+from bmzoo.tasks.tune import TuneTasks
+from bmzoo.tasks.zoo import ZooTasks
 from bmzoo.workspace import Workspace
-from bmzoo.zoo_tasks import ZooTasks
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS = Progress()

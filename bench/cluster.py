@@ -28,11 +28,11 @@ sys.path.insert(0, str(ROOT))
 
 from distributed import Client  # noqa: E402
 
-from bmzoo.progress import Progress  # noqa: E402
-from bmzoo.stages import machine  # noqa: E402
-from bmzoo.step import Step  # noqa: E402
-from bmzoo.store import Store  # noqa: E402
-from bmzoo.toolchain import find_installation  # noqa: E402
+from bmzoo.execute.toolchain import find_installation  # noqa: E402
+from bmzoo.measure.stages import machine  # noqa: E402
+from bmzoo.plan.step import Step  # noqa: E402
+from bmzoo.store.local import Store  # noqa: E402
+from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
 
 CONFIG = "retinaface_mobilenet0.25.yaml"

@@ -25,16 +25,16 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.groundtruth import load_json  # noqa: E402
-from bmzoo.model.checkpoint import load_state_dict  # noqa: E402
-from bmzoo.model.retinaface import build  # noqa: E402
-from bmzoo.runtime.decode import decode, decode_retinaface  # noqa: E402
-from bmzoo.runtime.heads import DecoderSpec  # noqa: E402
+from bmzoo.measure.groundtruth import load_json  # noqa: E402
+from bmzoo.measure.stages import machine  # noqa: E402
+from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
+from bmzoo.onnx_import.retinaface import build  # noqa: E402
+from bmzoo.runtime.decoders.heads import DecoderSpec  # noqa: E402
+from bmzoo.runtime.decoders.priors import prior_boxes  # noqa: E402
+from bmzoo.runtime.decoders.registry import decode, decode_retinaface  # noqa: E402
+from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
 from bmzoo.runtime.nms import nms  # noqa: E402
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_batch  # noqa: E402
-from bmzoo.runtime.priors import prior_boxes  # noqa: E402
-from bmzoo.runtime.session import OnnxSession  # noqa: E402
-from bmzoo.stages import machine  # noqa: E402
 
 SIDE, CONFIDENCE, NMS = 640, 0.02, 0.4
 SPEC = InputSpec(SIDE, SIDE, "bgr", (104.0, 117.0, 123.0), (1.0,) * 3, "letterbox")

@@ -31,9 +31,9 @@ from onnx import TensorProto, helper, numpy_helper
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.plan import render_plan  # noqa: E402
-from bmzoo.progress import Progress  # noqa: E402
-from bmzoo.stages import machine  # noqa: E402
+from bmzoo.measure.stages import machine  # noqa: E402
+from bmzoo.tasks.plan import render_plan  # noqa: E402
+from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
 
 MODEL = "retinaface_mobilenet0.25"

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.groundtruth import load_json  # noqa: E402
+from bmzoo.measure.groundtruth import load_json  # noqa: E402
+from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.runtime.preprocess import InputSpec, prepare_batch  # noqa: E402
-from bmzoo.stages import machine  # noqa: E402
 
 SIDE = 640
 MEAN = (104.0, 117.0, 123.0)

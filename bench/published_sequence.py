@@ -30,19 +30,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.builder import Builder  # noqa: E402
 from bmzoo.chips import CALIBRATED  # noqa: E402
-from bmzoo.digests import Digests, sha256  # noqa: E402
-from bmzoo.preparation import import_step, pictures, transform_step  # noqa: E402
-from bmzoo.progress import Progress  # noqa: E402
-from bmzoo.stages import machine  # noqa: E402
-from bmzoo.step import Command, Step  # noqa: E402
-from bmzoo.steps.normalizing import (
-    installed_schema,  # noqa: E402
-    normalize,  # noqa: E402
-)
+from bmzoo.commands.normalize import installed_schema, normalize  # noqa: E402
+from bmzoo.execute.builder import Builder  # noqa: E402
+from bmzoo.execute.toolchain import LocalToolchain, find_installation  # noqa: E402
+from bmzoo.measure.stages import machine  # noqa: E402
+from bmzoo.plan.shared import import_step, pictures, transform_step  # noqa: E402
+from bmzoo.plan.step import Command, Step  # noqa: E402
+from bmzoo.system.hashing import Digests, sha256  # noqa: E402
 from bmzoo.target import Target, longest_first  # noqa: E402
-from bmzoo.toolchain import LocalToolchain, find_installation  # noqa: E402
+from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
 
 MODEL = "retinaface_mobilenet0.25"

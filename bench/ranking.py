@@ -28,15 +28,15 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo import qtable  # noqa: E402
-from bmzoo.config import Model  # noqa: E402
-from bmzoo.lowering import int8_target, plain_lowering  # noqa: E402
-from bmzoo.progress import Progress  # noqa: E402
-from bmzoo.schema import Search  # noqa: E402
-from bmzoo.search import choose_step, cut_step, rank_step  # noqa: E402
-from bmzoo.stages import machine  # noqa: E402
-from bmzoo.step import Step  # noqa: E402
-from bmzoo.vendor_search import search_step  # noqa: E402
+from bmzoo.config.model import Model  # noqa: E402
+from bmzoo.config.schema import Search  # noqa: E402
+from bmzoo.measure.stages import machine  # noqa: E402
+from bmzoo.plan.float_layers import choose_step, cut_step, rank_step  # noqa: E402
+from bmzoo.plan.lowering import int8_target, plain_lowering  # noqa: E402
+from bmzoo.plan.step import Step  # noqa: E402
+from bmzoo.plan.vendor_search import search_step  # noqa: E402
+from bmzoo.results import qtable  # noqa: E402
+from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace, read_json  # noqa: E402
 
 

@@ -18,12 +18,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.groundtruth import load_json  # noqa: E402
-from bmzoo.model.checkpoint import load_state_dict  # noqa: E402
-from bmzoo.model.retinaface import build  # noqa: E402
-from bmzoo.runtime.session import OnnxSession  # noqa: E402
+from bmzoo.measure.groundtruth import load_json  # noqa: E402
+from bmzoo.measure.stages import STAGES, machine, stage_times  # noqa: E402
+from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
+from bmzoo.onnx_import.retinaface import build  # noqa: E402
+from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
 from bmzoo.runtime.settings import INPUTS, Settings  # noqa: E402
-from bmzoo.stages import STAGES, machine, stage_times  # noqa: E402
 
 # Height, width, batch.
 CASES = (

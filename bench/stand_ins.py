@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from bmzoo.commands.__main__ import MODULES
+from bmzoo.config.search_methods import LOCKED
 from bmzoo.errors import ToolFailed
-from bmzoo.step import Command
-from bmzoo.steps.__main__ import MODULES
-from bmzoo.toolchain import Toolchain
-from bmzoo.vendor import LOCKED
+from bmzoo.execute.toolchain import Toolchain
+from bmzoo.plan.step import Command
 
 # What a search for float layers writes: the fake tools have no layers to search, and it is slow.
 SEARCHED = {

@@ -8,28 +8,33 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bmzoo import config, download, publish, scene_sets, zoo_settings
-from bmzoo.builder import Builder, Report
-from bmzoo.choice import Choice, Fetch, choose
-from bmzoo.cluster import Cluster
-from bmzoo.config import Model
-from bmzoo.digests import Digests
+from bmzoo.cluster.client import Cluster
+from bmzoo.config import model as config
+from bmzoo.config import project, scene_sets
+from bmzoo.config.model import Model
+from bmzoo.config.schema import Weights
+from bmzoo.config.search_methods import LOCKED
 from bmzoo.errors import BmzooError, ConfigError, ToolFailed, nearest
-from bmzoo.last import Last
-from bmzoo.paths import Layout
-from bmzoo.preparation import calibrate_step, import_step, pictures, tables
-from bmzoo.publish import Told
-from bmzoo.recipe import Recipe, recipe
-from bmzoo.remote import Remote
-from bmzoo.schema import Weights
-from bmzoo.shared_store import SharedStore
-from bmzoo.sources import Sources
-from bmzoo.step import Step, Tree
-from bmzoo.store import Entry, Store, cannot_write
-from bmzoo.tables import bare_choice
+from bmzoo.execute.builder import Builder, Report
+from bmzoo.execute.history import Last
+from bmzoo.execute.layout import Layout
+from bmzoo.execute.toolchain import LocalToolchain, Toolchain, find_installation, searches_of
+from bmzoo.plan.build import Recipe, recipe
+from bmzoo.plan.shared import calibrate_step, import_step, pictures, tables
+from bmzoo.plan.step import Step, Tree
+from bmzoo.quantization.tables import bare_choice
+from bmzoo.results import calibration
+from bmzoo.results.provenance import Told
+from bmzoo.sources import download
+from bmzoo.sources.lookup import Sources
+from bmzoo.sources.weights import Choice, Fetch, choose
+from bmzoo.store.local import Entry, Store
+from bmzoo.store.remote import Remote
+from bmzoo.store.shared import SharedStore
+from bmzoo.system import files
+from bmzoo.system.files import cannot_write
+from bmzoo.system.hashing import Digests
 from bmzoo.target import Target, parse
-from bmzoo.toolchain import LocalToolchain, Toolchain, find_installation, searches_of
-from bmzoo.vendor import LOCKED
 
 DEFAULT_MODEL = "retinaface_mobilenet0.25"
 
@@ -75,9 +80,9 @@ class Workspace:
         return self._loaded[1]
 
     @cached_property
-    def settings(self) -> zoo_settings.ZooConfig:
+    def settings(self) -> project.ZooConfig:
         """Settings of the whole project. Raises ConfigError."""
-        return zoo_settings.read(self.layout.configs / zoo_settings.FILE, self.root)
+        return project.read(self.layout.configs / project.FILE, self.root)
 
     @cached_property
     def default_model(self) -> str:
@@ -85,7 +90,7 @@ class Workspace:
         named = self.settings.default_model
         names = [*self.models, *self.broken]
         if named is not None and named not in names:
-            shown = self.layout.shown(self.layout.configs / zoo_settings.FILE)
+            shown = self.layout.shown(self.layout.configs / project.FILE)
             raise ConfigError(f"{shown}: default_model: no such model: {named}", f"models: {', '.join(names)}")
         if named is not None:
             return named
@@ -108,7 +113,7 @@ class Workspace:
     @cached_property
     def remote(self) -> Remote | None:
         """Where results are shared with other checkouts. Raises ConfigError."""
-        url = zoo_settings.store_url(self.settings, self.environ)
+        url = project.store_url(self.settings, self.environ)
         return Remote(url, self.report.warn) if url is not None else None
 
     @cached_property
@@ -264,7 +269,7 @@ class Workspace:
         weights = self.chosen(model)
         entry = self.builder(model).run(import_step(model, weights))
         if not self.is_source(model, weights):
-            publish.copy(entry.path("model.onnx"), self.layout.onnx(model.name, weights.name))
+            files.copy(entry.path("model.onnx"), self.layout.onnx(model.name, weights.name))
 
     def make_table(self, model: Model) -> None:
         """`calibration/<model>.<weights>.table`, tied to its inputs by two lines on top; one for each quantizer."""
@@ -272,7 +277,7 @@ class Workspace:
         weights = self.chosen(model)
         wanted = {quantizer: self.layout.table(model.name, weights.name, quantizer) for quantizer in tables(model)}
         for path in wanted.values():
-            if path.exists() and not publish.is_our_table(path.read_text(encoding="utf-8", errors="replace")):
+            if path.exists() and not calibration.is_our_table(path.read_text(encoding="utf-8", errors="replace")):
                 raise ConfigError(
                     f"{self.layout.shown(path)}: written or edited by hand, so it is not overwritten",
                     f"name it below `calibration` as `table` in {self.layout.shown(model.path)}, or remove it",
@@ -280,7 +285,7 @@ class Workspace:
         self.check_image_sets(model)
         for quantizer, path in wanted.items():
             entry = self.builder(model).run(calibrate_step(model, weights, quantizer))
-            publish.write(publish.table_text(entry), path)
+            files.write(calibration.table_text(entry), path)
 
     def make_step(self, model: Model, step: Step) -> None:
         self.announce(model)
@@ -305,7 +310,9 @@ class Workspace:
         entry = self.builder(model).find(calibrate_step(model, weights, quantizer))
         path = self.layout.table(model.name, weights.name, quantizer)
         return (
-            entry is not None and path.is_file() and path.read_text(encoding="utf-8") == publish.table_text(entry)
+            entry is not None
+            and path.is_file()
+            and path.read_text(encoding="utf-8") == calibration.table_text(entry)
         )
 
     def holds(self, path: Path, digest: str) -> bool:
@@ -331,7 +338,7 @@ class Workspace:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return False
-        content = publish.table_content(text, fingerprint)
+        content = calibration.table_content(text, fingerprint)
         if content is None:
             return False
         (folder / step.outputs[0]).write_text(content, encoding="utf-8")

@@ -14,11 +14,11 @@ from pathlib import Path
 from distributed import Worker
 from fake_toolchain import FakeToolchain
 
-from bmzoo import process
-from bmzoo.digests import Digests
-from bmzoo.remote_step import Site
-from bmzoo.step import Command
-from bmzoo.worker import OtherSite
+from bmzoo.cluster.remote_step import Site
+from bmzoo.cluster.worker import OtherSite
+from bmzoo.plan.step import Command
+from bmzoo.system import process
+from bmzoo.system.hashing import Digests
 
 TOOL = """\
 import os, subprocess, sys, time

@@ -13,10 +13,10 @@ import pytest
 from fake_toolchain import FakeToolchain
 from onnx import TensorProto, helper, numpy_helper
 
-from bmzoo.artifact import make
-from bmzoo.digests import Digests, sha256
-from bmzoo.step import Command, Step
-from bmzoo.toolchain import Installation, LocalToolchain
+from bmzoo.execute.toolchain import Installation, LocalToolchain
+from bmzoo.plan.step import Command, Step
+from bmzoo.results.artifact import make
+from bmzoo.system.hashing import Digests, sha256
 from bmzoo.workspace import Workspace
 
 TABLE = "# op_name    threshold    min    max\nx 4.13 -3.33 4.13\nr_Relu 3.53 0.0 3.53\ny_Conv 1.45 -1.57 0.83\n"

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from bmzoo import vendor
+from bmzoo.commands.__main__ import run as run_own
+from bmzoo.commands.registry import COMMANDS
+from bmzoo.config import search_methods
 from bmzoo.errors import ToolFailed
-from bmzoo.runtime.session import OnnxSession
-from bmzoo.runtime.simulate import write_arrays
-from bmzoo.step import Command
-from bmzoo.steps.__main__ import MODULES
-from bmzoo.steps.__main__ import run as run_own
-from bmzoo.toolchain import ENGINES, failure
+from bmzoo.execute.toolchain import failure
+from bmzoo.plan.step import Command
+from bmzoo.runtime.engines.session import OnnxSession
+from bmzoo.runtime.engines.simulate import write_arrays
 
 INFO = """bmodel version: B.2.2+fake
 chip: {chip}
@@ -34,27 +34,29 @@ device mem size: 300 (weight: 200, instruct: 100, runtime: 0)
 
 
 class FakeToolchain:
-    """Implements bmzoo.toolchain.Toolchain. `ran` lists the commands, in order."""
+    """Implements bmzoo.execute.toolchain.Toolchain. `ran` lists the commands, in order."""
 
     def __init__(self, version: str = "fake 1", environment: Mapping[str, str] | None = None) -> None:
         self.version = version
         self.environment: Mapping[str, str] = environment or {}
         self.ran: list[str] = []
         self.before: Callable[[Command, Path], None] = lambda command, folder: None
-        self.searches = vendor.LOCKED
+        self.searches = search_methods.LOCKED
         self.ranked: Sequence[tuple[str, float]] = ()  # what the vendor's searches find, the worst first
         self.noise = 0.0  # added to what the compiled model gives, relative to its size
         self.gap = 0.0  # the same, of the MLIR alone: an engine that does not agree with the simulator
         self._lock = threading.Lock()
 
     def identity(self, tool: str) -> str:
-        return f"bmzoo {tool}" if tool in MODULES else self.version
+        own = COMMANDS.get(tool)
+        return f"bmzoo {tool}" if own is not None and not own.installation else self.version
 
     def run(self, command: Command, folder: Path, log: Path, timeout: float) -> None:
         with self._lock:
             self.ran.append(command.tool)
         self.before(command, folder)
-        if command.tool in MODULES and command.tool not in ENGINES:
+        own = COMMANDS.get(command.tool)
+        if own is not None and not own.installation:
             status = run_own(command.tool, folder, command.args)
             if status:
                 raise failure(command, status, folder, log, 0)

@@ -14,12 +14,12 @@ import onnxruntime  # noqa: F401
 from doit.doit_cmd import DoitMain
 from fake_toolchain import FakeToolchain
 
-import bmzoo.explain_tasks
-import bmzoo.search_tasks
-import bmzoo.steps.preparing
-import bmzoo.zoo_tasks  # noqa: F401
-from bmzoo.process import Call, run
-from bmzoo.step import Command
+import bmzoo.commands.prepare
+import bmzoo.tasks.explain
+import bmzoo.tasks.search
+import bmzoo.tasks.zoo  # noqa: F401
+from bmzoo.plan.step import Command
+from bmzoo.system.process import Call, run
 
 SECONDS = "0.02"  # that every command takes, and the time it takes to start a process
 

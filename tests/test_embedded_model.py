@@ -9,15 +9,15 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from bmzoo.average_precision import Found, Truth, curves
-from bmzoo.digests import sha256
-from bmzoo.model.contract import io_signature, violations
-from bmzoo.runtime.decode import decode
+from bmzoo.measure.average_precision import Found, Truth, curves
+from bmzoo.onnx_import.contract import io_signature, violations
+from bmzoo.runtime.decoders.registry import decode
 from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.preprocess import prepare_batch
-from bmzoo.runtime.session import OnnxSession
 from bmzoo.runtime.settings import Settings
 from bmzoo.scenes import FIRST_TRAINING_SEED, Scene, draw
+from bmzoo.system.hashing import sha256
 
 MODEL = Path(__file__).parents[1] / "models" / "onnx" / "retinaface_mobilenet0.25.embedded.onnx"
 SIZE = 640

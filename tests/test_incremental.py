@@ -20,13 +20,13 @@ from typing import Any
 import pytest
 from conftest import Project, Silent, draw
 
-from bmzoo.artifact import is_current, make
-from bmzoo.digests import sha256
-from bmzoo.explain import OPEN, Explanation, Finding
-from bmzoo.explain_goals import subtasks
+from bmzoo.explain.goals import subtasks
+from bmzoo.explain.why import OPEN, Explanation, Finding
+from bmzoo.plan.step import Step
+from bmzoo.results.artifact import is_current, make
 from bmzoo.runtime.preprocess import InputSpec, prepare, read_image
-from bmzoo.step import Step
-from bmzoo.store import Store
+from bmzoo.store.local import Store
+from bmzoo.system.hashing import sha256
 from bmzoo.workspace import Workspace
 
 INT8, FP32 = "bm1688_int8_2b", "bm1684_fp32_1b"

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from bmzoo import fsck
-from bmzoo.digests import sha256
-from bmzoo.scratch import Scratch
-from bmzoo.store import Store
-from bmzoo.toolchain import find_installation
+from bmzoo.execute.toolchain import find_installation
+from bmzoo.store import fsck
+from bmzoo.store.local import Store
+from bmzoo.store.scratch import Scratch
+from bmzoo.system.hashing import sha256
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 KILLS = 45

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from bmzoo.chips import CHIPS
-from bmzoo.config import load
-from bmzoo.schema import json_schema
+from bmzoo.config.model import load
+from bmzoo.config.schema import json_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -53,7 +53,7 @@ def test_paths_in_the_table_exist() -> None:
 
 def test_the_schema_for_editors_is_current() -> None:
     assert (ROOT / "configs" / "schema.json").read_text() == json_schema(), (
-        "python -m bmzoo.schema > configs/schema.json"
+        "python -m bmzoo.config.schema > configs/schema.json"
     )
 
 

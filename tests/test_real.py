@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from conftest import Project, Silent
 
-from bmzoo.artifact import is_current, make
 from bmzoo.chips import CHIPS
-from bmzoo.digests import Digests, sha256
 from bmzoo.errors import ToolFailed
-from bmzoo.selftest import selftest_step
-from bmzoo.step import Command
-from bmzoo.toolchain import LocalToolchain, find_installation
+from bmzoo.execute.toolchain import LocalToolchain, find_installation
+from bmzoo.plan.selftest import selftest_step
+from bmzoo.plan.step import Command
+from bmzoo.results.artifact import is_current, make
+from bmzoo.system.hashing import Digests, sha256
 from bmzoo.workspace import Workspace
 
 pytestmark = pytest.mark.toolchain

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from bmzoo import fsck
-from bmzoo.digests import sha256
-from bmzoo.store import Store
+from bmzoo.store import fsck
+from bmzoo.store.local import Store
+from bmzoo.system.hashing import sha256
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Every tool takes a moment, so that the runs meet in each step, and leaves a line in `ran`.

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from conftest import Project, draw
 
-from bmzoo.artifact import is_current, make
 from bmzoo.errors import ConfigError, SourceError, StoreError, ToolFailed, VerifyFailed
-from bmzoo.step import Command
-from bmzoo.store import Store
+from bmzoo.plan.step import Command
+from bmzoo.results.artifact import is_current, make
+from bmzoo.store.local import Store
 
 INT8 = "bm1688_int8_2b"
 COMPILE = ["model_transform.py", "run_calibration.py", "model_deploy.py"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from bmzoo.manifest import Manifest, read
+from bmzoo.release.manifest import Manifest, read
 
 REPOSITORY = Path(__file__).parents[1]
 # In place of the toolchain that dodo.py finds. $FAIL holds words of the model_deploy command that is to fail.

@@ -11,7 +11,7 @@ from scene_cache import SceneCache
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from bmzoo.runtime.priors import prior_boxes
+from bmzoo.runtime.decoders.priors import prior_boxes
 from bmzoo.scenes import Scene
 
 _SMALLEST = 7.0  # pixels; what a zoom makes smaller is neither asked for nor forbidden to be found

@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.average_precision import Found, Truth, curves  # noqa: E402
+from bmzoo.commands.import_ import check_batches  # noqa: E402
 from bmzoo.errors import BmzooError, SourceError  # noqa: E402
-from bmzoo.model import contract, retinaface  # noqa: E402
-from bmzoo.model.checkpoint import load_state_dict  # noqa: E402
-from bmzoo.runtime.decode import decode  # noqa: E402
+from bmzoo.measure.average_precision import Found, Truth, curves  # noqa: E402
+from bmzoo.onnx_import import contract, retinaface  # noqa: E402
+from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
+from bmzoo.runtime.decoders.registry import decode  # noqa: E402
 from bmzoo.runtime.detections import Detections  # noqa: E402
+from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
 from bmzoo.runtime.preprocess import prepare_batch  # noqa: E402
-from bmzoo.runtime.session import OnnxSession  # noqa: E402
 from bmzoo.runtime.settings import Settings  # noqa: E402
 from bmzoo.scenes import FIRST_TRAINING_SEED, Scene, draw  # noqa: E402
-from bmzoo.steps.importing import check_batches  # noqa: E402
 
 MODEL = ROOT / "models" / "onnx" / "retinaface_mobilenet0.25.embedded.onnx"
 SIZE = 640

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import onnx
 
+from bmzoo.measure.npz import arrays
+from bmzoo.measure.specs import decoder_spec
 from bmzoo.quantization.fakequant import emulation
+from bmzoo.quantization.greedy import Score
 from bmzoo.quantization.loss import Reference, added, total
 from bmzoo.quantization.network import Network, lowered_layers, network
-from bmzoo.quantization.path import Score
+from bmzoo.quantization.sensitivity import Sensitivity, Sweep
 from bmzoo.quantization.session import session
-from bmzoo.quantization.sweep import Sensitivity, Sweep
-from bmzoo.runtime.heads import DecoderSpec
-from bmzoo.steps.archives import arrays
-from bmzoo.steps.measuring import decoder_spec
+from bmzoo.runtime.decoders.heads import DecoderSpec
 
 Powers = Mapping[str, float]
 # A worker holds network, pictures and one picture's tensors: up to 1 GB for RetinaFace at 640x640.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.runtime.heads import DecoderSpec, Heads, levels, one_head
+from bmzoo.runtime.decoders.heads import DecoderSpec, Heads, levels, one_head
 
 # Offsets of anchors that the float model gives less than this are nobody's.
 CONFIDENT = 0.05

@@ -18,14 +18,14 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 from bmzoo.errors import BmzooError, ConfigError, StoreError
 from bmzoo.runtime.album import Album, check_folder, write_whole
-from bmzoo.runtime.decode import DECODERS
+from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.runtime.detect import Result, detect
 from bmzoo.runtime.draw import draw
+from bmzoo.runtime.engines.registry import ENGINES, open_session
 from bmzoo.runtime.pictures import count, find
 from bmzoo.runtime.preprocess import FLAVOURS, PIXEL_FORMATS, RESIZES
 from bmzoo.runtime.report import Report, TerminalReport
 from bmzoo.runtime.results import SCHEMA, as_json, as_text
-from bmzoo.runtime.sessions import ENGINES, open_session
 from bmzoo.runtime.settings import Settings, fitted, read_config, settings_from
 
 # Sides are rounded up to this for networks as large as the picture: the deepest stride.

@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from bmzoo.errors import ConfigError, SessionError, nearest
-from bmzoo.runtime.heads import DecoderSpec
+from bmzoo.runtime.decoders.heads import DecoderSpec
 from bmzoo.runtime.preprocess import InputSpec, for_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bmzoo.runtime.session import Session, TensorInfo
+    from bmzoo.runtime.engines.session import Session, TensorInfo
 
 # What the published networks of each decoder take.
 INPUTS: Dict[str, InputSpec] = {

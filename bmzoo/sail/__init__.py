@@ -24,13 +24,7 @@ from bmzoo.sail.arrays import (
 )
 from bmzoo.sail.bmcv import Bmcv
 from bmzoo.sail.decoder import Decoder
-from bmzoo.sail.device import (
-    Handle,
-    get_available_tpu_num,
-    set_dump_io_flag,
-    set_loglevel,
-    set_print_flag,
-)
+from bmzoo.sail.device import Handle, get_available_tpu_num, set_dump_io_flag, set_loglevel, set_print_flag
 from bmzoo.sail.engine import Engine
 from bmzoo.sail.enums import (
     EXPORTED,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Protocol, Sequence, Tuple
 
 import numpy as np
 
-from bmzoo.runtime.session import OnnxSession, TensorInfo
-from bmzoo.runtime.simulator import SimulatorSession
-from bmzoo.runtime.worker import call
+from bmzoo.runtime.engines.session import OnnxSession, TensorInfo
+from bmzoo.runtime.engines.simulator import SimulatorSession
+from bmzoo.runtime.engines.worker import call
 from bmzoo.sail.device import LOGGER
 from bmzoo.sail.enums import ELEMENTS, Dtype
 from bmzoo.sail.errors import SailEngineError

@@ -1,4 +1,1 @@
-"""Trying settings of INT8 one axis at a time: which there are, which to take, and how to show them.
-
-Nothing here runs a step; bmzoo/tune.py does.
-"""
+"""Trying settings of INT8 one axis at a time: which there are, which to take, and how to show them."""

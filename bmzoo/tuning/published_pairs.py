@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bmzoo.chips import CALIBRATED, CHIPS
-from bmzoo.config import Model
+from bmzoo.config.model import Model
 from bmzoo.target import Target
 from bmzoo.tuning.choice import Pair
 

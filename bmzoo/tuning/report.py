@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bmzoo.markdown import table
+from bmzoo.system.markdown import table
 from bmzoo.tuning.choice import SAME_COST, TOLERANCE, Pair, Point, Rival, front, worth
 from bmzoo.tuning.settings import Setting
 

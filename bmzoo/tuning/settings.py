@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
-from bmzoo.config import SEARCH_DEFAULTS, Model
+from bmzoo.config.model import SEARCH_DEFAULTS, Model
+from bmzoo.config.schema import Calibration, Search
+from bmzoo.config.yamlfile import flow
 from bmzoo.errors import ConfigError
-from bmzoo.lowering import int8_target
-from bmzoo.schema import Calibration, Search
-from bmzoo.yamlfile import flow
+from bmzoo.plan.lowering import int8_target
 
 FLOAT_LAYERS = (0, 1, 2, 3, 5, 8, 12, 20)
 METHODS: tuple[str, ...] = get_args(Calibration.model_fields["method"].annotation)

@@ -1,0 +1,249 @@
+"""Steps on other machines: an existing Dask scheduler and its workers, reached by `scheduler=ADDRESS`.
+
+The graph stays here. Each step that has to run is sent as a job; files and results travel through the shared
+store, or through `build/store` where all machines see the same disk. Dask runs a step of a lost worker again.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from bmzoo.cluster.job import Job, Outcome, Wanted
+from bmzoo.errors import BmzooError, ConfigError, StoreError, ToolFailed
+from bmzoo.execute.builder import Made, Ready, Report
+from bmzoo.plan.resources import Needs, needs
+from bmzoo.plan.step import File, Output, Pictures, Step, Tree
+from bmzoo.store import upload, urls
+from bmzoo.store.local import Entry, Store
+from bmzoo.store.remote import Remote
+from bmzoo.system.files import cannot_write
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+PIN = "distributed==2026.8.0"  # as in pyproject.toml: client, scheduler and workers must be of one version
+CONNECT_TIMEOUT = 10.0  # seconds
+TRANSFERS = 8  # files at a time
+LOOK = 5.0  # seconds between two looks at whether any worker can run what waits
+# A directory listing that another machine changed may be old by half a minute (NFS): seconds until the next look.
+ARRIVAL = (0.0, 0.1, 0.5, 2.0, 8.0, 30.0)
+SAME_STATE = "scheduler and workers must run this version of bmzoo: start them in a checkout in the same state"
+
+
+class Cluster:
+    """Makes results on the workers of one scheduler. Safe for threads; connects when first used."""
+
+    def __init__(self, address: str, store: Store, remote: Remote | None, report: Report) -> None:
+        """Raises ConfigError when Dask is not installed or the shared store cannot be written."""
+        if find_spec("distributed") is None:
+            raise ConfigError(f"scheduler {address}: distributed is not installed", f".venv/bin/pip install {PIN}")
+        if remote is not None and urls.scheme(remote.url) not in ("file", "s3"):
+            raise ConfigError(
+                f"store {remote.url}: results of workers cannot travel through it",
+                "a directory or an S3 bucket that all machines reach is needed",
+            )
+        self._address = address
+        self._store = store
+        self._remote = remote
+        self._channel = remote if remote is not None else Remote(str(store.root / "store"), report.warn)
+        self._report = report
+        self._connecting = threading.Lock()
+        self._connection: Client | BmzooError | None = None
+
+    def make(self, step: Step, ready: Ready, needed: Mapping[str, Entry], folder: Path) -> Made:
+        """The step's result, made by a worker. Raises BmzooError; evidence is then in the folder."""
+        for warning in ready.warnings:
+            self._report.warn(warning)
+        job = _job(step, ready, needed, self._channel.url, str(folder) if self._remote is None else "")
+        outcome = self._run(job)
+        if outcome.lacks:  # made or found here before there were others to share it with
+            self._send([(job.inputs[name], needed.get(name)) for name in outcome.lacks])
+            outcome = self._run(job)
+        for warning in (*outcome.warnings, *(f"worker {outcome.worker}: {text}" for text in outcome.trouble)):
+            self._report.warn(warning)
+        _write(outcome.files, folder)
+        if outcome.error is not None:
+            raise _told(outcome.error, outcome.worker)
+        if outcome.lacks:
+            raise StoreError(
+                f"worker {outcome.worker}: gets no {outcome.lacks[0]} from {self._channel.url}",
+                "; ".join(outcome.trouble) or "can that machine read it?",
+            )
+        return Made(self._arrived(job.fingerprint, outcome), outcome.seconds, outcome.worker)
+
+    def close(self) -> None:
+        """Leave the scheduler, which ends what still runs for this build."""
+        with self._connecting:
+            if self._connection is not None and not isinstance(self._connection, BmzooError):
+                self._connection.close()
+            self._connection = None
+
+    # --- the way there and back --------------------------------------------------------------------------
+
+    def _run(self, job: Job) -> Outcome:
+        """Raises ToolFailed when no worker brought it to an end."""
+        from distributed import CancelledError, KilledWorker
+
+        from bmzoo.cluster import worker
+
+        client, what = self._client(), needs(job.step)
+        try:
+            future: Future[Outcome] = client.submit(
+                worker.run,
+                job,
+                key=f"{job.step.kind}-{secrets.token_hex(8)}",  # Dask learns how long each kind takes
+                resources=what.resources(),
+                pure=False,
+            )
+            try:
+                return self._wait(client, future, job.step, what)
+            finally:
+                future.release()  # if it still runs, nobody waits for it: the worker ends it
+        except KilledWorker as error:
+            raise ToolFailed(
+                f"{job.step}: {error.allowed_failures + 1} workers were lost while they ran it,"
+                f" the last was {error.last_worker.address}",
+                f"was there enough memory for it? it is given {what}",
+            ) from None
+        except (CancelledError, OSError) as error:
+            raise ToolFailed(
+                f"{job.step}: connection to scheduler {self._address} lost",
+                "what was finished is kept; when the scheduler is back, run the same command to go on",
+            ) from error
+        except BmzooError:
+            raise
+        except Exception as error:  # whatever Dask and pickle raise when machines do not fit together
+            cause = str(error.__cause__ or error).strip().partition("\n")[0]
+            raise ToolFailed(f"{job.step}: Dask could not run it: {cause}", SAME_STATE) from error
+
+    def _wait(self, client: "Client", future: "Future[Outcome]", step: Step, what: Needs) -> Outcome:
+        from distributed import TimeoutError as NotYet  # not Python's own before 3.11
+
+        while True:
+            try:
+                return future.result(timeout=LOOK)
+            except NotYet:
+                self._look(client, step, what)
+
+    def _look(self, client: "Client", step: Step, what: Needs) -> None:
+        """Say it when a step waits because no worker could ever run it: one may join yet. Raises OSError."""
+        if client.status != "running":
+            raise ConnectionError(client.status)
+        workers: Mapping[str, Any] = client.scheduler_info()["workers"]
+        able = [w for w in workers.values() if _fits(w.get("resources", {}), what.resources())]
+        if not able:
+            said = f"none of its {len(workers)} workers has {what}" if workers else "it has no workers"
+            start = f"-m dask worker {self._address} --resources '{what}'"
+            self._report.warn(f"scheduler {self._address}: {step} waits: {said}; start one: {start}")
+
+    def _send(self, lacking: Sequence[tuple[Wanted, Entry | None]]) -> None:
+        """Put into the channel what a worker lacks. Trouble there is warned of; the file is then still lacking."""
+        pool = ThreadPoolExecutor(TRANSFERS)
+        try:
+            for _ in pool.map(self._send_one, *zip(*lacking, strict=True)):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _send_one(self, wanted: Wanted, entry: Entry | None) -> None:
+        if entry is not None:
+            self._channel.push(entry)
+            return
+        with self._store.scratch() as folder:
+            try:
+                upload.send(Path(wanted.path), wanted.sha256, self._channel, folder)
+            except OSError as error:
+                raise StoreError(f"{wanted.path}: cannot be sent to a worker: {error.strerror}") from None
+
+    def _arrived(self, fingerprint: str, outcome: Outcome) -> Entry:
+        for pause in ARRIVAL:
+            time.sleep(pause)
+            entry = self._store.lookup(fingerprint) or self._store.fetch(fingerprint)
+            if entry is not None:
+                return entry
+            if self._remote is not None:
+                break  # S3 shows what is there
+        raise StoreError(
+            f"worker {outcome.worker}: its result did not arrive in {self._channel.url}",
+            "; ".join(outcome.trouble) or "can that machine write there?",
+        )
+
+    def _client(self) -> "Client":
+        """The connection. Raises BmzooError, the same one again at once if there was none the first time."""
+        with self._connecting:
+            found = self._connection
+            if found is None or (not isinstance(found, BmzooError) and found.status == "closed"):
+                found = self._connection = _connect(self._address)
+            if isinstance(found, BmzooError):
+                raise found
+            return found
+
+
+def _connect(address: str) -> "Client | BmzooError":
+    from distributed import Client
+
+    # Its tracebacks about lost connections add nothing to the error that is raised here.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, name="bmzoo")
+    except ValueError as error:
+        return ConfigError(f"scheduler {address}: not an address: {error}", "such as tcp://host:8786")
+    except OSError:
+        return ToolFailed(
+            f"scheduler {address}: not reached within {CONNECT_TIMEOUT:g} s", "is it running, is the address right?"
+        )
+
+
+def _job(step: Step, ready: Ready, needed: Mapping[str, Entry], channel: str, witness: str) -> Job:
+    names = dict(_names(step, ready))
+    inputs: dict[str, Wanted] = {}
+    for name, (path, sha256) in ready.files.items():
+        entry, wanted = needed.get(name), names[name]
+        if entry is None:
+            inputs[name] = Wanted(sha256, wanted, path=str(path.absolute()))
+        else:
+            inputs[name] = Wanted(entry.files[wanted], wanted, entry.fingerprint)
+    # Without its inputs the step is small: they hold all steps before it.
+    bare = replace(step, inputs=())
+    return Job(bare, ready.fingerprint, dict(ready.material), inputs, dict(ready.pictures), channel, witness)
+
+
+def _names(step: Step, ready: Ready) -> Iterator[tuple[str, str]]:
+    """Each input's name in the step's folder, and at its source: in an entry, or below a data folder."""
+    for name, ref in step.inputs:
+        if isinstance(ref, Output):
+            yield name, ref.file
+        elif isinstance(ref, File):
+            yield name, ref.path
+        else:
+            for inside in (key for key in ready.files if key.startswith(f"{name}/")):
+                yield inside, _below(ref, inside.removeprefix(f"{name}/"), ready.files[inside][0])
+
+
+def _below(ref: Pictures | Tree, inside: str, path: Path) -> str:
+    return str(PurePosixPath(ref.folder) / (inside if isinstance(ref, Tree) else path.name))
+
+
+def _fits(has: Mapping[str, float], wanted: Mapping[str, float]) -> bool:
+    return all(has.get(name, 0.0) >= value for name, value in wanted.items())
+
+
+def _told(error: BmzooError, worker: str) -> BmzooError:
+    """The worker's error as one of this build."""
+    return type(error)(f"worker {worker}: {error.message}", error.hint)
+
+
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    """What a worker sent back, into the step's folder here; there is always a log."""
+    try:
+        for name, content in {"log.txt": b"", **files}.items():
+            (folder / PurePosixPath(name).name).write_bytes(content)
+    except OSError as error:
+        raise cannot_write(folder, error) from None

@@ -1,0 +1,201 @@
+"""One step of another machine's build, run here: inputs fetched and checked, the result shared, all told."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+
+from bmzoo.cluster.job import Job, Outcome, Wanted
+from bmzoo.errors import BmzooError, StoreError, ToolFailed
+from bmzoo.execute.builder import Builder, Ready
+from bmzoo.execute.layout import Layout
+from bmzoo.execute.toolchain import LocalToolchain, Toolchain, find_installation
+from bmzoo.plan.resources import needs
+from bmzoo.plan.step import Step
+from bmzoo.sources.lookup import Sources
+from bmzoo.store import upload
+from bmzoo.store.remote import Remote
+from bmzoo.store.shared import SharedStore
+from bmzoo.system.hashing import Digests
+from bmzoo.system.process import Stopped
+
+TRANSFERS = 8  # files at a time
+MAX_LOG = 1 << 20  # bytes of a log that are sent back: the last ones
+MAX_EVIDENCE = 32 << 20  # bytes of other files that are sent back after a failure
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a worker brings: data folders, and how its toolchain is made, given what to ask whether to stop and how
+    many threads a command may have."""
+
+    toolchain: Callable[[Digests, Callable[[], bool], int], Toolchain]
+    data: tuple[Path, ...] = ()
+
+
+def local_site(environ: Mapping[str, str], checkout: Path) -> Site:
+    """This machine as bmzoo always finds it: `$TPUC_ROOT` or `.venv`, `$BMZOO_DATA` and `../shared/data`."""
+
+    def toolchain(digests: Digests, stopped: Callable[[], bool], threads: int) -> Toolchain:
+        installation = find_installation(environ)
+        if installation is None:
+            raise ToolFailed("TPU-MLIR is not installed there", "start workers in a checkout where ./doit has run")
+        return LocalToolchain(installation, digests, threads, stopped=stopped)
+
+    named = environ.get("BMZOO_DATA")
+    return Site(toolchain, (*([Path(named)] if named else []), Layout(checkout).shared_data))
+
+
+class RemoteStep:
+    """Runs jobs in a folder of the worker's own. `name` is the worker's, for messages."""
+
+    def __init__(self, site: Site, root: Path, name: str) -> None:
+        self._site = site
+        self._layout = Layout(root)
+        self._name = name
+
+    def run(self, job: Job, stopped: Callable[[], bool]) -> Outcome:
+        """Make the job's result unless it is shared already. Errors for people are part of the outcome."""
+        digests, trouble = Digests(self._layout.memory), Notes()
+        try:
+            _check_witness(job)
+            toolchain = self._site.toolchain(digests, stopped, needs(job.step).cores)
+            check_tools(job.material, toolchain)
+            store = SharedStore(self._layout.build, Remote(job.channel, trouble.warn))
+            with store.working_on(job.fingerprint):
+                outcome = self._run(job, toolchain, store, digests)
+        except BmzooError as error:
+            outcome = Outcome(self._name, error=error)
+        except Stopped:
+            outcome = Outcome(self._name, error=ToolFailed("stopped, as nobody waited for it any more"))
+        finally:
+            digests.save()
+        return replace(outcome, trouble=tuple(trouble.warnings))
+
+    def _run(self, job: Job, toolchain: Toolchain, store: SharedStore, digests: Digests) -> Outcome:
+        entry = store.lookup(job.fingerprint) or store.fetch(job.fingerprint)
+        if entry is not None:
+            store.push(entry)
+            return Outcome(self._name, float(entry.facts.get("seconds", 0.0)))
+        found = _Inputs(store, digests, self._site.data).find(job.inputs)
+        if lacks := tuple(name for name, path in found.items() if path is None):
+            return Outcome(self._name, lacks=lacks)
+        notes = Notes()
+        builder = Builder(toolchain, store, Sources(()), digests, self._layout, notes)
+        with store.scratch() as folder:
+            try:
+                made = builder.make_here(job.step, _ready(job, found), {}, folder)
+            except BmzooError as error:
+                return Outcome(self._name, error=error, warnings=tuple(notes.warnings), files=_evidence(folder))
+            log = _tail(folder / "log.txt")
+        store.push(made.entry)
+        return Outcome(self._name, made.seconds, warnings=tuple(notes.warnings), files={"log.txt": log})
+
+
+class Notes:
+    """A report that keeps the warnings; the rest is said where the build was started."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def started(self, step: Step, progress: Path | None = None) -> None: ...
+
+    def finished(self, step: Step, seconds: float, where: str = "") -> None: ...
+
+    def failed(self, step: Step) -> None: ...
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def say(self, text: str) -> None: ...
+
+
+class _Inputs:
+    """Where the files that a job reads are on this machine, fetched if need be."""
+
+    def __init__(self, store: SharedStore, digests: Digests, data: tuple[Path, ...]) -> None:
+        self._store = store
+        self._digests = digests
+        self._data = data
+
+    def find(self, wanted: Mapping[str, Wanted]) -> dict[str, Path | None]:
+        """The file of each name; None for one that is nowhere."""
+        for key in {one.entry for one in wanted.values() if one.entry}:  # once, not for each of its files
+            self._store.lookup(key) or self._store.fetch(key)
+        with ThreadPoolExecutor(TRANSFERS) as pool:
+            return dict(zip(wanted, pool.map(self._path, wanted.values()), strict=True))
+
+    def _path(self, one: Wanted) -> Path | None:
+        if one.entry:
+            return self._in_entry(one.entry, one.name, one.sha256, fetch=False)
+        for path in (Path(one.path), *(folder / one.name for folder in self._data)):
+            with suppress(OSError):
+                if self._digests.of(path) == one.sha256:
+                    return path
+        return self._in_entry(upload.key(one.sha256), upload.CONTENT, one.sha256, fetch=True)
+
+    def _in_entry(self, key: str, name: str, sha256: str, fetch: bool) -> Path | None:
+        entry = self._store.lookup(key) or (self._store.fetch(key) if fetch else None)
+        return entry.path(name) if entry is not None and entry.files.get(name) == sha256 else None
+
+
+def check_tools(material: Mapping[str, object], toolchain: Toolchain) -> None:
+    """Raises ToolFailed when a tool of this machine could give other results than the sender's."""
+    tools = material["tools"]
+    assert isinstance(tools, Mapping), "as fingerprint.material makes it"
+    for tool, needed in tools.items():
+        here = toolchain.identity(tool)
+        if here != needed:
+            other, wanted = _difference(here, needed)
+            raise ToolFailed(
+                f"{tool} is of {other} there, the build needs {wanted}",
+                "bring that worker's checkout and .venv to the state of this one, or stop the worker",
+            )
+    if material["environment"] != dict(toolchain.environment):
+        raise ToolFailed("tools get other variables there", "bring that worker's checkout to the state of this one")
+
+
+def _difference(a: str, b: str) -> tuple[str, str]:
+    """Two identities up to the first word that differs; digests shortened."""
+    pairs = list(zip_longest(*([word[:12] for word in text.split()] for text in (a, b)), fillvalue=""))
+    at = next((i for i, (x, y) in enumerate(pairs) if x != y), 0)
+    shown = pairs[max(0, at - 2) : at + 1]
+    return " ".join(x for x, _ in shown).strip(), " ".join(y for _, y in shown).strip()
+
+
+def _ready(job: Job, found: Mapping[str, Path | None]) -> Ready:
+    files = {name: (path, job.inputs[name].sha256) for name, path in found.items() if path is not None}
+    return Ready(files, job.fingerprint, job.material, (), job.pictures, {})
+
+
+def _check_witness(job: Job) -> None:
+    if job.witness and not Path(job.witness).is_dir():
+        raise StoreError(
+            f"it does not see {Path(job.channel).parent}, and there is no shared store",
+            "name a store that all machines reach as `store: {url: ...}` in configs/zoo.yaml, or in $BMZOO_STORE",
+        )
+
+
+def _evidence(folder: Path) -> dict[str, bytes]:
+    """What a failed step wrote, as far as it is small, and `files.txt` about all of it."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    content: dict[str, bytes] = {}
+    listing: list[str] = []
+    left = MAX_EVIDENCE
+    for path in paths:
+        size = path.stat().st_size
+        listing.append(f"{size:12} {path.relative_to(folder)}\n")
+        if path.parent == folder and size <= left and path.name != "log.txt":
+            content[path.name] = path.read_bytes()
+            left -= size
+    return {**content, "log.txt": _tail(folder / "log.txt"), "files.txt": "".join(listing).encode()}
+
+
+def _tail(path: Path) -> bytes:
+    """The end of a log; nothing when there is none."""
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - MAX_LOG))
+        return file.read()
+    return b""

@@ -1,0 +1,48 @@
+"""`agree`: a lowering's outputs against the float model's on the selection pictures, as one set of figures."""
+
+import json
+from pathlib import Path
+
+from bmzoo.commands.measure import aligned, detection_figures, tensor_figures
+from bmzoo.measure.agreement import agreement
+from bmzoo.measure.npz import arrays
+from bmzoo.measure.specs import decoder_spec
+from bmzoo.quantization.loss import Reference, added, total
+from bmzoo.runtime.decoders.registry import decode
+from bmzoo.runtime.engines.session import OnnxSession
+
+# Average precision needs faint detections too; this is what WIDER FACE results go down to.
+FAINT = 0.02
+# A face of the float model counts from here on: also those that a threshold of 0.5 would not show.
+SURE = 0.1
+
+
+def run(folder: Path, args: tuple[str, ...]) -> None:
+    """Write `agreement.json`. Raises VerifyFailed when the outputs cannot even be compared."""
+    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    feeds = arrays(folder / "inputs.npz")
+    number = len(next(iter(feeds.values())))
+    reference = OnnxSession(folder / "model.onnx").run(feeds)
+    test = aligned(reference, arrays(folder / "outputs.npz"))
+    size = (request["input"]["height"], request["input"]["width"])
+    spec = decoder_spec(request["decoder"])
+    noise, signal, cosines = [], [], []
+    for index in range(number):
+        one = Reference({name: head[index : index + 1] for name, head in reference.items()}, spec, size)
+        heads = {name: head[index : index + 1] for name, head in test.items()}
+        noise.append(one.noise(heads))
+        signal.append(one.signal)
+        cosines.append(min(one.cosines(heads).values()))
+    figures = {
+        "pictures": number,
+        "loss": round(total(added(noise), added(signal)), 6),
+        "cosine": round(sum(cosines) / number, 6),
+        "tensors": tensor_figures(reference, test),
+        "detections": detection_figures(reference, test, request),
+        "agreement": None,
+    }
+    if spec.kind != "none":
+        nms = request["decoder"]["nms"]
+        wanted, found = (decode(heads, spec, size, FAINT, nms) for heads in (reference, test))
+        figures["agreement"] = round(agreement(wanted, found, SURE), 6)
+    (folder / "agreement.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")

@@ -1,0 +1,69 @@
+"""`compare`: an artifact's outputs on all pictures against ONNX, its MLIR against the simulator, and siblings."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bmzoo.commands.measure import Heads, aligned, detection_figures, tensor_figures
+from bmzoo.measure.npz import arrays
+from bmzoo.measure.tensors import max_error, sqnr_db
+from bmzoo.runtime.engines.session import OnnxSession
+
+
+def run(folder: Path, args: tuple[str, ...]) -> None:
+    """Write `figures.json`: tensors, detections, engines, consistency. Raises VerifyFailed."""
+    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    feeds = arrays(folder / "inputs.npz")
+    reference = OnnxSession(folder / "model.onnx").run(feeds)
+    mlir = aligned(reference, arrays(folder / "mlir.npz"))
+    simulated = arrays(folder / "simulated.npz")
+    batch = len(next(iter(simulated.values())))
+    first = aligned(_head(reference, batch), simulated)
+    # The artifact itself where it has run, the MLIR of its lowering for the pictures beyond.
+    test = {name: np.concatenate([first[name], mlir[name][batch:]]) for name in reference}
+    figures = {
+        "images": len(next(iter(feeds.values()))),
+        "simulated": batch,
+        "tensors": tensor_figures(reference, test),
+        "detections": detection_figures(reference, test, request),
+        "engines": agreement(first, _head(mlir, batch)),
+        "consistency": {
+            name: _with_sibling(first, arrays(folder / f"sibling.{name}.npz")) for name in request["siblings"]
+        },
+    }
+    (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def agreement(one: Heads, other: Heads) -> dict[str, Any]:
+    """Whether two runs of the same network are equal bit for bit, and their largest difference by head."""
+    return {
+        "equal": all(np.array_equal(one[name], other[name]) for name in one),
+        "max_error": {name: float(f"{max_error(one[name], other[name]):.6g}") for name in one},
+        # Relative to the head's range, so that one bound serves scores and offsets.
+        "relative": max(_relative(one[name], other[name]) for name in one),
+        "sqnr_db": _lowest_sqnr(one, other),
+    }
+
+
+def _lowest_sqnr(one: Heads, other: Heads) -> float | None:
+    """dB, of the head that differs most; None when they are equal. Noise counts as in `tensor_figures`."""
+    lowest = min(sqnr_db(one[name], other[name]) for name in one)
+    return None if lowest == math.inf else float(f"{lowest:.6g}")
+
+
+def _with_sibling(own: Heads, raw: Mapping[str, Any]) -> dict[str, Any]:
+    number = min(len(next(iter(own.values()))), len(next(iter(raw.values()))))
+    return {"images": number, **agreement(_head(own, number), aligned(_head(own, number), _head(raw, number)))}
+
+
+def _relative(one: Any, other: Any) -> float:
+    span = float(np.abs(one).max())
+    return float(f"{max_error(one, other) / span if span else max_error(one, other):.6g}")
+
+
+def _head(heads: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return {name: value[:number] for name, value in heads.items()}

@@ -1,0 +1,41 @@
+"""`drift`: tensor by tensor, a lowering against the float network, and the first layer that goes wrong."""
+
+import json
+import math
+from pathlib import Path
+
+from bmzoo.measure.drift import compare, layer_inputs
+from bmzoo.measure.npz import arrays
+from bmzoo.runtime.engines.mlir import MlirSession
+from bmzoo.runtime.engines.registry import find_tpuc_root
+
+
+def run(folder: Path, args: tuple[str, ...]) -> None:
+    """Top MLIR, lowered MLIR, inputs npz, smallest SQNR in dB, JSON to write. Raises SessionError."""
+    top, lowered, inputs, limit, result = args
+    feeds = arrays(folder / inputs)
+    root = find_tpuc_root()
+    first = MlirSession(folder / top, root, log=folder / "top.log")
+    try:
+        second = MlirSession(folder / lowered, root, log=folder / "lowered.log")
+        try:
+            found = compare(first, second, feeds, layer_inputs(folder / top), limit_sqnr=float(limit))
+        finally:
+            second.close()
+    finally:
+        first.close()
+    worst = min(found.rows, key=lambda row: row.sqnr_db)
+    told = {
+        "layer": found.layer or worst.layer,
+        "sqnr_db": _finite(found.sqnr_db),
+        "below_limit": found.layer is not None,
+        "gradual": found.gradual,
+        "limit_db": float(limit),
+        "rows": [[row.layer, *map(_finite, (row.cosine, row.sqnr_db, row.lost_db))] for row in found.rows],
+    }
+    (folder / result).write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity, which stands for a tensor without noise."""
+    return round(value, 4) if math.isfinite(value) else None

@@ -1,0 +1,37 @@
+"""`evaluate`: average precision of a network on pictures with known faces."""
+
+import json
+import math
+from pathlib import Path
+
+from bmzoo.commands.prepare import input_spec
+from bmzoo.measure.evaluate import detect_all, evaluate
+from bmzoo.measure.groundtruth import load_json, load_wider
+from bmzoo.measure.specs import decoder_spec
+from bmzoo.runtime.engines.registry import open_session
+from bmzoo.runtime.settings import Settings
+
+
+def run(folder: Path, args: tuple[str, ...]) -> None:
+    """Write `ap.json`. Raises SourceError for ground truth that does not fit, SessionError for the network."""
+    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    truth = folder / request["truth"]
+    pictures = load_json(truth) if truth.suffix == ".json" else load_wider(truth)
+    network = folder / request["network"]
+    engine = "onnx" if network.suffix == ".onnx" else "mlir"
+    session = open_session(network, engine=engine, log=folder / "engine.log")
+    try:
+        settings = Settings(
+            input_spec(request["input"]), decoder_spec(request["decoder"]), request["confidence"], request["nms"]
+        )
+        found = detect_all(session, pictures, settings, request["confidence"])
+    finally:
+        session.close()
+    figures = {
+        "pictures": len(pictures),
+        "detections": sum(len(faces) for faces in found),
+        "faces": {key: sum(len(p.kept[key]) for p in pictures) for key in pictures[0].kept},
+        # A subset without faces has no average precision.
+        "ap": {k: round(v, 6) for k, v in evaluate(found, pictures).items() if math.isfinite(v)},
+    }
+    (folder / "ap.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")

@@ -1,0 +1,57 @@
+"""`finish`: what the compiled bmodel says about itself, as `facts.json`."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bmzoo.errors import ToolFailed
+from bmzoo.runtime.engines.bmodel import parse_info
+
+_NETWORK = re.compile(r"^net \d+: \[(.+?)\]", re.MULTILINE)
+_MEMORY = re.compile(
+    r"device mem size: (?P<total>\d+) "
+    r"\(weight: (?P<weights>\d+), instruct: (?P<instructions>\d+), runtime: (?P<runtime>\d+)\)"
+)
+
+
+def run(folder: Path, args: tuple[str, ...]) -> None:
+    """Write `facts.json`. Raises ToolFailed."""
+    model, info = folder / args[0], (folder / args[1]).read_text(encoding="utf-8", errors="replace")
+    facts = {**facts_of(info), "bytes": model.stat().st_size, "cost": group_cost(folder)}
+    if facts["cores"] != int(args[2]):
+        warning = f"compiled for {facts['cores']} core, not {args[2]}: the network is too small to split"
+        (folder / "warnings.json").write_text(json.dumps([warning]), encoding="utf-8")
+    (folder / "facts.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def facts_of(info: str) -> dict[str, Any]:
+    """Chip, cores, networks, tensors and memory from `model_tool --info`. Raises SessionError, ToolFailed."""
+    model = parse_info(info)
+    memory = _MEMORY.search(info)
+    if not memory:
+        raise ToolFailed("model_tool: nothing about memory in its output")
+    return {
+        "chip": model.chip,
+        "cores": model.cores,
+        "networks": _NETWORK.findall(info),
+        "inputs": [asdict(tensor) for tensor in model.inputs],
+        "outputs": [asdict(tensor) for tensor in model.outputs],
+        "memory_bytes": {key: int(value) for key, value in memory.groupdict().items()},
+    }
+
+
+def group_cost(folder: Path) -> int | None:
+    """The compiler's own cost in cycles, summed over layer groups; None when it wrote none."""
+    caches = sorted(folder.glob("*.layer_group_cache.json"))
+    if not caches:
+        return None
+    return _sum_costs(json.loads(caches[0].read_text(encoding="utf-8")))
+
+
+def _sum_costs(value: Any) -> int:  # noqa: ANN401  # walks whatever JSON the compiler wrote
+    if isinstance(value, dict):
+        own = value.get("group_cost", 0)
+        return int(own) + sum(_sum_costs(v) for v in value.values())
+    return sum(_sum_costs(v) for v in value) if isinstance(value, list) else 0

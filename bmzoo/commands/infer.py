@@ -1,0 +1,19 @@
+"""`infer`: a batch of inputs through the MLIR of a lowering."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bmzoo.runtime.engines.registry import open_session
+from bmzoo.runtime.engines.simulate import write_arrays
+
+
+def run(folder: Path, args: tuple[str, ...]) -> None:
+    """MLIR, inputs npz, outputs npz. Raises SessionError."""
+    session = open_session(folder / args[0], engine="mlir", log=folder / "engine.log")
+    try:
+        with np.load(folder / args[1], allow_pickle=False) as archive:
+            outputs = session.run(dict(archive.items()))
+    finally:
+        session.close()
+    write_arrays(folder / args[2], outputs)

@@ -1,0 +1,89 @@
+"""`normalize`: a bmodel written again so that its bytes depend on its content only.
+
+The compiler writes the time of day into a bmodel. For a chip whose bmodels carry no firmware it also writes an
+empty kernel module whose `mode` it never sets (seen in TPU-MLIR 1.30.2, with MALLOC_PERTURB_): what the memory held
+before stands there, and where that is zero the field is left out and everything behind it moves.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bmzoo.errors import ToolFailed
+from bmzoo.system import flatbuffer
+
+EPOCH = b"Thu Jan  1 00:00:00 1970\n"
+# The header, little endian: magic, its own size, that of the description (a FlatBuffer), that of the binary part.
+HEADER = struct.Struct("<4I48s")
+MAGIC = 0xFF55AAEE
+ALIGNMENT = 4096  # the binary part begins at a multiple of this
+# model_tool carries the schema of the description as text, to print it by.
+SCHEMA = (b"namespace bmodel;", b"\0")
+# Firmware of the TPU, and layers for its host: an empty one has a name of no length.
+MODULES = ("kernel_module", "cpuop_module")
+_HINT = "is this a bmodel of TPU-MLIR 1.x?"
+
+
+def run(folder: Path, args: tuple[str, ...]) -> None:
+    """Normalize a bmodel in place, by the schema of the installed toolchain. Raises ToolFailed."""
+    normalize(folder / args[0], installed_schema(Path(os.environ["TPUC_ROOT"])))
+
+
+def installed_schema(root: Path) -> flatbuffer.Schema:
+    """How the bmodels of a TPU-MLIR installation are laid out. Raises ToolFailed."""
+    tool = root / "bin" / "model_tool"
+    start, end = SCHEMA
+    try:
+        text = tool.read_bytes().partition(start)[2].partition(end)[0].decode()
+        return flatbuffer.schema(text)
+    except (OSError, ValueError) as error:
+        raise ToolFailed(f"{tool}: no schema of bmodels in it: {error}", "is this TPU-MLIR 1.x?") from None
+
+
+def normalize(model: Path, schema: flatbuffer.Schema) -> None:
+    """Write the description anew with a fixed time and no field unset. Raises ToolFailed, the file untouched."""
+    content = model.read_bytes()
+    size, description = _description(content, model.name)
+    try:
+        values = flatbuffer.read(description, schema)
+    except ValueError as error:
+        raise ToolFailed(f"{model.name}: its description cannot be read: {error}", _HINT) from None
+    binary = content[HEADER.size + size :]
+    for start, length in _binaries(values):
+        if start + length > len(binary):
+            raise ToolFailed(f"{model.name}: names {length} bytes at {start} of {len(binary)}", _HINT)
+    values["time"] = EPOCH
+    for name in MODULES:
+        if not values.get(name, {}).get("file_name", b"-"):
+            values[name] = {"file_name": b"", "binary": (0, 0)}
+    written = flatbuffer.write(values, schema)
+    written += bytes(-(HEADER.size + len(written)) % ALIGNMENT)
+    header = HEADER.pack(MAGIC, HEADER.size, len(written), len(binary), bytes(48))
+    model.write_bytes(header + written + binary)
+
+
+def _description(content: bytes, name: str) -> tuple[int, bytes]:
+    """Its size, and the description itself. Raises ToolFailed."""
+    if len(content) < HEADER.size:
+        raise ToolFailed(f"{name}: {len(content)} bytes are too few for a bmodel", _HINT)
+    magic, own, size, binary, _ = HEADER.unpack_from(content)
+    if (magic, own) != (MAGIC, HEADER.size):
+        raise ToolFailed(f"{name}: does not begin as a bmodel does", _HINT)
+    if HEADER.size + size + binary != len(content):
+        raise ToolFailed(f"{name}: {len(content)} bytes, and its header says {HEADER.size + size + binary}", _HINT)
+    return size, content[HEADER.size : HEADER.size + size]
+
+
+def _binaries(value: Any) -> Iterator[tuple[int, int]]:  # noqa: ANN401  # walks whatever the description holds
+    """Every `Binary` (start, size) in a description, but those of empty modules, whose size nobody sets."""
+    if isinstance(value, dict):
+        if value.get("file_name") != b"":
+            for inner in value.values():
+                yield from _binaries(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _binaries(inner)
+    elif isinstance(value, tuple) and len(value) == 2:
+        yield value

@@ -1,0 +1,83 @@
+"""bmzoo's own commands inside steps: the module that runs each one, and what decides its result.
+
+A command is a function `run(folder, args)` that reads and writes files of the step's folder only. To add one: a
+module here, and a row in the table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_DECODING = (*("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py", "runtime/preprocess.py"),)
+_MLIR = (
+    "runtime/engines/mlir.py",
+    "runtime/engines/mlir_worker.py",
+    "runtime/engines/worker*.py",
+    "runtime/engines/overlay.py",
+    "runtime/engines/simulate.py",
+)
+_QUANTIZATION = ("quantization/*.py", "system/partial.py", *_DECODING)
+_MEASURING = (
+    *("commands/measure.py", "measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/specs.py"),
+    *_DECODING,
+)
+
+
+@dataclass(frozen=True)
+class OwnCommand:
+    """A command: its module below bmzoo.commands, and the sources behind it, as patterns below the package.
+
+    Editing a source makes what the command gave out of date. `installation`: it uses TPU-MLIR's programs or
+    engines, so what it gives also depends on the installation.
+    """
+
+    module: str
+    sources: tuple[str, ...]
+    installation: bool = False
+
+
+COMMANDS: Mapping[str, OwnCommand] = {
+    "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py")),
+    "prepare": OwnCommand("prepare", ("commands/prepare.py", "runtime/preprocess.py")),
+    # tables.py only checks, it does not decide what is written
+    "table": OwnCommand("table", ("commands/table.py",)),
+    "check-tables": OwnCommand("check_tables", ("commands/check_tables.py", "quantization/tables.py")),
+    "normalize": OwnCommand("normalize", ("commands/normalize.py", "system/flatbuffer.py"), installation=True),
+    "finish": OwnCommand("finish", ("commands/finish.py", "runtime/engines/bmodel.py")),
+    "measure": OwnCommand("measure", _MEASURING),
+    "golden": OwnCommand("golden", ("commands/golden.py",)),
+    "lowered": OwnCommand("lowered", ("commands/lowered.py",)),
+    "infer": OwnCommand("infer", ("commands/infer.py", *_MLIR), installation=True),
+    "compare": OwnCommand("compare", ("commands/compare.py", *_MEASURING)),
+    "drift": OwnCommand("drift", ("commands/drift.py", "measure/drift.py", *_MEASURING, *_MLIR), installation=True),
+    "evaluate": OwnCommand(
+        "evaluate",
+        (
+            *("commands/evaluate.py", "measure/evaluate.py", "measure/average_precision.py"),
+            *("measure/groundtruth.py", "runtime/settings.py", "commands/prepare.py", *_MEASURING, *_MLIR),
+        ),
+        installation=True,
+    ),
+    "equalize": OwnCommand(
+        "equalize",
+        ("commands/equalize.py", "quantization/equalize.py", "quantization/session.py", "measure/npz.py"),
+    ),
+    "rank": OwnCommand("rank", ("commands/rank.py", *_MEASURING, *_QUANTIZATION)),
+    "choose": OwnCommand("choose", ("commands/choose.py", *_MEASURING, *_QUANTIZATION)),
+    "cut": OwnCommand("cut", ("commands/cut.py", "quantization/select.py")),
+    "vendor-start": OwnCommand("vendor_start", ("commands/vendor_start.py",)),
+    "vendor-read": OwnCommand(
+        "vendor_read",
+        (
+            *("commands/vendor_read.py", "quantization/vendor_output.py", "config/search_methods.py"),
+            "commands/table.py",
+        ),
+    ),
+    "vendor-cut": OwnCommand(
+        "vendor_cut", ("commands/vendor_cut.py", "quantization/vendor_select.py", "quantization/select.py")
+    ),
+    "agree": OwnCommand(
+        "agree", ("commands/agree.py", "measure/agreement.py", "quantization/loss.py", *_MEASURING)
+    ),
+    # Run as a program of the runtime's, which also runs where there is nothing else of bmzoo.
+    "simulate": OwnCommand("", ("runtime/engines/simulate.py", "runtime/engines/overlay.py"), installation=True),
+}

@@ -1,0 +1,301 @@
+"""A YAML file to a checked `Model`: the config, its name and its targets.
+
+Errors (ConfigError) read `file: key path: what is wrong: value`, then a hint with what is allowed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.config import project, schema, search_methods, yamlfile
+from bmzoo.config.fields import is_name
+from bmzoo.config.messages import explain, problem
+from bmzoo.config.scene_sets import SceneSet
+from bmzoo.config.schema import Images, ModelConfig, Thresholds, Weights
+from bmzoo.errors import BmzooError, ConfigError, nearest
+from bmzoo.target import Target, check, parse
+
+# The loosest useful defaults per precision; a config tightens them per chip and per target.
+DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
+    "fp32": Thresholds(cosine=0.9999, sqnr=50.0, iou=0.8, missed=0.0, extra=0.0, engines=1e-3, consistency=1e-3),
+    "fp16": Thresholds(cosine=0.999, sqnr=30.0, iou=0.8, missed=0.0, extra=0.0, engines=0.02, consistency=0.02),
+    "bf16": Thresholds(cosine=0.99, sqnr=20.0, iou=0.7, missed=0.1, extra=0.1, engines=0.1, consistency=0.1),
+    "int8": Thresholds(cosine=0.95, sqnr=10.0, iou=0.5, missed=0.2, extra=0.2, engines=1e-3, consistency=1e-3),
+    "int4": Thresholds(cosine=0.5, sqnr=0.0, iou=0.5, missed=1.0, extra=1.0, engines=1e-3, consistency=1e-3),
+}
+
+
+SEARCH_DEFAULTS: Mapping[str, object] = {
+    "method": "bmzoo",
+    "max_float_layers": 0,
+    "gain": 0.005,
+    "metric": "faces",
+}
+
+
+# eq=False: a model is equal to itself only, which makes it a cheap key for what is remembered about it.
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One model of the zoo: its name, where its config lies, and its targets in listing order.
+
+    `weights`: those that the config's sections are for; empty while they say what holds for all.
+    `searches`: which of search_methods.SEARCHES are installed.
+    """
+
+    name: str
+    path: Path
+    config: ModelConfig
+    targets: tuple[Target, ...]
+    weights: str = ""
+    searches: frozenset[str] = search_methods.LOCKED
+
+    def deploy_flags(self, target: Target) -> tuple[str, ...]:
+        """Extra model_deploy flags of every entry that asks for the target, each once, in order."""
+        flags = (flag for s in self.config.targets if _asks_for(s, target) for flag in s.deploy)
+        return tuple(dict.fromkeys(flags))
+
+    def thresholds(self, target: Target) -> Thresholds:
+        """The target's thresholds: defaults of its precision, then every matching rule in order."""
+        merged = DEFAULT_THRESHOLDS[target.precision].model_dump()
+        for rule in self.config.verify.thresholds:
+            if _applies(rule, target, self.weights):
+                given = rule.model_dump(exclude_none=True)
+                merged.update({key: value for key, value in given.items() if key in Thresholds.model_fields})
+        return Thresholds(**merged)
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether thresholds are found here, over pictures, and not given in a table."""
+        return self.config.calibration is not None and self.config.calibration.table is None
+
+    @property
+    def equalizes(self) -> bool:
+        """Whether INT8 is made of the model with its channels scaled alike."""
+        return self.config.calibration is not None and self.config.calibration.equalize
+
+    def search(self, target: Target) -> schema.Search | None:
+        """How the target's float layers are searched; None where they are not: float, plain, or named by hand."""
+        if target.precision != "int8" or self.table(target) is not None or self.config.quantization.images is None:
+            return None
+        merged: dict[str, object] = dict(SEARCH_DEFAULTS)
+        for _, section in self.searched(target):
+            merged.update(section.model_dump(exclude_none=True))
+        wanted = schema.Search.model_validate(merged)
+        return wanted if wanted.max_float_layers or wanted.keep else None
+
+    def searched(self, target: Target) -> tuple[tuple[str, schema.Search], ...]:
+        """The sections that say how a target's float layers are searched, by key path; later ones win."""
+        quantization, name = self.config.quantization, str(target)
+        chip, own = quantization.chips.get(target.chip), quantization.targets.get(name)
+        return (
+            ("quantization.search", quantization.search),
+            *(() if chip is None else ((f"quantization.chips.{target.chip}", chip),)),
+            *(() if own is None else ((f"quantization.targets.{name}", own),)),
+        )
+
+    def table(self, target: Target) -> str | None:
+        """Path text of the mixed-precision table that the config names for the target, if any."""
+        if target.precision not in CALIBRATED:
+            return None
+        tables = self.config.quantization.tables
+        return tables.get(str(target), tables.get(target.chip))
+
+
+# Remembered because the steps of a model are remembered by it, and a model is equal to itself only.
+@lru_cache(maxsize=256)
+def using(model: Model, weights: Weights) -> Model:
+    """The model with what holds for these weights: their thresholds, and their scenes in place of pictures."""
+    if model.weights == weights.name:
+        return model
+    assert not model.weights, "other weights have changed its sections already"
+    config, size = model.config, (model.config.input.height, model.config.input.width)
+    sets = {name: SceneSet(*size, r.seed, r.count) for name, r in weights.scenes or () if r is not None}
+    update: dict[str, object] = {}
+    for name, scenes in sets.items():
+        section = getattr(config, name)
+        new = {"truth": scenes.truth} if name == "evaluate" else {"images": _images(scenes)}
+        update[name] = section.model_copy(update=new)
+    return replace(model, config=config.model_copy(update=update), weights=weights.name)
+
+
+def _images(scenes: SceneSet) -> Images:
+    return Images(folder=scenes.pictures, count=scenes.count)
+
+
+def search_of(values: Mapping[str, object]) -> schema.Search:
+    """Settings of a search from the command line. Raises ConfigError, `--key: what is wrong: value`."""
+    try:
+        return schema.Search.model_validate(values)
+    except ValidationError as error:
+        text, hint = problem(error.errors(include_url=False)[0], schema.Search)
+        raise ConfigError(f"--{text}", hint) from None
+
+
+def load(path: Path, shown: str, searches: frozenset[str] = search_methods.LOCKED) -> Model:
+    """Read and check one config. `shown` names the file in errors. Raises ConfigError.
+
+    `searches`: which of search_methods.SEARCHES are installed.
+    """
+    raw = yamlfile.read(path, shown)
+    try:
+        config = ModelConfig.model_validate(raw)
+    except ValidationError as error:
+        raise explain(error, shown, ModelConfig) from None
+    name = path.stem
+    if not is_name(name):
+        raise ConfigError(f"{shown}: file name is not a model name: {name}", "letters, digits, `.`, `_` and `-`")
+    targets = tuple(_checked_targets(config, name, shown))
+    model = Model(name, path, config, targets, searches=searches)
+    _check_references(model, shown)
+    _check_methods(model, shown)
+    return model
+
+
+def _checked_targets(config: ModelConfig, name: str, shown: str) -> Iterator[Target]:
+    seen: set[Target] = set()
+    for index, selection in enumerate(config.targets):
+        for target in _expand(name, selection):
+            if target in seen or any(rule.covers(target) for rule in config.exclude):
+                continue
+            check(target, f"{shown}: targets[{index}]: {target}")
+            seen.add(target)
+            yield target
+    if not seen:
+        raise ConfigError(f"{shown}: targets: nothing is left after exclude", "drop an entry of exclude")
+
+
+def _asks_for(s: schema.Selection, target: Target) -> bool:
+    """Whether a target is among those that `_expand` gives."""
+    given = (
+        (target.chip, s.chip),
+        (target.precision, s.precision),
+        (target.batch, s.batch),
+        (target.cores, s.cores),
+    )
+    return all(value in values for value, values in given)
+
+
+def _expand(name: str, s: schema.Selection) -> Iterator[Target]:
+    for chip, precision, batch, cores in product(s.chip, s.precision, s.batch, s.cores):
+        yield Target(name, chip, precision, batch, cores)
+
+
+def _check_references(model: Model, shown: str) -> None:
+    """What one key says about another: tables and rules name targets, INT8 needs calibration images."""
+    if any(t.precision in CALIBRATED for t in model.targets) and model.config.calibration is None:
+        raise ConfigError(f"{shown}: calibration: missing key: int8 and int4 targets need one", "see README.md")
+    _check_scenes(model, shown)
+    names = [str(t) for t in model.targets]
+    calibrated = [str(t) for t in model.targets if t.precision in CALIBRATED]
+    for key in model.config.quantization.tables:
+        if key not in CHIPS and key not in calibrated:
+            guess = nearest(key, [*CHIPS, *calibrated])
+            raise ConfigError(
+                f"{shown}: quantization.tables: neither a chip nor an int8 or int4 target of this model: {key}",
+                f"did you mean {guess}?" if guess else f"chips: {', '.join(CHIPS)}",
+            )
+    quantized = [str(t) for t in model.targets if t.precision == "int8"]
+    for section, keys, allowed in (
+        ("chips", model.config.quantization.chips, list(CHIPS)),
+        ("targets", model.config.quantization.targets, quantized),
+    ):
+        for key in keys:
+            if key not in allowed:
+                guess = nearest(key, allowed)
+                raise ConfigError(
+                    f"{shown}: quantization.{section}: not one of this model's: {key}",
+                    f"did you mean {guess}?" if guess else f"allowed: {', '.join(allowed)}",
+                )
+    _check_rules(model, names, shown)
+
+
+def _check_rules(model: Model, names: Sequence[str], shown: str) -> None:
+    """Thresholds are for targets and weights that there are."""
+    given = [w.name for w in model.config.weights]
+    for index, rule in enumerate(model.config.verify.thresholds):
+        if rule.weights is not None and rule.weights not in given:
+            raise ConfigError(
+                f"{shown}: verify.thresholds[{index}].weights: not weights of this model: {rule.weights}",
+                f"allowed: {', '.join(given)}",
+            )
+        if rule.target is not None and rule.target not in names:
+            try:
+                parse(rule.target, model.name)
+            except ConfigError as error:
+                where = f"{shown}: verify.thresholds[{index}].target"
+                raise ConfigError(f"{where}: {error.message}", error.hint) from None
+            guess = nearest(rule.target, names)
+            raise ConfigError(
+                f"{shown}: verify.thresholds[{index}].target: not a target of this model: {rule.target}",
+                f"did you mean {guess}?" if guess else "see ./doit list --all",
+            )
+
+
+def _check_methods(model: Model, shown: str) -> None:
+    """Searches of TPU-MLIR are installed, know the chip, and are not given settings that are bmzoo's."""
+    for target in (t for t in model.targets if t.precision == "int8"):
+        methods = [(where, section.method) for where, section in model.searched(target) if section.method]
+        where, method = methods[-1] if methods else ("", None)
+        if problem := search_methods.why_not(method, target.chip, model.searches):
+            raise ConfigError(f"{shown}: {where}.method: {problem[0]}: {method}", problem[1])
+        for place, section in model.searched(target):
+            for key in ("gain", "metric"):
+                if section.method in search_methods.METHODS and getattr(section, key) is not None:
+                    raise ConfigError(
+                        f"{shown}: {place}.{key}: means nothing to {section.method}: {getattr(section, key)}",
+                        "leave it out; max_float_layers, expected_cos and keep are for every method",
+                    )
+
+
+def _check_scenes(model: Model, shown: str) -> None:
+    """Scenes replace the pictures of a section, so the section is there; weights have different names."""
+    config = model.config
+    pictured = {
+        "calibration": config.calibration is not None and config.calibration.images is not None,
+        "quantization": config.quantization.images is not None,
+        "verify": True,
+        "evaluate": config.evaluate is not None,
+    }
+    names = [w.name for w in config.weights]
+    for index, weights in enumerate(config.weights):
+        if weights.name in names[:index]:
+            raise ConfigError(f"{shown}: weights[{index}].name: there twice: {weights.name}")
+        for name, found in weights.scenes or ():
+            if found is not None and not pictured[name]:
+                raise ConfigError(
+                    f"{shown}: weights[{index}].scenes.{name}: there are no pictures below {name} to replace",
+                    "leave it out",
+                )
+
+
+def _applies(rule: schema.Rule, target: Target, weights: str) -> bool:
+    return (
+        rule.weights in (None, weights)
+        and (rule.chip is None or target.chip in rule.chip)
+        and (rule.precision is None or target.precision in rule.precision)
+        and (rule.target is None or rule.target == str(target))
+    )
+
+
+def load_all(
+    folder: Path, root: Path, searches: frozenset[str] = search_methods.LOCKED
+) -> tuple[dict[str, Model], dict[str, BmzooError]]:
+    """Every model in `folder`, and the error of every config that is broken: it stops only its own model.
+
+    `searches`: as in `load`.
+    """
+    models: dict[str, Model] = {}
+    broken: dict[str, BmzooError] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name == project.FILE:
+            continue
+        try:
+            models[path.stem] = load(path, str(path.relative_to(root)), searches)
+        except BmzooError as error:
+            broken[path.stem] = error
+    return models, broken

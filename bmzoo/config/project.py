@@ -1,0 +1,99 @@
+"""Settings of the whole project, in `configs/zoo.yaml`: every key, its type, range and default."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from bmzoo.config import yamlfile
+from bmzoo.config.fields import Name, Ratio, Section
+from bmzoo.config.messages import explain
+from bmzoo.errors import ConfigError
+
+FILE = "zoo.yaml"  # no model can have this name
+# Where results can be shared; without a scheme it is a folder. `memory` lives in one process, for tests.
+STORE_SCHEMES = ("", "file", "s3", "http", "https", "memory")
+
+Points = Annotated[float, Field(ge=0.0, le=100.0)]
+Percent = Annotated[float, Field(ge=0.0, le=1000.0)]
+
+
+class ApDrop(Section):
+    """Largest allowed drop of average precision, in points, by subset of the ground truth."""
+
+    easy: Points | None = 0.5
+    medium: Points | None = 0.5
+    hard: Points | None = 0.5
+    other: Points | None = 0.5  # subsets with another name
+
+
+class Regression(Section):
+    """What `diff` calls a regression: more than this, or a figure that is gone. null: said, but not judged."""
+
+    ap: ApDrop = Field(default_factory=ApDrop)
+    missed: Ratio | None = 0.02  # rise of the share of the ONNX model's faces that are not found
+    extra: Ratio | None = 0.02  # rise of the share of faces that the ONNX model does not have
+    cost: Percent | None = 5.0  # rise of the compiler's own cost, in percent
+    size: Percent | None = 5.0  # rise of the file's size, in percent
+
+
+def place(text: str) -> str:
+    """A place that results can be shared in, as written. ValueError says why it is none."""
+    parts = urlsplit(text)
+    folder = parts.scheme in ("", "file")
+    complete = parts.path.startswith("/") and not parts.netloc if folder else parts.netloc
+    if parts.scheme not in STORE_SCHEMES or "::" in text or not complete:
+        raise ValueError(f"neither an absolute path nor a file, s3, http or https URL: {text}")
+    if "@" in parts.netloc:  # it would be shown in messages and logs
+        raise ValueError(f"credentials do not belong in a URL: {parts.scheme}://...@{parts.hostname}")
+    return text
+
+
+def _bytes(value: Any) -> Any:
+    """`20GB` as a number of bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMGT])(i?)B", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"not a size such as 500MB or 20GB: {value}")
+    number, unit, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** (" KMGT".index(unit.upper())))
+
+
+class StoreSettings(Section):
+    """Where results are shared, and how much may be kept here; credentials come from the environment."""
+
+    url: Annotated[str, AfterValidator(place)] | None = None
+    limit: Annotated[int, BeforeValidator(_bytes), Field(ge=0)] | None = None  # bytes, kept by ./doit gc
+
+
+class ZooConfig(Section):
+    """Settings of the whole project, in `configs/zoo.yaml`."""
+
+    default_model: Name | None = None
+    weights: Name | None = None  # insist on these, for models that have them
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    regression: Regression = Field(default_factory=Regression)
+
+
+def read(path: Path, root: Path) -> ZooConfig:
+    """Project-wide settings of `configs/zoo.yaml`; defaults where there is no such file. Raises ConfigError."""
+    if not path.is_file():
+        return ZooConfig()
+    shown = str(path.relative_to(root))
+    try:
+        return ZooConfig.model_validate(yamlfile.read(path, shown))
+    except ValidationError as error:
+        raise explain(error, shown, ZooConfig) from None
+
+
+def store_url(settings: ZooConfig, environ: Mapping[str, str]) -> str | None:
+    """Where results are shared: `$BMZOO_STORE` (empty: nowhere), else zoo.yaml. Raises ConfigError."""
+    named = environ.get("BMZOO_STORE")
+    if not named:
+        return settings.store.url if named is None else None
+    try:
+        return place(named)
+    except ValueError as error:
+        raise ConfigError(f"$BMZOO_STORE: {error}", "such as /mnt/share/bmzoo or s3://bucket/folder") from None

@@ -1,0 +1,72 @@
+"""What every step's last result was made from, so that a later run can say what has changed since.
+
+last/<step>.json    one file for each step, replaced whole whenever a run makes or finds another result
+
+Only explanations rest on these files: losing one makes a step look as if it had never been made.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from bmzoo.errors import StoreError
+from bmzoo.execute.builder import Ready
+from bmzoo.execute.layout import Layout
+from bmzoo.plan.fingerprint import fingerprint as fingerprint_of
+from bmzoo.plan.step import Step
+from bmzoo.system import files
+
+
+@dataclass(frozen=True)
+class Record:
+    """A result's fingerprint, its material (see fingerprint.py), and its inputs' names as people know them."""
+
+    fingerprint: str
+    material: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+
+def record(ready: Ready) -> Record:
+    """What a step would be made from now."""
+    return Record(ready.fingerprint, ready.material, ready.origins)
+
+
+class Last:
+    """The last results in a checkout. Safe for threads and processes: the latest writer wins."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def read(self, step: Step) -> Record | None:
+        """The step's last result; None when there is none that is known, or what is there is damaged."""
+        try:
+            raw = json.loads(self._layout.last(step).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        return _parse(raw, str(step)) if isinstance(raw, dict) else None
+
+    def note(self, step: Step, ready: Ready) -> None:
+        """Keep what a result is made from. Never fails: what cannot be kept is not explained later."""
+        told = {
+            "step": str(step),
+            "fingerprint": ready.fingerprint,
+            "material": dict(ready.material),
+            "origins": dict(ready.origins),
+        }
+        text = json.dumps(told, sort_keys=True)
+        path = self._layout.last(step)
+        with suppress(OSError, StoreError):
+            # As bytes: every run asks this for every step, and nearly always they are the same.
+            if not path.is_file() or path.read_bytes() != text.encode():
+                files.write(text, path)
+
+
+def _parse(raw: Mapping[str, Any], step: str) -> Record | None:
+    material, origins = raw.get("material"), raw.get("origins")
+    if not isinstance(material, dict) or not isinstance(origins, dict) or raw.get("step") != step:
+        return None  # another step's: two names may come to one file name
+    if raw.get("fingerprint") != fingerprint_of(material):
+        return None
+    return Record(raw["fingerprint"], material, {name: str(origin) for name, origin in origins.items()})

@@ -1,0 +1,117 @@
+"""Every path that the project reads or writes, from the checkout's root."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bmzoo.plan.step import Step
+from bmzoo.target import Target
+
+# The quantizer that most chips have: its calibration table goes without a mark.
+COMMON = "bm1684x"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below the checkout; see README.md for what lies where."""
+
+    root: Path
+
+    @property
+    def configs(self) -> Path:
+        return self.root / "configs"
+
+    @cached_property  # every target asks for many paths below
+    def build(self) -> Path:
+        return self.root / "build"
+
+    @property
+    def memory(self) -> Path:
+        """Digests of files that have not changed since they were last read."""
+        return self.build / "cache" / "digests.json"
+
+    @property
+    def scenes(self) -> Path:
+        """Sets of drawn scenes."""
+        return self.build / "cache" / "scenes"
+
+    def partial(self, fingerprint: str) -> Path:
+        """What an interrupted step has finished so far."""
+        return self.build / "partial" / fingerprint
+
+    def qtable(self, model: str, weights: str, chip: str) -> Path:
+        return self.root / "qtables" / f"{model}.{weights}.{chip}.qtable"
+
+    @property
+    def shared_data(self) -> Path:
+        return self.root.parent / "shared" / "data"
+
+    def artifact(self, target: Target) -> Path:
+        return self.build / target.artifact
+
+    def provenance(self, target: Target) -> Path:
+        return self.build / f"{target.artifact.removesuffix('.bmodel')}.json"
+
+    def verification(self, target: Target) -> Path:
+        return self.build / f"{target.artifact.removesuffix('.bmodel')}.verify.json"
+
+    def evaluation(self, model: str, weights: str, engine: str) -> Path:
+        """Average precision of one engine: `onnx`, or `<chip>_<precision>` for a lowering."""
+        return self.build / "eval" / f"{model}.{weights}.{engine}.json"
+
+    def tuning(self, name: str) -> Path:
+        """What `tune` found, by <model>.<weights>.<chip>."""
+        return self.build / "tune" / name
+
+    @property
+    def junit(self) -> Path:
+        """The verdicts of the last run that verified something, for CI."""
+        return self.build / "verify.xml"
+
+    @property
+    def manifest(self) -> Path:
+        """Every target with what it came to, as `zoo` leaves it."""
+        return self.build / "zoo.json"
+
+    @property
+    def sums(self) -> Path:
+        """sha256 of every sound artifact, for `sha256sum -c`."""
+        return self.build / "SHA256SUMS"
+
+    @property
+    def results(self) -> Path:
+        """The manifest as tables for people."""
+        return self.build / "RESULTS.md"
+
+    @property
+    def difference(self) -> Path:
+        """What `diff` found, as JSON; the same for CI stands beside it as `.xml`."""
+        return self.build / "diff.json"
+
+    def onnx(self, model: str, weights: str) -> Path:
+        return self.root / "models" / "onnx" / f"{model}.{weights}.onnx"
+
+    def table(self, model: str, weights: str, quantizer: str = "") -> Path:
+        """The calibration table. `quantizer`: whose it is, where one network does not serve all of them."""
+        own = f".{quantizer}" if quantizer not in ("", COMMON) else ""
+        return self.root / "calibration" / f"{model}.{weights}{own}.table"
+
+    def log(self, step: Step) -> Path:
+        """The log of a step's last successful run."""
+        return self.build / "logs" / f"{_file_name(step)}.log"
+
+    def last(self, step: Step) -> Path:
+        """What a step's last result was made from."""
+        return self.build / f"last/{_file_name(step)}.json"
+
+    def evidence(self, step: Step) -> Path:
+        """The scratch folder of a step's last failure, kept for a look."""
+        return self.build / "failed" / _file_name(step)
+
+    def shown(self, path: Path) -> str:
+        """A path as people see it: relative to the checkout where it lies inside."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def _file_name(step: Step) -> str:
+    return str(step).replace(" ", ".")

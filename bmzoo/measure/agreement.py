@@ -1,0 +1,50 @@
+"""How well a quantized network's detections agree with the float one's: average precision with those as truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bmzoo.measure.matching import iou_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bmzoo.runtime.decoders.registry import Detections
+
+
+def agreement(
+    reference: Sequence[Detections], test: Sequence[Detections], confidence: float, min_iou: float = 0.5
+) -> float:
+    """0..1: the test's detections against the reference's of at least `confidence`, ranked by score; 1 without any.
+
+    Average precision with all-point interpolation (Pascal VOC 2010) over all pictures together. Fainter faces of
+    the reference are neither wanted nor wrong. Both sides are detections after NMS, down to a low confidence.
+    """
+    scores: list[float] = []
+    right: list[bool] = []
+    wanted = 0
+    for expected, found in zip(reference, test, strict=True):
+        sure = expected.scores >= confidence
+        wanted += int(sure.sum())
+        overlap = iou_matrix(expected.boxes, found.boxes)
+        taken: set[int] = set()
+        for index in np.argsort(-found.scores, kind="stable").tolist():
+            best = int(overlap[:, index].argmax()) if len(overlap) else -1
+            near = best >= 0 and bool(overlap[best, index] >= min_iou)
+            if near and not sure[best]:
+                continue
+            scores.append(float(found.scores[index]))
+            right.append(near and best not in taken)
+            taken.add(best)
+    return _average_precision(np.array(scores), np.array(right, bool), wanted) if wanted else 1.0
+
+
+def _average_precision(scores: NDArray[np.float64], right: NDArray[np.bool_], wanted: int) -> float:
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(right[order])
+    precision = hits / np.arange(1, len(hits) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(np.concatenate([[0.0], hits / wanted])) * envelope))

@@ -1,0 +1,77 @@
+"""How many known faces a network finds: detections for a set of pictures, and their average precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bmzoo.measure.average_precision import Curve, Found, Truth, curves
+from bmzoo.runtime.decoders.registry import decode
+from bmzoo.runtime.preprocess import prepare_batch
+from bmzoo.runtime.settings import fitted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bmzoo.measure.groundtruth import Picture
+    from bmzoo.runtime.detections import Detections
+    from bmzoo.runtime.engines.session import Session
+    from bmzoo.runtime.settings import Settings
+
+# Of the published figures. Average precision needs the doubtful faces, too.
+CONFIDENCE = 0.02
+
+
+def detect_all(
+    session: Session,
+    pictures: Sequence[Picture],
+    settings: Settings,
+    confidence: float = CONFIDENCE,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Detections]:
+    """What the network finds in each picture, in its pixels; `confidence` stands in for that of `settings`.
+
+    Suppression is done in pixels of the picture, as in the published samples; elsewhere it would keep other
+    boxes. `progress` hears after each batch how many pictures of how many are done. Raises SourceError for a
+    picture that cannot be read, SessionError and ConfigError for a network that does not fit.
+    """
+    tensor, settings = fitted(settings, session)
+    size = (settings.input.height, settings.input.width)
+    found: list[Detections] = []
+    batch: NDArray[np.float32] | None = None
+    for start in range(0, len(pictures), settings.batch):
+        images = [picture.read() for picture in pictures[start : start + settings.batch]]
+        batch, geometries = prepare_batch(images, settings.input, settings.batch, batch)
+        heads = session.run({tensor.name: batch})
+        found += decode(heads, settings.decoder, size, confidence, settings.nms, geometries)
+        if progress is not None:
+            progress(len(found), len(pictures))
+    return found
+
+
+def evaluate(
+    predictions: Sequence[Detections], pictures: Sequence[Picture], whole_pixels: bool = False
+) -> dict[str, float]:
+    """Average precision 0..1 by subset; NaN for one without faces. `predictions` go picture by picture.
+
+    With `whole_pixels` corners are cut to integers towards zero first, as in the result files of the
+    published samples: to compare with a figure of theirs to the last digit.
+    """
+    return {subset: curve.ap for subset, curve in evaluation_curves(predictions, pictures, whole_pixels).items()}
+
+
+def evaluation_curves(
+    predictions: Sequence[Detections], pictures: Sequence[Picture], whole_pixels: bool = False
+) -> dict[str, Curve]:
+    """As `evaluate`, with precision and recall at each threshold."""
+    found = [Found(_xywh(faces.boxes, whole_pixels), faces.scores) for faces in predictions]
+    return curves(found, [Truth(picture.boxes, picture.kept) for picture in pictures])
+
+
+def _xywh(boxes: NDArray[np.float32], whole_pixels: bool) -> NDArray[np.float64]:
+    corners = np.asarray(boxes, np.float64)
+    if whole_pixels:
+        corners = np.trunc(corners)
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)

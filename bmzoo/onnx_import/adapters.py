@@ -1,0 +1,170 @@
+"""Operators that changed in form after opset 11, written as opset 11 has them; names are kept."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper, shape_inference
+from onnx.onnx_ml_pb2 import ModelProto, NodeProto
+
+from bmzoo.onnx_import.onnx_file import nodes, subgraphs
+
+
+class NotConvertible(Exception):
+    """Why one operator, or the model as a whole, has no equal in opset 11."""
+
+
+class Scope:
+    """What is known of tensors by name: values of constants, and ranks."""
+
+    def __init__(self, model: ModelProto) -> None:
+        inferred = shape_inference.infer_shapes(model).graph
+        values = [*inferred.value_info, *inferred.input, *inferred.output]
+        typed = ((value.name, value.type.tensor_type) for value in values)
+        self.ranks = {name: len(kind.shape.dim) for name, kind in typed if kind.HasField("shape")}
+        self.constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        for node in nodes(model.graph):
+            for inner in subgraphs(node):
+                self.constants |= {tensor.name: numpy_helper.to_array(tensor) for tensor in inner.initializer}
+            if node.op_type == "Constant" and node.attribute[0].name == "value":
+                self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+
+    def integers(self, node: NodeProto, index: int) -> list[int] | None:
+        """The constant at an input of the node; None when there is no such input."""
+        if index >= len(node.input) or not node.input[index]:
+            return None
+        if node.input[index] not in self.constants:
+            raise NotConvertible(f"{node.op_type} with `{node.input[index]}` computed at run time")
+        return [int(value) for value in self.constants[node.input[index]].flatten()]
+
+    def axis_from_end(self, node: NodeProto) -> int:
+        """The attribute `axis` (default: the last) as a negative number."""
+        axis = int(_attributes(node).get("axis", -1))
+        rank = self.ranks.get(node.input[0])
+        if axis >= 0 and rank is None:
+            raise NotConvertible(f"{node.op_type} on axis {axis} of a tensor of unknown rank")
+        return axis if axis < 0 else axis - (rank or 0)
+
+
+Adapter = Callable[[NodeProto, Scope], Iterator[NodeProto]]
+
+
+def adapter_of(kind: str) -> Adapter | None:
+    """How an operator that changed in form is written in opset 11."""
+    if kind.startswith("Reduce") or kind in ("Squeeze", "Unsqueeze"):
+        return _axes_as_attribute
+    adapters: dict[str, Adapter] = {
+        "GreaterOrEqual": _or_equal,
+        "HardSwish": _hard_swish,
+        "LayerNormalization": _layer_normalization,
+        "LessOrEqual": _or_equal,
+        "LogSoftmax": _softmax,
+        "Resize": _resize,
+        "Softmax": _softmax,
+        "Split": _split,
+    }
+    return adapters.get(kind)
+
+
+def _attributes(node: NodeProto) -> dict[str, Any]:
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def _remake(
+    node: NodeProto,
+    kind: str,
+    inputs: list[str],
+    output: str = "",
+    **attributes: Any,  # noqa: ANN401
+) -> NodeProto:
+    """A node in the place of another; one that makes a new tensor is named after that tensor."""
+    outputs = [output] if output else list(node.output)
+    return helper.make_node(kind, inputs, outputs, name=output or node.name, **attributes)
+
+
+def _axes_as_attribute(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    attributes = _attributes(node)
+    noop = attributes.pop("noop_with_empty_axes", 0)
+    axes = scope.integers(node, 1)
+    if noop and not axes:
+        yield _remake(node, "Identity", [node.input[0]])
+        return
+    if axes:
+        attributes["axes"] = axes
+    yield _remake(node, node.op_type, [node.input[0]], **attributes)
+
+
+def _split(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    attributes = _attributes(node)
+    attributes.pop("num_outputs", None)  # the outputs say it; unequal parts are refused by onnxruntime
+    if (split := scope.integers(node, 1)) is not None:
+        attributes["split"] = split
+    yield _remake(node, "Split", [node.input[0]], **attributes)
+
+
+def _softmax(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    """Up to opset 12 all axes from `axis` on are one; only the last axis means the same then and now."""
+    axis = scope.axis_from_end(node)
+    if axis == -1:
+        yield _remake(node, node.op_type, [node.input[0]], axis=-1)
+        return
+    if node.input[0] not in scope.ranks:
+        raise NotConvertible(f"{node.op_type} on axis {axis} of a tensor of unknown rank")
+    order = list(range(scope.ranks[node.input[0]]))
+    order[axis], order[-1] = order[-1], order[axis]  # its own inverse
+    moved, normal = f"{node.output[0]}.moved", f"{node.output[0]}.normal"
+    yield _remake(node, "Transpose", [node.input[0]], moved, perm=order)
+    yield _remake(node, node.op_type, [moved], normal, axis=-1)
+    yield _remake(node, "Transpose", [normal], perm=order)
+
+
+def _resize(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    """Inputs that may be left out since opset 13 were empty tensors before."""
+    inputs = list(node.input) + [""] * (3 - len(node.input))
+    for index in (1, 2):
+        if not inputs[index]:
+            inputs[index] = f"{node.output[0]}.empty{index}"
+            yield _constant(node, inputs[index], np.zeros(0, np.float32))
+    yield _remake(node, "Resize", inputs, **_attributes(node))
+
+
+def _constant(node: NodeProto, name: str, value: NDArray[Any]) -> NodeProto:
+    return _remake(node, "Constant", [], name, value=numpy_helper.from_array(value, name))
+
+
+def _hard_swish(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    gate = f"{node.output[0]}.gate"
+    yield _remake(node, "HardSigmoid", [node.input[0]], gate, alpha=1 / 6, beta=0.5)
+    yield _remake(node, "Mul", [node.input[0], gate])
+
+
+def _or_equal(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    strict, equal = f"{node.output[0]}.strict", f"{node.output[0]}.equal"
+    yield _remake(node, node.op_type.removesuffix("OrEqual"), list(node.input), strict)
+    yield _remake(node, "Equal", list(node.input), equal)
+    yield _remake(node, "Or", [strict, equal])
+
+
+def _layer_normalization(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    """Ba et al., "Layer Normalization": (x - mean) / sqrt(variance + epsilon) * scale + bias."""
+    if len(node.output) > 1:
+        raise NotConvertible("LayerNormalization (opset 17) with more than one output")
+    axes = list(range(scope.axis_from_end(node), 0))
+    epsilon = np.array(_attributes(node).get("epsilon", 1e-5), np.float32)
+    x, scale, *bias = node.input
+
+    def name(part: str) -> str:
+        return f"{node.output[0]}.{part}"
+
+    yield _remake(node, "ReduceMean", [x], name("mean"), axes=axes)
+    yield _remake(node, "Sub", [x, name("mean")], name("centred"))
+    yield _remake(node, "Mul", [name("centred"), name("centred")], name("squared"))
+    yield _remake(node, "ReduceMean", [name("squared")], name("variance"), axes=axes)
+    yield _constant(node, name("epsilon"), epsilon)
+    yield _remake(node, "Add", [name("variance"), name("epsilon")], name("stable"))
+    yield _remake(node, "Sqrt", [name("stable")], name("deviation"))
+    yield _remake(node, "Div", [name("centred"), name("deviation")], name("normal"))
+    yield _remake(node, "Mul", [name("normal"), scale], name("scaled") if bias else "")
+    if bias:
+        yield _remake(node, "Add", [name("scaled"), bias[0]])

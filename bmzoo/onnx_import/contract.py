@@ -1,0 +1,116 @@
+"""The contract with onnx 1.6.0: IR version <= 6, ai.onnx opset <= 11, no operators from anywhere else.
+
+It binds the model, not the environment: TPU-MLIR needs a newer onnx package than 1.6.0. Numbers from ONNX's
+table of versions: release 1.6.0 has IR version 6, ai.onnx 11 and ai.onnx.ml 2.
+"""
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import checker, defs
+from onnx.onnx_ml_pb2 import ModelProto
+
+from bmzoo.errors import SourceError
+from bmzoo.onnx_import.adapters import NotConvertible
+from bmzoo.onnx_import.downgrade import IR_VERSION, OPSET, downgrade
+from bmzoo.onnx_import.onnx_file import Port, Signature, io_signature, load, nodes
+
+__all__ = ["Port", "Signature", "conform", "io_signature", "load", "violations"]
+
+_REEXPORT = "export the model again with opset 11 (torch.onnx.export: opset_version=11)"
+
+
+def violations(model: ModelProto) -> list[str]:
+    """Each way in which the model breaks the contract; empty when it keeps it."""
+    limits = {"": OPSET, "ai.onnx": OPSET, "ai.onnx.ml": 2}
+    found = []
+    if model.ir_version > IR_VERSION:
+        found.append(f"IR version {model.ir_version}, more than {IR_VERSION}")
+    for opset in model.opset_import:
+        if opset.version > limits.get(opset.domain, opset.version):
+            limit = limits[opset.domain]
+            found.append(f"{opset.domain or 'ai.onnx'} opset {opset.version}, more than {limit}")
+    if not any(opset.domain in ("", "ai.onnx") for opset in model.opset_import):
+        found.append("no ai.onnx opset")
+    if model.functions:
+        found.append(f"functions of its own: {', '.join(f.name for f in model.functions)}")
+    foreign = sorted({f"{n.domain}.{n.op_type}" for n in nodes(model.graph) if n.domain not in limits})
+    if foreign:
+        found.append(f"operators that are not ONNX's: {', '.join(foreign)}")
+    return found
+
+
+def conform(model: ModelProto, where: str) -> ModelProto:
+    """The model itself when it keeps the contract, else a converted copy that computes the same.
+
+    The same: outputs within 1e-4 (relative) in onnxruntime, on random inputs, free dimensions at 1 and at 2.
+    Raises SourceError, which names what is in the way, when the model is not valid or cannot be converted.
+    """
+    _check(model, where)
+    found = violations(model)
+    if not found:
+        return model
+    try:
+        converted = downgrade(model)
+    except NotConvertible as err:
+        message = f"{where}: {'; '.join(found)}: cannot be converted down: {err}"
+        raise SourceError(message, _REEXPORT) from None
+    _check(converted, where)
+    _require_equal(model, converted, where)
+    return converted
+
+
+def _check(model: ModelProto, where: str) -> None:
+    newest = defs.onnx_opset_version()
+    if any(opset.domain in ("", "ai.onnx") and opset.version > newest for opset in model.opset_import):
+        raise SourceError(f"{where}: newer than opset {newest}, the newest that can be read", _REEXPORT)
+    try:
+        checker.check_model(model)
+    except checker.ValidationError as err:
+        raise SourceError(f"{where}: not a valid ONNX model: {_first_line(err)}", _REEXPORT) from None
+
+
+def _require_equal(model: ModelProto, converted: ModelProto, where: str) -> None:
+    before = _session(model, f"{where}: onnxruntime refuses it")
+    after = _session(converted, f"{where}: converted to opset {OPSET}, onnxruntime refuses it")
+    failures = []
+    for size in (1, 2):
+        inputs = {port.name: _sample(port, size) for port in io_signature(model).inputs}
+        try:
+            wanted = before.run(None, inputs)
+        except Exception as err:  # not every free dimension can be so small
+            failures.append(_first_line(err))
+            continue
+        if not all(map(_equal, wanted, after.run(None, inputs))):
+            message = f"{where}: converted to opset {OPSET}, the model gives other results than before"
+            raise SourceError(message, _REEXPORT)
+    if len(failures) == 2:
+        message = f"{where}: cannot be compared with its conversion: fails itself, free dimensions at 1 or at 2"
+        raise SourceError(f"{message}: {failures[0]}", "export the model with a fixed height and width")
+
+
+def _equal(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+def _session(model: ModelProto, problem: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4  # what matters comes back as an exception
+    try:
+        data = model.SerializeToString()
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as err:  # onnxruntime's errors have no base class of their own
+        raise SourceError(f"{problem}: {_first_line(err)}", _REEXPORT) from None
+
+
+def _sample(port: Port, size: int) -> NDArray[np.generic]:
+    shape = [size if isinstance(dim, str) else dim for dim in port.shape or ()]  # the checker wants a shape
+    random = np.random.default_rng(size)
+    if port.dtype.startswith("float"):
+        return random.standard_normal(shape).astype(port.dtype)
+    return random.integers(0, 2, shape).astype(port.dtype)
+
+
+def _first_line(err: Exception) -> str:
+    return str(err).strip().partition("\n")[0]

@@ -1,0 +1,133 @@
+"""From a model's config to steps: what makes and judges one target. Pure data.
+
+Sharing follows from equality: one import per model and weights, one transform per batch, one calibration
+per model and weights, one search per quantizer, one deploy and one simulation per target.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+from bmzoo.config.model import Model, using
+from bmzoo.config.schema import Weights
+from bmzoo.plan.float_layers import qtable_input
+from bmzoo.plan.lowering import compiler_inputs
+from bmzoo.plan.shared import calibration, document, import_step, pictures, transform_for
+from bmzoo.plan.step import Command, Input, Output, Step
+from bmzoo.target import Target
+
+SIMULATION_TIMEOUT = 1800.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All steps of one target; `calibrate` is None for float precisions and for tables written by hand."""
+
+    target: Target
+    weights: str
+    source: Step
+    transform: Step
+    calibrate: Step | None
+    deploy: Step
+    simulate: Step
+    measure: Step
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(dict.fromkeys(_in_order(self.measure)))
+
+
+def recipe(model: Model, target: Target, weights: Weights) -> Recipe:
+    """The steps that make and judge one target from one of the model's weights."""
+    return _recipe(using(model, weights), target, weights)
+
+
+# Remembered because every task about a target asks again, and writing its documents takes time.
+@lru_cache(maxsize=8192)
+def _recipe(model: Model, target: Target, weights: Weights) -> Recipe:
+    source = import_step(model, weights)
+    transform = transform_for(model, target, weights, target.batch)
+    calibrate = calibration(model, target, weights)
+    deploy = deploy_step(model, target, weights, qtable_input(model, target, weights))
+    simulate = _simulate_step(model, target, source, deploy, weights)
+    measure = _measure_step(model, target, source, simulate, weights)
+    return Recipe(target, weights.name, source, transform, calibrate, deploy, simulate, measure)
+
+
+def deploy_step(model: Model, target: Target, weights: Weights, table: Input | None) -> Step:
+    """The compiled bmodel and `facts.json`, its size and cost among them; `table`: the layers in float."""
+    transform = transform_for(model, target, weights, target.batch)
+    calibrate = calibration(model, target, weights)
+    inputs, checks, args = compiler_inputs(model, target, transform, calibrate, table)
+    return Step(
+        "deploy",
+        subject(target, weights),
+        (
+            *checks,
+            Command("model_deploy.py", (*args, "--num_core", str(target.cores), "--model", "model.bmodel")),
+            Command("normalize", ("model.bmodel",)),
+            Command("model_tool", ("--info", "model.bmodel"), stdout="info.txt"),
+            Command("finish", ("model.bmodel", "info.txt", str(target.cores))),
+        ),
+        inputs,
+        ("model.bmodel", "facts.json"),
+    )
+
+
+def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, weights: Weights) -> Step:
+    request = {"input": model.config.input.model_dump(), "minimum": 1, "slots": target.batch}
+    return Step(
+        "simulate",
+        subject(target, weights),
+        (
+            Command("prepare", ("request.json",)),
+            Command("simulate", (target.chip, *_simulation_files())),
+        ),
+        (
+            ("model.json", Output(source, "model.json")),
+            ("model.bmodel", Output(deploy, "model.bmodel")),
+            ("pictures", replace(pictures(model.config.verify.images), count=target.batch)),
+        ),
+        ("inputs.npz", "outputs.npz"),
+        (document("request.json", request),),
+        timeout=SIMULATION_TIMEOUT,
+    )
+
+
+def _measure_step(model: Model, target: Target, source: Step, simulate: Step, weights: Weights) -> Step:
+    config = model.config
+    request = {
+        "decoder": config.decoder.model_dump(),
+        "confidence": config.verify.confidence,
+        "margin": config.verify.margin,
+        "iou": model.thresholds(target).iou,
+        "input": config.input.model_dump(),
+    }
+    return Step(
+        "measure",
+        subject(target, weights),
+        (Command("measure", ("request.json",)),),
+        (
+            ("model.onnx", Output(source, "model.onnx")),
+            ("inputs.npz", Output(simulate, "inputs.npz")),
+            ("outputs.npz", Output(simulate, "outputs.npz")),
+        ),
+        ("figures.json",),
+        (document("request.json", request),),
+    )
+
+
+def _simulation_files() -> tuple[str, ...]:
+    return ("--model", "model.bmodel", "--inputs", "inputs.npz", "--outputs", "outputs.npz")
+
+
+def subject(target: Target, weights: Weights) -> str:
+    """What a step of one target is about, for people and log files."""
+    return f"{target.model}.{weights.name} {target}"
+
+
+def _in_order(step: Step) -> Iterator[Step]:
+    """A step after everything that it needs."""
+    for needed in step.needs():
+        yield from _in_order(needed)
+    yield step

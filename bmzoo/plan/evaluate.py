@@ -1,0 +1,55 @@
+"""The steps of `eval`: average precision on ground truth, of the ONNX model or a lowering. Pure data."""
+
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from bmzoo.config.model import Model, using
+from bmzoo.config.schema import Weights
+from bmzoo.plan.lowering import LOWERED
+from bmzoo.plan.shared import document, import_step, input_request
+from bmzoo.plan.step import Command, Input, Output, Step, Tree
+from bmzoo.plan.verify import lower_step
+from bmzoo.target import Target
+
+
+def evaluate_onnx(model: Model, weights: Weights) -> Step:
+    """Average precision of the ONNX model on the config's ground truth."""
+    model = using(model, weights)
+    source = import_step(model, weights)
+    inputs = (("model.onnx", Output(source, "model.onnx")),)
+    return _evaluate_step(model, f"{model.name}.{weights.name} onnx", "model.onnx", inputs)
+
+
+def evaluate_lowering(model: Model, target: Target, weights: Weights) -> Step:
+    """Average precision of a target's lowering, the same for all its batches and cores."""
+    return evaluate_lowered(using(model, weights), lower_step(model, target, weights))
+
+
+@lru_cache(maxsize=1024)
+def evaluate_lowered(model: Model, lower: Step) -> Step:
+    """Average precision of any lowering of the model."""
+    inputs = tuple((name, Output(lower, name)) for name in LOWERED)
+    return _evaluate_step(model, lower.subject, "lowered.mlir", inputs)
+
+
+def _evaluate_step(model: Model, subject: str, network: str, inputs: tuple[tuple[str, Input], ...]) -> Step:
+    settings = model.config.evaluate
+    assert settings is not None, "only for models with ground truth"
+    truth = PurePosixPath(settings.truth)
+    listed = truth.suffix == ".json"
+    request = {
+        **input_request(model),
+        "network": network,
+        "decoder": model.config.decoder.model_dump(),
+        "confidence": settings.confidence,
+        "nms": settings.nms,
+        "truth": f"truth/{truth.name}" if listed else "truth",
+    }
+    return Step(
+        "evaluate",
+        subject,
+        (Command("evaluate", ("request.json",)),),
+        (*inputs, ("truth", Tree(str(truth.parent if listed else truth)))),
+        ("ap.json",),
+        (document("request.json", request),),
+    )

@@ -1,0 +1,196 @@
+"""The steps that all targets of a model share: import, equalize, transform, calibrate. Pure data."""
+
+import json
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any
+
+from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.config.model import Model, using
+from bmzoo.config.schema import Images, Weights
+from bmzoo.plan.step import Command, File, Output, Pictures, Step
+from bmzoo.target import Target
+
+# Ranges of channels settle after a few pictures; thresholds take more.
+EQUALIZE_PICTURES = 32
+
+
+@lru_cache(maxsize=64)
+def import_step(model: Model, weights: Weights) -> Step:
+    """The checkpoint or ONNX file to `model.onnx`, within the onnx 1.6.0 contract, batch really free."""
+    name = "source" + PurePosixPath(weights.file).suffix
+    config = model.config
+    request = {
+        "source": name,
+        "shown": weights.file,
+        "architecture": weights.architecture,
+        "input": config.input.model_dump(),
+        "batches": sorted({t.batch for t in model.targets} | {1}),
+    }
+    return Step(
+        "import",
+        f"{model.name}.{weights.name}",
+        (Command("import", ("request.json",)),),
+        ((name, File(weights.file, weights.sha256)),),
+        ("model.onnx", "model.json"),
+        (document("request.json", request),),
+    )
+
+
+def equalized_for(model: Model, chip: str) -> str:
+    """The quantizer that a chip's integer networks are equalized for; empty where they are not equalized."""
+    return CHIPS[chip].quantizer if model.equalizes else ""
+
+
+def tables(model: Model) -> tuple[str, ...]:
+    """What calibration tables are for: quantizers with a network of their own, or "" for one that serves all."""
+    chips = (target.chip for target in model.targets if target.precision in CALIBRATED)
+    return tuple(dict.fromkeys(equalized_for(model, chip) for chip in chips)) or ("",)
+
+
+@lru_cache(maxsize=64)
+def equalize_step(model: Model, weights: Weights, quantizer: str) -> Step:
+    """`model.onnx` with its channels scaled alike for a quantizer, by their ranges over calibration pictures."""
+    model = using(model, weights)
+    settings = model.config.calibration
+    assert settings is not None and settings.images is not None, "only for models that calibrate"
+    source = import_step(model, weights)
+    count = min(settings.images.count or EQUALIZE_PICTURES, EQUALIZE_PICTURES)
+    return Step(
+        "equalize",
+        f"{model.name}.{weights.name} {quantizer}",
+        (Command("prepare", ("request.json",)), Command("equalize", ("source.onnx", CHIPS[quantizer].scales))),
+        (
+            ("source.onnx", Output(source, "model.onnx")),
+            ("model.json", Output(source, "model.json")),
+            ("pictures", replace(pictures(settings.images), count=count)),
+        ),
+        ("model.onnx",),
+        (document("request.json", {**input_request(model), "minimum": 1}),),
+    )
+
+
+def quantized_source(model: Model, chip: str, weights: Weights) -> Step:
+    """The step whose `model.onnx` a chip's INT8 is made of: the imported model, or the equalized one."""
+    return _source(model, weights, equalized_for(model, chip))
+
+
+def _source(model: Model, weights: Weights, equalized: str) -> Step:
+    return equalize_step(model, weights, equalized) if equalized else import_step(model, weights)
+
+
+@lru_cache(maxsize=256)
+def transform_step(model: Model, weights: Weights, batch: int, equalized: str = "") -> Step:
+    """`model.onnx` to top-level MLIR at a fixed batch. The .mlir names its weights by relative path."""
+    source = _source(model, weights, equalized)
+    i = model.config.input
+    args = [
+        *("--model_name", model.name, "--model_def", "model.onnx"),
+        *("--input_shapes", _text([[batch, i.channels, i.height, i.width]])),
+        *("--mean", _numbers(i.mean[: i.channels]), "--scale", _numbers(i.scale[: i.channels])),
+        *("--pixel_format", i.pixel_format, "--pad_value", str(i.pad_value)),
+        *("--pad_type", "center" if i.resize == "letterbox_center" else "normal"),
+        *(() if i.resize == "stretch" else ("--keep_aspect_ratio",)),
+        *("--mlir", "model.mlir"),
+    ]
+    return Step(
+        "transform",
+        f"{model.name}.{weights.name} {batch}b" + (f" equalized for {equalized}" if equalized else ""),
+        (Command("model_transform.py", tuple(args)),),
+        (("model.onnx", Output(source, "model.onnx")),),
+        ("model.mlir", weights_file(model)),
+    )
+
+
+@lru_cache(maxsize=64)
+def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
+    """The calibration table: activation thresholds over real pictures, for every chip or a quantizer's."""
+    model = using(model, weights)
+    settings = model.config.calibration
+    assert settings is not None and settings.images is not None, "only for models that calibrate"
+    transform = transform_step(model, weights, 1, equalized)
+    int4 = any(t.precision == "int4" for t in model.targets)
+    args = (
+        *("model.mlir", "--data_list", "samples.txt", "--input_num", str(settings.images.count or 0)),
+        *("--cali_method", settings.method, "--histogram_bin_num", str(settings.histogram_bins)),
+        *("--tune_num", str(settings.tune)),
+        *(("--debug_cmd", "int4") if int4 else ()),
+        *("-o", "tool.table"),
+    )
+    return Step(
+        "calibrate",
+        f"{model.name}.{weights.name}" + (f" {equalized}" if equalized else ""),
+        (
+            Command("prepare", ("request.json",)),
+            Command("run_calibration.py", args),
+            Command("table", ("request.json",)),
+        ),
+        (
+            *mlir_inputs(transform),
+            ("model.json", Output(import_step(model, weights), "model.json")),
+            ("pictures", pictures(settings.images)),
+        ),
+        ("calibration.table",),
+        (
+            document(
+                "request.json",
+                {
+                    "input": model.config.input.model_dump(),
+                    "minimum": settings.minimum,
+                    "method": settings.method,
+                },
+            ),
+        ),
+    )
+
+
+def calibration(model: Model, target: Target, weights: Weights) -> Step | None:
+    """The step that finds the target's thresholds; None for float precisions and tables written by hand."""
+    needed = target.precision in CALIBRATED and model.calibrates
+    return calibrate_step(model, weights, equalized_for(model, target.chip)) if needed else None
+
+
+def transform_for(model: Model, target: Target, weights: Weights, batch: int) -> Step:
+    """The top-level MLIR that a target is lowered from, at a batch size."""
+    quantized = target.precision in CALIBRATED
+    return transform_step(model, weights, batch, equalized_for(model, target.chip) if quantized else "")
+
+
+def input_request(model: Model) -> dict[str, Any]:
+    """The config's input section, as the commands that prepare pictures read it."""
+    return {"input": model.config.input.model_dump()}
+
+
+def pictures(images: Images) -> Pictures:
+    """A config's image set as a step's input."""
+    return Pictures(images.folder, images.count or 0, images.first)
+
+
+def mlir_inputs(transform: Step) -> tuple[tuple[str, Output], ...]:
+    """A top-level MLIR and its weights, as the inputs of a step under their own names."""
+    return tuple((file, Output(transform, file)) for file in transform.outputs)
+
+
+def weights_file(model: Model) -> str:
+    """The weights beside the top-level MLIR, as model_transform names them."""
+    return f"{model.name}_top_f32_all_weight.npz"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ",".join(f"{v:g}" for v in values)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def document(name: str, value: Any) -> tuple[str, str]:
+    """A JSON document of a step: its name in the folder and its text, the same for equal values."""
+    return name, _indented(json.dumps(value, sort_keys=True))
+
+
+@lru_cache(maxsize=4096)
+def _indented(compact: str) -> str:
+    """Remembered because Python indents slowly, and most targets of a model have the same documents."""
+    return json.dumps(json.loads(compact), indent=1, sort_keys=True) + "\n"

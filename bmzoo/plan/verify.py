@@ -1,0 +1,178 @@
+"""The steps of `verify` and `eval`: a target's lowering run on more pictures, and compared. Pure data.
+
+Simulating is slow, so the simulator runs one batch and further pictures run through the MLIR of the same
+lowering, which counts only where it gives what the simulator gave on the pictures that both have seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.config import search_methods
+from bmzoo.config.model import Model, using
+from bmzoo.config.schema import Weights
+from bmzoo.plan.build import Recipe, recipe
+from bmzoo.plan.float_layers import qtable_input
+from bmzoo.plan.lowering import LOWERED, lowering
+from bmzoo.plan.shared import document, input_request, pictures, transform_for, weights_file
+from bmzoo.plan.step import Command, Input, Output, Step
+from bmzoo.target import Target
+
+# A layer whose output has less than this against the float network is where to look.
+DRIFT_DB = "15"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What verify runs for one target beyond its build."""
+
+    build: Recipe
+    lower: Step
+    infer: Step
+    compare: Step
+    siblings: tuple[Recipe, ...]
+
+
+# Remembered for the same reason as recipes.
+@lru_cache(maxsize=8192)
+def proof(model: Model, target: Target, weights: Weights) -> Proof:
+    """The steps that verify one target. Pure, like the recipe."""
+    model = using(model, weights)
+    build = recipe(model, target, weights)
+    lower = lower_step(model, target, weights)
+    infer = _infer_step(model, target, weights, lower, build)
+    related = tuple(recipe(model, other, weights) for other in siblings(model, target))
+    return Proof(build, lower, infer, _compare_step(model, build, infer, related, weights), related)
+
+
+def siblings(model: Model, target: Target) -> tuple[Target, ...]:
+    """Targets that must agree with this one picture by picture: the same at batch 1, and the same on one core."""
+    wanted = {replace(target, batch=1), replace(target, cores=1)} - {target}
+    places = _places(model)
+    return tuple(sorted(wanted & places.keys(), key=lambda other: places[other]))
+
+
+@lru_cache(maxsize=256)
+def _places(model: Model) -> Mapping[Target, int]:
+    """Where each target stands in listing order."""
+    return {target: index for index, target in enumerate(model.targets)}
+
+
+def family(model: Model, target: Target) -> Target:
+    """The target that stands for all of one lowering: batch 1, one core, one chip for a shared quantizer.
+
+    One with settings of its own stands for itself.
+    """
+    chip = CHIPS[target.chip].quantizer if target.precision == "int8" else target.chip
+    search = model.search(target)
+    if search is not None and search.method in search_methods.METHODS:
+        chip = target.chip  # TPU-MLIR's searches are for one chip
+    single = replace(target, batch=1, cores=1)
+    return next((t for t in (replace(single, chip=chip), single) if _lowered_alike(model, t, target)), target)
+
+
+def engine(model: Model, target: Target) -> str:
+    """What evaluates a target, for file names: its lowering, the same for all batches and core counts.
+
+    Where settings tell some targets of a chip and precision from others, each has a name of its own.
+    """
+    alike = _all_lowered_alike(model, target.chip, target.precision)
+    return f"{target.chip}_{target.precision}" if alike else str(target)
+
+
+@lru_cache(maxsize=1024)
+def _all_lowered_alike(model: Model, chip: str, precision: str) -> bool:
+    same = [t for t in model.targets if (t.chip, t.precision) == (chip, precision)]
+    return all(_lowered_alike(model, other, same[0]) for other in same)
+
+
+def _lowered_alike(model: Model, one: Target, other: Target) -> bool:
+    return all(of(one) == of(other) for of in (model.deploy_flags, model.table, model.search))
+
+
+@lru_cache(maxsize=8192)
+def lower_step(model: Model, target: Target, weights: Weights) -> Step:
+    """The chip's MLIR of a target at batch 1, before code generation: the same arithmetic, fast to run."""
+    shared = family(model, target)
+    table = qtable_input(model, shared, weights)
+    usual = shared == replace(shared, batch=1, cores=1)
+    return lowering(model, shared, weights, table, f"{shared.chip}_{shared.precision}" if usual else str(shared))
+
+
+def count(model: Model, target: Target) -> int:
+    """Pictures that verify looks at: at least the artifact's batch."""
+    verify = model.config.verify
+    return max(target.batch, verify.quantized if target.precision in CALIBRATED else verify.floats)
+
+
+def _infer_step(model: Model, target: Target, weights: Weights, lower: Step, build: Recipe) -> Step:
+    number = count(model, target)
+    request = {**input_request(model), "minimum": 1, "slots": number}
+    return Step(
+        "infer",
+        f"{lower.subject} {number} pictures",
+        (
+            Command("prepare", ("request.json",)),
+            Command("infer", ("lowered.mlir", "inputs.npz", "outputs.npz")),
+        ),
+        (
+            *((name, Output(lower, name)) for name in LOWERED),
+            ("model.json", Output(build.source, "model.json")),
+            ("pictures", replace(pictures(model.config.verify.images), count=number)),
+        ),
+        ("inputs.npz", "outputs.npz"),
+        (document("request.json", request),),
+    )
+
+
+def _compare_step(model: Model, build: Recipe, infer: Step, related: tuple[Recipe, ...], weights: Weights) -> Step:
+    config = model.config
+    request = {
+        **input_request(model),
+        "decoder": config.decoder.model_dump(),
+        "confidence": config.verify.confidence,
+        "margin": config.verify.margin,
+        "iou": model.thresholds(build.target).iou,
+        "siblings": [str(other.target) for other in related],
+    }
+    inputs: list[tuple[str, Input]] = [
+        ("model.onnx", Output(build.source, "model.onnx")),
+        ("inputs.npz", Output(infer, "inputs.npz")),
+        ("mlir.npz", Output(infer, "outputs.npz")),
+        ("simulated.npz", Output(build.simulate, "outputs.npz")),
+        *((f"sibling.{other.target}.npz", Output(other.simulate, "outputs.npz")) for other in related),
+    ]
+    return Step(
+        "compare",
+        build.measure.subject,
+        (Command("compare", ("request.json",)),),
+        tuple(inputs),
+        ("figures.json",),
+        (document("request.json", request),),
+    )
+
+
+def drift_step(model: Model, target: Target, weights: Weights) -> Step:
+    """Tensor by tensor, the lowering against the float model on the first picture: where it goes wrong first."""
+    model = using(model, weights)
+    lower = lower_step(model, target, weights)
+    transform = transform_for(model, target, weights, 1)
+    build = recipe(model, target, weights)
+    request = {**input_request(model), "minimum": 1, "slots": 1}
+    return Step(
+        "drift",
+        lower.subject,
+        (
+            Command("prepare", ("request.json",)),
+            Command("drift", ("model.mlir", "lowered.mlir", "inputs.npz", DRIFT_DB, "drift.json")),
+        ),
+        (
+            *((name, Output(transform, name)) for name in ("model.mlir", weights_file(model))),
+            *((name, Output(lower, name)) for name in LOWERED),
+            ("model.json", Output(build.source, "model.json")),
+            ("pictures", replace(pictures(model.config.verify.images), count=1)),
+        ),
+        ("drift.json",),
+        (document("request.json", request),),
+    )

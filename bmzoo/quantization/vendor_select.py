@@ -1,0 +1,37 @@
+"""From what TPU-MLIR's search found to the layers that stay in float, and why each is in or out. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bmzoo.quantization.select import Cut
+
+
+def goal(settings: Mapping[str, Any]) -> float:
+    """The cosine at which the search is to be content with plain INT8: as asked for, or what it never reaches."""
+    wish = settings["expected_cos"]
+    return 1.0 if wish is None or settings["keep"] else float(wish)
+
+
+def cut(ranking: Mapping[str, Any], settings: Mapping[str, Any]) -> Cut:
+    """The first of the search's layers, as many as asked for. The tool itself takes more than that, unasked."""
+    if ranking["enough"] is not None:
+        return Cut((), None, None, f"plain INT8 has cosine {ranking['enough']:g}, and {goal(settings):g} is enough")
+    key = "keep" if settings["keep"] else "max_float_layers"
+    limit, picks = settings[key], ranking["picks"]
+    why = f"{key} is {limit}" if limit < len(picks) else "the search names no further layers"
+    return Cut(tuple(picks[:limit]), None, None, why)
+
+
+def rows(ranking: Mapping[str, Any], cut: Cut) -> list[dict[str, Any]]:
+    """`layer`, `loss` (None where the search told none) and `why`, the most sensitive first."""
+    losses = {row["layer"]: row["loss"] for row in ranking["layers"]}
+    places = {layer: place for place, layer in enumerate(ranking["picks"], 1)}
+    layers = [*losses, *(layer for layer in places if layer not in losses)]
+    return [{"layer": name, "loss": losses.get(name), "why": _why(name, places, cut)} for name in layers]
+
+
+def _why(layer: str, places: Mapping[str, int], cut: Cut) -> str:
+    if layer not in places:
+        return "out: the search leaves it in INT8"
+    place = f"number {places[layer]} of the search"
+    return f"in: {place}" if layer in cut.layers else f"out: {cut.why}; it is {place}"

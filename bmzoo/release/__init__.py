@@ -1,0 +1,2 @@
+"""The zoo as a whole: the manifest, how two of them differ, the table of results, and what no config names any
+more."""

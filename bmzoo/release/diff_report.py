@@ -1,0 +1,90 @@
+"""A comparison for people (a table), for programs (JSON) and for CI systems (JUnit cases). Pure."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from bmzoo.release.diff import Change, Comparison
+
+_COLUMNS = ("target", "figure", "old", "new", "change", "allowed", "")
+_NUMBERS = ("old", "new", "change", "allowed")
+MAX_CELL = 60
+
+
+def table(comparison: Comparison) -> str:
+    """Counts, notes, then a line for each change; `no differences` where there are none."""
+    lines = [_counts(comparison), *comparison.notes]
+    if comparison.changes:
+        lines += ["", *_rows(comparison.changes)]
+    return "\n".join(lines) + "\n"
+
+
+def document(comparison: Comparison, old: str, new: str) -> str:
+    """The comparison as JSON; `old` and `new` say of what."""
+    told = {
+        "schema_version": 1,
+        "old": old,
+        "new": new,
+        "added": comparison.added,
+        "removed": comparison.removed,
+        "changed": comparison.changed,
+        "changes": [asdict(change) for change in comparison.changes],
+        "regressions": len(comparison.regressions),
+        "notes": comparison.notes,
+    }
+    return json.dumps(told, indent=1, sort_keys=True) + "\n"
+
+
+def cases(comparison: Comparison) -> dict[str, str | None]:
+    """Target -> what got worse, None where nothing did."""
+    worse: dict[str, list[str]] = {}
+    for change in comparison.regressions:
+        worse.setdefault(change.target, []).append(sentence(change))
+    return {name: "\n".join(worse[name]) if name in worse else None for name in comparison.targets}
+
+
+def sentence(change: Change) -> str:
+    """`AP easy 82.44 -> 81.10 (-1.34 points, allowed: -0.5 points)`"""
+    more = ", ".join([*([change.change] if change.change else []), *_allowed(change)])
+    values = f"{change.old} -> {change.new}" if change.old else change.new
+    return f"{change.figure} {values}" + (f" ({more})" if more else "")
+
+
+def _allowed(change: Change) -> Iterator[str]:
+    if change.allowed:
+        yield f"allowed: {change.allowed}"
+
+
+def _counts(comparison: Comparison) -> str:
+    number = len(comparison.targets)
+    total = f"{number} target{'s' if number != 1 else ''}"
+    if not comparison.changes and not comparison.notes:
+        return f"{total}: no differences"
+    counts = {
+        "changed": len(comparison.changed),
+        "added": len(comparison.added),
+        "removed": len(comparison.removed),
+    }
+    said = [f"{count} {word}" for word, count in counts.items() if count] or ["no differences"]
+    bad = len(comparison.regressions)
+    said.append(f"{bad} regression{'s' if bad != 1 else ''}" if bad else "no regressions")
+    return f"{total}: {', '.join(said)}"
+
+
+def _rows(changes: tuple[Change, ...]) -> Iterator[str]:
+    """Aligned lines under a line of headings; a target is named once."""
+    rows = [_COLUMNS, *map(_cells, changes)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = ""
+    for row in rows:
+        shown = ("" if row[0] == last else row[0], *row[1:])
+        last = row[0]
+        padded = zip(_COLUMNS, shown, widths, strict=True)
+        parts = (cell.rjust(width) if title in _NUMBERS else cell.ljust(width) for title, cell, width in padded)
+        yield "  ".join(parts).rstrip()
+
+
+def _cells(change: Change) -> tuple[str, ...]:
+    said = "regression" if change.regression else ""
+    cells = (change.target, change.figure, change.old, change.new, change.change, change.allowed, said)
+    return tuple(cell if len(cell) <= MAX_CELL else f"{cell[: MAX_CELL - 3]}..." for cell in cells)

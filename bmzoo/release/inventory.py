@@ -1,0 +1,167 @@
+"""What the zoo holds after a run, as a manifest: read from what was published, nothing measured anew."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any, Literal
+
+from bmzoo.config.model import Model, using
+from bmzoo.errors import BmzooError
+from bmzoo.plan.verify import engine
+from bmzoo.quantization import tables
+from bmzoo.release.manifest import Accuracy, Agreement, Artifact, Manifest
+from bmzoo.release.outcomes import Outcomes, Problem
+from bmzoo.system.text import printable
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace
+
+_INTEGERS = ("INT8", "INT4")
+# Steps that a committed table stands for: whether they were run here says nothing of the artifact.
+_SEARCHING = ("rank", "choose", "search")
+Stage = Literal["build", "verify", "eval"]
+
+
+def take(at: Workspace, outcomes: Outcomes) -> Manifest:
+    """Every target of every config that can be read, and why those that failed in this run did."""
+    tools: dict[str, set[str]] = {}
+    artifacts = []
+    accuracy = lru_cache(maxsize=None)(partial(_accuracy, at))  # batches and cores share one
+    for model in at.models.values():
+        for target in model.targets:
+            problems = dict(_problems(at, target, outcomes))
+            told = {} if "build" in problems else at.told.by(at.layout.provenance(target))
+            steps = (step for kind, step in told.get("steps", {}).items() if kind not in _SEARCHING)
+            for step in steps:
+                for tool, identity in step.get("tools", {}).items():
+                    tools.setdefault(printable(tool), set()).add(printable(identity))
+            artifacts.append(_artifact(at, target, told, problems, accuracy))
+    return Manifest(
+        artifacts=tuple(artifacts),
+        broken={name: printable(error.message) for name, error in at.broken.items()},
+        tools={tool: tuple(sorted(found)) for tool, found in sorted(tools.items())},
+    )
+
+
+def has_truth(at: Workspace, model: Model) -> bool:
+    """Whether there is ground truth for the model, and it is on this machine."""
+    settings = using(model, at.likely(model)).config.evaluate
+    return settings is not None and at.sources(model).has(settings.truth)
+
+
+def _problems(at: Workspace, target: Target, outcomes: Outcomes) -> Iterator[tuple[Stage, Problem]]:
+    stages: tuple[Stage, ...] = ("build", "verify", "eval")
+    for stage in stages:
+        problem = outcomes.problem(f"{stage}:{target.qualified(at.default_model)}")
+        if problem is not None:
+            # Where the checkout lies is this machine's affair.
+            yield stage, replace(problem, cause=problem.cause.replace(f"{at.root}/", ""))
+
+
+def _artifact(
+    at: Workspace,
+    target: Target,
+    told: Mapping[str, Any],
+    problems: Mapping[Stage, Problem],
+    accuracy: Callable[[str, str, str], Accuracy | None],
+) -> Artifact:
+    known: dict[str, Any] = {
+        "model": target.model,
+        "chip": target.chip,
+        "precision": target.precision,
+        "batch": target.batch,
+        "cores": target.cores,
+        "file": target.artifact,
+        **_trouble(problems),
+    }
+    if not told:
+        missing = {"stage": "build", "cause": "there is no provenance beside it: it was not built"}
+        return Artifact(**{**(missing if not problems else {}), **known, "status": "failed"})
+    verified = at.told.by(at.layout.verification(target))
+    current = verified.get("sha256") == told["sha256"]
+    name = engine(at.models[target.model], target)
+    if not problems and not current:
+        known |= {"stage": "verify", "cause": "not verified since it was made"}
+    return Artifact(
+        **known,
+        status=_status(problems, current),
+        sha256=told["sha256"],
+        size=told["facts"]["bytes"],
+        weights=told["weights"],
+        compiler=printable(told["steps"]["deploy"]["tools"]["model_deploy.py"]),
+        cost=_cost(told["facts"].get("cost")),
+        float_layers=_float_layers(at, target, told),
+        agreement=_agreement(verified if current else told["verdict"]),
+        accuracy=None if "eval" in problems else accuracy(target.model, told["weights"], name),
+    )
+
+
+def _trouble(problems: Mapping[Stage, Problem]) -> dict[str, str | None]:
+    """The first thing that went wrong."""
+    for stage, problem in problems.items():
+        what = problem.cause if problem.own else f"{problem.task}: {problem.cause}"
+        evidence = printable(problem.evidence) if problem.evidence else None
+        return {"stage": stage, "cause": printable(what), "evidence": evidence}
+    return {}
+
+
+def _status(problems: Mapping[Stage, Problem], current: bool) -> Literal["verified", "built", "failed"]:
+    verify = problems.get("verify")
+    if "build" in problems or "eval" in problems or (verify is not None and verify.own):
+        return "failed"
+    # Not verified because a sibling failed: nothing is known against this one.
+    return "verified" if verify is None and current else "built"
+
+
+def _agreement(figures: Mapping[str, Any]) -> Agreement:
+    tensors = {name: values for name, values in figures["tensors"].items() if values["cosine"] is not None}
+
+    def nearness(name: str) -> tuple[float, float, str]:
+        noise = tensors[name]["sqnr_db"]
+        return tensors[name]["cosine"], math.inf if noise is None else noise, name
+
+    worst = min(tensors, key=nearness, default=None)
+    noise = [values["sqnr_db"] for values in figures["tensors"].values() if values["sqnr_db"] is not None]
+    found = figures["detections"] or {}
+    return Agreement(
+        pictures=figures["images"],
+        cosine=tensors[worst]["cosine"] if worst is not None else None,
+        sqnr_db=min(noise, default=None),
+        worst=printable(worst) if worst is not None else None,
+        expected=found.get("expected"),
+        missed=found.get("missed"),
+        extra=found.get("extra"),
+        mean_iou=found.get("mean_iou"),
+    )
+
+
+def _accuracy(at: Workspace, model: str, weights: str, name: str) -> Accuracy | None:
+    """What `eval` left of an engine; None where there is no ground truth: nothing says whether it is still so."""
+    if not has_truth(at, at.models[model]):
+        return None
+    ours, onnx = (at.told.by(at.layout.evaluation(model, weights, each)) for each in (name, "onnx"))
+    if not ours or not onnx:
+        return None
+    return Accuracy(pictures=ours["pictures"], ap=_finite(ours["ap"]), onnx=_finite(onnx["ap"]))
+
+
+def _finite(ap: Mapping[str, float]) -> dict[str, float]:
+    """A subset without faces has no average precision."""
+    return {name: float(value) for name, value in sorted(ap.items()) if math.isfinite(value)}
+
+
+def _cost(value: Any) -> int | None:
+    return round(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _float_layers(at: Workspace, target: Target, told: Mapping[str, Any]) -> int | None:
+    """Layers that a mixed-precision table keeps float; 0 without one, None when the table cannot be read."""
+    if "mixed.qtable" not in told["steps"]["deploy"]["inputs"]:
+        return 0
+    try:
+        ready = at.builder(at.models[target.model]).resolve(at.recipe(target).deploy)
+        text = ready.files["mixed.qtable"][0].read_text(encoding="utf-8")
+        rows = tables.float_layers(text)
+    except (BmzooError, OSError, ValueError, KeyError):
+        return None
+    return sum(mode not in _INTEGERS for _, mode in rows)

@@ -1,0 +1,229 @@
+"""Results whose target is in no config any more: found, listed, and removed when that is asked for.
+
+Only what bmzoo wrote is touched, and only as it wrote it: an artifact beside whose provenance another content
+lies, a table edited by hand, a file that git tracks, and everything of a model whose config is broken stay.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bmzoo.chips import CHIPS
+from bmzoo.errors import ConfigError
+from bmzoo.execute.layout import Layout
+from bmzoo.plan.resources import BY_KIND
+from bmzoo.plan.verify import engine as engine_of
+from bmzoo.results import calibration, provenance
+from bmzoo.system.files import cannot_write
+from bmzoo.target import Target, parse
+from bmzoo.workspace import Workspace
+
+_SUFFIXES = (".verify.json", ".bmodel", ".json")
+_ARTIFACT = re.compile(r"(?P<model>.+)_(?P<rest>[^_]+_[0-9]+b(?:_[0-9]+core)?)")
+EDITED = "not as bmzoo wrote it"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file of a target, model or weights that no config names, or a folder of evidence about one.
+
+    `spared` says why it stays, if it does.
+    """
+
+    path: Path
+    model: str
+    spared: str = ""
+
+
+def examine(at: Workspace, tracked: Collection[Path] | None) -> tuple[Leftover, ...]:
+    """All leftovers. `tracked` are the files that git tracks, None when that could not be found out.
+
+    Raises ConfigError when there is no config at all, as then everything would look left over.
+    """
+    if not at.models and not at.broken:
+        raise ConfigError("configs/: no config at all: nothing says what is left over", "is this the right branch?")
+    found = (*_artifacts(at), *_evaluations(at), *_benchmarks(at), *_evidence(at), *_models(at), *_tables(at))
+    return tuple(_spare(at, leftover, tracked) for leftover in found)
+
+
+def remove(leftovers: Collection[Leftover]) -> None:
+    """Remove those that are not spared. Raises StoreError."""
+    for leftover in leftovers:
+        if not leftover.spared:
+            try:
+                if leftover.path.is_dir():
+                    shutil.rmtree(leftover.path)
+                else:
+                    leftover.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_write(leftover.path, error) from None
+
+
+def lines(leftovers: Collection[Leftover], layout: Layout, removed: bool) -> Iterator[str]:
+    """The leftovers for people, with a line at the end that says what to do or what was done."""
+    gone = [one for one in leftovers if not one.spared]
+    for one in gone:
+        yield f"{'removed ' if removed else ''}{layout.shown(one.path)}"
+    for one in leftovers:
+        if one.spared:
+            yield f"spared: {layout.shown(one.path)}: {one.spared}"
+    what = f"{len(gone)} file{'s' if len(gone) != 1 else ''} in no config any more"
+    if not gone:
+        yield "nothing to prune"
+    else:
+        yield f"{what}, removed" if removed else f"{what}; ./doit prune yes=1 removes what is listed"
+
+
+def _spare(at: Workspace, leftover: Leftover, tracked: Collection[Path] | None) -> Leftover:
+    why = leftover.spared
+    if leftover.model in at.broken:
+        why = f"the config of {leftover.model} is broken, so it may still be wanted"
+    elif tracked is not None and leftover.path in tracked:
+        why = "git tracks it"
+    elif tracked is None and not leftover.path.is_relative_to(at.layout.build):
+        why = "git does not say whether it tracks it"
+    return Leftover(leftover.path, leftover.model, why)
+
+
+def _artifacts(at: Workspace) -> Iterator[Leftover]:
+    wanted = {target for model in at.models.values() for target in model.targets}
+    for chip in CHIPS.values():
+        for path in _files(at.layout.build / chip.folder):
+            target = _target(path, chip.name)
+            if target is not None and target not in wanted:
+                yield Leftover(path, target.model, "" if _is_ours(at, path, target) else EDITED)
+
+
+def _target(path: Path, chip: str) -> Target | None:
+    """The target whose artifact, provenance or verification a file is by its name."""
+    suffix = next((s for s in _SUFFIXES if path.name.endswith(s)), "")
+    name = _ARTIFACT.fullmatch(path.name.removesuffix(suffix))
+    if not suffix or name is None:
+        return None
+    target = _named(name["model"], f"{chip}_{name['rest']}")
+    return target if target is not None and Path(target.artifact).stem == name[0] else None
+
+
+def _is_ours(at: Workspace, path: Path, target: Target) -> bool:
+    if path.suffix == ".bmodel":
+        told = provenance.provenance(at.layout.provenance(target))
+        return told.get("target") == asdict(target) and at.holds(path, str(told.get("sha256")))
+    return provenance.provenance(path).get("target") == asdict(target)
+
+
+def _evaluations(at: Workspace) -> Iterator[Leftover]:
+    for path in _files(at.layout.build / "eval"):
+        told = provenance.provenance(path)
+        model, weights, engine = (str(told.get(key)) for key in ("model", "weights", "engine"))
+        if path.name != f"{model}.{weights}.{engine}.json":
+            continue
+        config = at.models.get(model)
+        engines = {"onnx"} if config is None else {"onnx", *(engine_of(config, t) for t in config.targets)}
+        if engine not in engines or not _has_weights(at, model, weights):
+            yield Leftover(path, model)
+
+
+def _benchmarks(at: Workspace) -> Iterator[Leftover]:
+    for path in _files(at.layout.build / "bench"):
+        network = Path(str(provenance.provenance(path).get("network")))
+        if network.suffix == ".onnx" and path.stem == network.stem:
+            model, _, weights = network.stem.rpartition(".")
+            if not _has_weights(at, model, weights):
+                yield Leftover(path, model)
+        elif path.stem == f"{network.parent.name}.{network.stem}":
+            target = _target(network, network.parent.name.lower())
+            if target is not None and not _is_wanted(at, target):
+                yield Leftover(path, target.model)
+
+
+def _evidence(at: Workspace) -> Iterator[Leftover]:
+    """Folders below `build/failed/`: of a target's artifact by chip, and of steps by kind, model and weights."""
+    failed = at.layout.build / "failed"
+    for chip in CHIPS.values():
+        for path in _folders(failed / chip.folder):
+            target = _target(path.with_name(f"{path.name.removesuffix('.reproduce')}.bmodel"), chip.name)
+            if target is not None and not _is_wanted(at, target):
+                yield Leftover(path, target.model)
+    weights = {f"{name}.{w.name}": model for name, model in at.models.items() for w in model.config.weights}
+    for path in _folders(failed):
+        kind, _, subject = path.name.partition(".")
+        if kind not in BY_KIND or not subject:
+            continue
+        own = next((name for name in weights if f"{subject}.".startswith(f"{name}.")), None)
+        if own is None:
+            broken = next((name for name in at.broken if subject.startswith(f"{name}.")), subject)
+            yield Leftover(path, broken)
+            continue
+        target = _named(weights[own].name, subject.removeprefix(f"{own}."))
+        if target is not None and not _is_wanted(at, target):
+            yield Leftover(path, target.model)
+
+
+def _named(model: str, text: str) -> Target | None:
+    try:
+        return parse(f"{model}.{text}", "")
+    except ConfigError:
+        return None
+
+
+def _is_wanted(at: Workspace, target: Target) -> bool:
+    return target.model in at.models and target in at.models[target.model].targets
+
+
+def _models(at: Workspace) -> Iterator[Leftover]:
+    made: set[str] | None = None
+    for path in _files(at.root / "models" / "onnx"):
+        model, _, weights = path.stem.rpartition(".")
+        if path.suffix == ".onnx" and model and not _has_weights(at, model, weights):
+            made = made if made is not None else set(_imported(at.layout))
+            ours = any(at.holds(path, digest) for digest in made)
+            yield Leftover(path, model, "" if ours else "not known to be written by bmzoo")
+
+
+def _imported(layout: Layout) -> Iterator[str]:
+    """Digests of all ONNX models that an import wrote, as far as stored results and provenances tell."""
+    for path in (layout.build / "store").glob("*/*/manifest.json"):
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            if str(told["facts"]["step"]).startswith("import "):
+                yield str(told["files"]["model.onnx"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+    for chip in CHIPS.values():
+        for path in _files(layout.build / chip.folder):
+            if path.suffix == ".json" and not path.name.endswith(".verify.json"):
+                measure = provenance.provenance(path).get("steps", {}).get("measure", {})
+                yield str(measure.get("inputs", {}).get("model.onnx"))
+
+
+def _tables(at: Workspace) -> Iterator[Leftover]:
+    for folder, suffix, parts in (("calibration", ".table", 2), ("qtables", ".qtable", 3)):
+        for path in _files(at.root / folder):
+            name = path.stem.rsplit(".", parts - 1)
+            if path.suffix != suffix or len(name) != parts or _has_weights(at, name[0], name[1]):
+                continue
+            ours = calibration.is_our_table(path.read_text(encoding="utf-8", errors="replace"))
+            yield Leftover(path, name[0], "" if ours else "written or edited by hand")
+
+
+def _has_weights(at: Workspace, model: str, weights: str) -> bool:
+    config = at.models.get(model)
+    return config is not None and weights in [w.name for w in config.config.weights]
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
+    except OSError:
+        return []
+
+
+def _files(folder: Path) -> list[Path]:
+    """Plain files only: bmzoo publishes no links."""
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_file() and not p.is_symlink())
+    except OSError:
+        return []

@@ -1,0 +1,189 @@
+"""The manifest as Markdown tables in the layout of the published ones, with the published figures beside. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from bmzoo.release.manifest import Artifact, Manifest
+from bmzoo.results.reference import WEIGHTS, Published
+from bmzoo.system.markdown import code, plain, table
+
+_SUBSETS = ("easy", "medium", "hard")
+Column = tuple[str, Callable[[Artifact], str]]
+
+
+def render(manifest: Manifest, published: Published) -> str:
+    """All tables; a column or table that would be empty is left out."""
+    parts = [
+        "# Results\n",
+        _summary(manifest),
+        *_accuracy(manifest, published),
+        *_cost(manifest, published),
+        *_agreement(manifest),
+        *_failures(manifest),
+    ]
+    return "\n".join(parts)
+
+
+def _summary(manifest: Manifest) -> str:
+    counts = {name: sum(a.status == name for a in manifest.artifacts) for name in ("verified", "built", "failed")}
+    said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    used = dict.fromkeys((a.model, a.weights) for a in manifest.artifacts if a.weights is not None)
+    weights = "".join(f" Weights of {code(model)}: {code(name)}." for model, name in used)
+    return f"Written by `./doit zoo`. {len(manifest.artifacts)} targets: {said or 'none'}.{weights}\n"
+
+
+def _accuracy(manifest: Manifest, published: Published) -> Iterable[str]:
+    rows = [a for a in manifest.artifacts if a.accuracy is not None]
+    if not rows:
+        return
+    pictures = sorted({a.accuracy.pictures for a in rows if a.accuracy is not None})
+    named = {name for a in rows if a.accuracy is not None for name in a.accuracy.ap}
+    subsets = [*(s for s in _SUBSETS if s in named), *sorted(named - set(_SUBSETS))]
+    easy = _comparable(published.easy_percent, rows)
+    columns: list[Column] = [
+        *((f"AP {name}", _ap(name)) for name in subsets),
+        *((f"{name} to ONNX", _lost(name)) for name in subsets),
+        ("published easy", lambda a: _figure(easy.get(a.file), "{:.1f}")),
+        ("published to fp32", lambda a: _figure(_minus(easy.get(a.file), easy.get(_float(a).file)), "{:+.1f}")),
+    ]
+    yield "## Accuracy\n"
+    yield (
+        f"Average precision in percent on {' or '.join(map(str, pictures))} pictures with ground truth, of the "
+        "arithmetic that a chip does, which is the same for all its batches and cores; differences are in points."
+    )
+    yield from _of_onnx(rows, subsets)
+    if any(a.file in easy for a in rows):
+        yield (
+            "Published figures are of another, larger set of pictures: compare the loss against ONNX with the loss "
+            "against fp32, not the averages themselves."
+        )
+    yield ""
+    yield _table(rows, columns)
+
+
+def _of_onnx(rows: Sequence[Artifact], subsets: Sequence[str]) -> Iterable[str]:
+    """A line for each model; all its artifacts are compared with the same figures."""
+    figures = {(a.model, a.weights): a.accuracy.onnx for a in rows if a.accuracy is not None}
+    for (model, weights), onnx in figures.items():
+        told = ", ".join(f"{name} {100 * onnx[name]:.2f}" for name in subsets if name in onnx)
+        yield f"The ONNX model {code(model)}, weights {code(weights)}: {told}."
+
+
+def _comparable(published: Mapping[str, float], rows: Sequence[Artifact]) -> Mapping[str, float]:
+    """Published figures by file, without those beside which there are figures of other weights."""
+    foreign = {file for a in rows if a.weights != WEIGHTS for file in (a.file, _float(a).file)}
+    return {file: value for file, value in published.items() if file not in foreign}
+
+
+def _cost(manifest: Manifest, published: Published) -> Iterable[str]:
+    rows = [a for a in manifest.artifacts if a.size is not None]
+    if not rows:
+        return
+    files = {a.file: a for a in manifest.artifacts}
+    times = _comparable(published.milliseconds, rows)
+
+    def relative(a: Artifact) -> str:
+        base = files.get(_float(a).file)
+        return _figure(_ratio(_per_picture(a), _per_picture(base) if base is not None else None), "{:.2f}")
+
+    columns: list[Column] = [
+        ("size", lambda a: _figure(a.size / 1e6 if a.size is not None else None, "{:.2f} MB")),
+        ("cost per picture", lambda a: _figure(_millions(_per_picture(a)), "{:.3f} M")),
+        ("of fp32", relative),
+        ("float layers", lambda a: str(a.float_layers) if a.float_layers else ""),
+        ("published", lambda a: _figure(times.get(a.file), "{:.2f} ms")),
+        ("published of fp32", lambda a: _figure(_ratio(times.get(a.file), times.get(_float(a).file)), "{:.2f}")),
+    ]
+    yield "## Cost and size\n"
+    yield (
+        "Cost is the compiler's own estimate in cycles; it compares artifacts of one chip. Published are "
+        "milliseconds per picture on the chip. `of fp32`: divided by the same for fp32_1b on one core.\n"
+    )
+    yield _table(rows, columns)
+
+
+def _agreement(manifest: Manifest) -> Iterable[str]:
+    rows = [(a, a.agreement) for a in manifest.artifacts if a.agreement is not None]
+    if not rows:
+        return
+    told = {a.file: agreement for a, agreement in rows}
+
+    def faces(a: Artifact) -> str:
+        of = told[a.file]
+        found = of.expected is not None and of.missed is not None
+        return f"{of.expected - of.missed} of {of.expected}" if found else ""  # type: ignore[operator]
+
+    columns: list[Column] = [
+        ("pictures", lambda a: str(told[a.file].pictures)),
+        ("faces found", faces),
+        ("extra", lambda a: _figure(told[a.file].extra, "{}")),
+        ("mean IoU", lambda a: _figure(told[a.file].mean_iou, "{:.3f}")),
+        ("cosine", lambda a: _figure(told[a.file].cosine, "{:.5f}")),
+        ("SQNR", lambda a: _figure(told[a.file].sqnr_db, "{:.1f} dB") or "exact"),
+        ("worst head", lambda a: code(told[a.file].worst)),
+    ]
+    yield "## Agreement with the ONNX model\n"
+    yield _table([a for a, _ in rows], columns)
+
+
+def _failures(manifest: Manifest) -> Iterable[str]:
+    lines = [
+        f"- {code(a.file)}: {a.stage or 'build'}: {plain(a.cause or 'not known')}"
+        + (f" ({code(a.evidence)})" if a.evidence else "")
+        for a in manifest.artifacts
+        if a.status != "verified"
+    ]
+    lines += [f"- model {code(name)}: {plain(why)}" for name, why in sorted(manifest.broken.items())]
+    if lines:
+        yield "## Not verified\n"
+        yield "\n".join(lines) + "\n"
+
+
+def _table(rows: Sequence[Artifact], columns: Sequence[Column]) -> str:
+    names = [plain(a.file.partition("/")[2].removesuffix(".bmodel")) for a in rows]
+    cells = {title: [make(row) for row in rows] for title, make in columns}
+    cells = {"chip": [a.chip.upper() for a in rows], "artifact": names, **cells}
+    return table(cells, left=("chip", "artifact", "worst head"))
+
+
+def _float(a: Artifact) -> Artifact:
+    """What published tables compare with: fp32 on the same chip, one picture, one core."""
+    target = replace(a.target, precision="fp32", batch=1, cores=1)
+    return a.model_copy(update={"file": target.artifact})
+
+
+def _per_picture(a: Artifact) -> float | None:
+    return a.cost / a.batch if a.cost is not None else None
+
+
+def _ap(subset: str) -> Callable[[Artifact], str]:
+    return lambda a: _figure(_percent(a.accuracy.ap.get(subset)) if a.accuracy else None, "{:.2f}")
+
+
+def _lost(subset: str) -> Callable[[Artifact], str]:
+    def cell(a: Artifact) -> str:
+        if a.accuracy is None:
+            return ""
+        return _figure(_percent(_minus(a.accuracy.ap.get(subset), a.accuracy.onnx.get(subset))), "{:+.2f}")
+
+    return cell
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _millions(value: float | None) -> float | None:
+    return None if value is None else value / 1e6
+
+
+def _minus(value: float | None, base: float | None) -> float | None:
+    return None if value is None or base is None else value - base
+
+
+def _ratio(value: float | None, base: float | None) -> float | None:
+    return None if value is None or not base else value / base
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)

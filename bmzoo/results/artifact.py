@@ -1,0 +1,118 @@
+"""One artifact from end to end: compiled, run on the chip simulator, judged, published with its provenance."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bmzoo.errors import VerifyFailed
+from bmzoo.measure import verdict
+from bmzoo.plan.build import Recipe
+from bmzoo.plan.step import Step
+from bmzoo.results import provenance
+from bmzoo.store.local import Entry
+from bmzoo.system import files
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace, read_json
+
+
+def make(at: Workspace, target: Target) -> str:
+    """Compile, run on the simulator, compare, and publish only what passes. Returns the figures in a line."""
+    model = at.model(target)
+    at.announce(model)
+    steps = at.recipe(target)
+    builder = at.builder(model)
+    deploy, measured = builder.run(steps.deploy), builder.run(steps.measure)
+    figures = read_json(measured, "figures.json")
+    missed = verdict.misses(figures, model.thresholds(target))
+    if missed:
+        raise _keep_evidence(at, target, steps, deploy, figures, missed)
+    files.copy(deploy.path("model.bmodel"), at.layout.artifact(target))
+    text = files.document(_provenance(at, target, steps, deploy, figures))
+    files.write(text, at.layout.provenance(target))
+    return verdict.summary(figures)
+
+
+def is_current(at: Workspace, target: Target) -> bool:
+    """Whether the published artifact is what a build would publish now, byte for byte and judged."""
+    builder = at.builder(at.models[target.model])
+    found = {step: builder.find(step) for step in at.recipe(target).steps if not step.deferred}
+    results = {step: entry for step, entry in found.items() if entry is not None}
+    return len(results) == len(found) and not outdated(at, target, results)
+
+
+def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> str:  # noqa: PLR0911
+    """Why the published artifact is not what a build would publish from these results; empty when it is.
+
+    results: of every step of the recipe that is not deferred.
+    """
+    steps, limits = at.recipe(target), at.model(target).thresholds(target)
+    missed = verdict.misses(read_json(results[steps.measure], "figures.json"), limits)
+    if missed:
+        return f"cannot be published, its figures miss the thresholds: {'; '.join(missed)}"
+    path, wanted = at.layout.artifact(target), results[steps.deploy].files["model.bmodel"]
+    told = at.told.by(at.layout.provenance(target))
+    if not told:
+        return "its .json is gone or damaged" if path.exists() else "not published yet"
+    if not path.is_file():
+        return "it is gone, deleted behind bmzoo's back"
+    if not at.holds(path, str(told.get("sha256"))):
+        return f"changed behind bmzoo's back: {str(told.get('sha256'))[:8]} -> {at.digests.of(path)[:8]}"
+    if told["sha256"] != wanted:
+        return f"made from other inputs: {told['sha256'][:8]} -> {wanted[:8]}"
+    if told.get("verdict", {}).get("thresholds") != json.loads(limits.model_dump_json()):
+        return "judged by other thresholds"
+    used = {step["fingerprint"] for step in told.get("steps", {}).values()}
+    if any(entry.fingerprint not in used for entry in results.values()):
+        return "its .json names other inputs; the bytes are the same"
+    return ""
+
+
+def _keep_evidence(
+    at: Workspace, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any], missed: list[str]
+) -> VerifyFailed:
+    folder = at.layout.build / "failed" / target.artifact.removesuffix(".bmodel")
+    simulated = at.builder(at.models[target.model]).run(steps.simulate)
+    files.copy(deploy.path("model.bmodel"), folder / "model.bmodel")
+    files.copy(simulated.path("inputs.npz"), folder / "inputs.npz")
+    files.copy(simulated.path("outputs.npz"), folder / "outputs.npz")
+    files.write(files.document({"misses": missed, **figures}), folder / "figures.json")
+    name = target.qualified(at.default_model)
+    return VerifyFailed(
+        f"{name}: not published, it disagrees with the ONNX model: {'; '.join(missed)}",
+        f"thresholds are below `verify` in the config\nevidence: {at.layout.shown(folder)}",
+    )
+
+
+def _provenance(
+    at: Workspace, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any]
+) -> dict[str, Any]:
+    model = at.model(target)
+    builder = at.builder(model)
+    # A search whose table was taken as committed has not been run here.
+    made = {step: entry for step in steps.steps if (entry := builder.find(step)) is not None}
+    return {
+        "schema": provenance.SCHEMA,
+        "target": asdict(target),
+        "weights": steps.weights,
+        "sha256": deploy.files["model.bmodel"],
+        "toolchain": at.toolchain.version,
+        # What the runtime needs to feed it and to read its heads: `detect` takes both from here.
+        "input": model.config.input.model_dump(),
+        "decoder": model.config.decoder.model_dump(),
+        "facts": read_json(deploy, "facts.json"),
+        "verdict": {
+            "passed": True,
+            "thresholds": model.thresholds(target).model_dump(),
+            **figures,
+        },
+        "steps": {
+            step.kind if step.kind != "transform" else str(step): {
+                "fingerprint": entry.fingerprint,
+                "seconds": entry.facts.get("seconds"),
+                "files": dict(entry.files),
+                **dict(builder.resolve(step).material),
+            }
+            for step, entry in made.items()
+        },
+    }

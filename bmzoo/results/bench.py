@@ -1,0 +1,53 @@
+"""`bench`: stage times per image of an artifact, on the engine that this machine has for it, or of ONNX."""
+
+from pathlib import Path
+
+from bmzoo.commands.prepare import input_spec
+from bmzoo.config.model import Model
+from bmzoo.errors import SourceError
+from bmzoo.measure.specs import decoder_spec
+from bmzoo.measure.stages import machine, stage_times
+from bmzoo.plan.shared import pictures
+from bmzoo.runtime.engines.registry import open_session
+from bmzoo.runtime.preprocess import read_image
+from bmzoo.runtime.settings import Settings
+from bmzoo.system import files
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace
+
+# The simulator takes seconds a batch: its times say nothing of the chip, only what a verification costs.
+ROUNDS = {".onnx": 15, ".bmodel": 1}
+
+
+def make(at: Workspace, model: Model, target: Target | None) -> str:
+    """Times the target's artifact, or the ONNX model for None; writes `build/bench/....json`. Returns a line."""
+    weights = at.chosen(model).name
+    network = at.layout.artifact(target) if target else at.layout.onnx(model.name, weights)
+    if not network.is_file():
+        raise SourceError(f"{at.layout.shown(network)}: not there yet", "build it first")
+    config = at.using(model).config
+    at.announce(model)
+    settings = Settings(
+        input_spec(config.input.model_dump()),
+        decoder_spec(config.decoder.model_dump()),
+        config.verify.confidence,
+        config.decoder.nms,
+    )
+    found = at.sources(model).pictures(pictures(config.verify.images)).files[:8]
+    session = open_session(network)
+    try:
+        times = stage_times(session, [read_image(path) for path in found], settings, ROUNDS[network.suffix])
+    finally:
+        session.close()
+    told = {
+        "network": at.layout.shown(network),
+        "weights": weights,
+        "machine": machine(),
+        "milliseconds_per_image": times,
+    }
+    files.write(files.document(told), at.layout.build / "bench" / f"{_name(network)}.json")
+    return ", ".join(f"{stage} {value:.2f} ms" for stage, value in times.items())
+
+
+def _name(network: Path) -> str:
+    return network.stem if network.suffix == ".onnx" else f"{network.parent.name}.{network.stem}"

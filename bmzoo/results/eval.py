@@ -1,0 +1,116 @@
+"""`eval`: average precision where there is ground truth, of the ONNX model and of a target's lowering."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bmzoo.config.model import Model
+from bmzoo.errors import ConfigError, VerifyFailed
+from bmzoo.measure import verdict
+from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
+from bmzoo.plan.step import Step
+from bmzoo.plan.verify import engine, proof
+from bmzoo.results import provenance
+from bmzoo.store.local import Entry
+from bmzoo.system import files
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace, read_json
+
+_ORDER = {name: index for index, name in enumerate(("easy", "medium", "hard"))}
+
+
+def make_onnx(at: Workspace, model: Model) -> str:
+    """Average precision of the ONNX model. Returns it in a line."""
+    at.announce(model)
+    entry = at.builder(model).run(_onnx_step(at, model))
+    figures = read_json(entry, "ap.json")
+    _publish(at, model, "onnx", entry, figures, {})
+    return _line(figures["ap"], {})
+
+
+def make(at: Workspace, target: Target) -> str:
+    """Average precision of a target's lowering, shared by its batches and cores, and the difference to ONNX.
+
+    Raises VerifyFailed when the lowering's MLIR does not give what the simulator of the chip gives.
+    """
+    model = at.model(target)
+    at.announce(model)
+    builder = at.builder(model)
+    _check_engines(at, target)
+    onnx = read_json(builder.run(_onnx_step(at, model)), "ap.json")
+    entry = builder.run(_step(at, target))
+    figures = read_json(entry, "ap.json")
+    difference = {key: round(value - onnx["ap"][key], 6) for key, value in figures["ap"].items()}
+    _publish(at, model, engine(model, target), entry, figures, difference)
+    return _line(figures["ap"], difference)
+
+
+def is_current_onnx(at: Workspace, model: Model) -> bool:
+    return _is_current(at, model, "onnx", at.builder(model).find(_onnx_step(at, model)))
+
+
+def is_current(at: Workspace, target: Target) -> bool:
+    model = at.model(target)
+    return _is_current(at, model, engine(model, target), at.builder(model).find(_step(at, target)))
+
+
+def outdated(at: Workspace, model: Model, name: str, entry: Entry) -> str:
+    """Why the published evaluation is not this one; empty when it is. `name` is that of the engine."""
+    told = at.told.by(at.layout.evaluation(model.name, at.chosen(model).name, name))
+    if not told:
+        return "not published yet, or deleted or damaged"
+    return "" if told.get("fingerprint") == entry.fingerprint else "made from other inputs"
+
+
+def _onnx_step(at: Workspace, model: Model) -> Step:
+    return evaluate_onnx(_with_truth(at, model), at.chosen(model))
+
+
+def _step(at: Workspace, target: Target) -> Step:
+    model = _with_truth(at, at.model(target))
+    return evaluate_lowering(model, target, at.chosen(model))
+
+
+def _with_truth(at: Workspace, model: Model) -> Model:
+    if model.config.evaluate is None:
+        raise ConfigError(
+            f"{at.layout.shown(model.path)}: evaluate: missing key: there is no ground truth to compare with",
+            "for example evaluate: {truth: wider_val/gt.json}",
+        )
+    return model
+
+
+def _check_engines(at: Workspace, target: Target) -> None:
+    model = at.model(target)
+    compare = at.builder(model).run(proof(model, target, at.chosen(model)).compare)
+    missed = verdict.engine_misses(read_json(compare, "figures.json")["engines"], model.thresholds(target))
+    if missed:
+        raise VerifyFailed(
+            f"its MLIR cannot stand for it: {'; '.join(missed)}",
+            "figures taken from that MLIR would not be the artifact's; see ./doit verify",
+        )
+
+
+def _publish(
+    at: Workspace,
+    model: Model,
+    name: str,
+    entry: Entry,
+    figures: Mapping[str, Any],
+    difference: Mapping[str, float],
+) -> None:
+    weights = at.chosen(model).name
+    told = {"schema": provenance.SCHEMA, "model": model.name, "weights": weights, "engine": name, **figures}
+    told |= {"difference_to_onnx": dict(difference), "fingerprint": entry.fingerprint}
+    files.write(files.document(told), at.layout.evaluation(model.name, weights, name))
+
+
+def _is_current(at: Workspace, model: Model, name: str, entry: Entry | None) -> bool:
+    return entry is not None and not outdated(at, model, name, entry)
+
+
+def _line(ap: Mapping[str, float], difference: Mapping[str, float]) -> str:
+    parts = [
+        f"{key} {value:.3f}" + (f" ({100 * difference[key]:+.1f} points)" if key in difference else "")
+        for key, value in sorted(ap.items(), key=lambda item: _ORDER.get(item[0], len(_ORDER)))
+    ]
+    return f"AP {', '.join(parts)}"

@@ -1,0 +1,135 @@
+"""`reproduce`: a target compiled twice more, in folders of other names and lengths, and compared byte for byte."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bmzoo.errors import VerifyFailed
+from bmzoo.execute.builder import Builder
+from bmzoo.plan.build import Recipe
+from bmzoo.plan.step import Step
+from bmzoo.store.local import Store
+from bmzoo.system import files
+from bmzoo.system.hashing import sha256
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace
+
+# Paths of other lengths move everything that a program has in its memory.
+PLACES = ("a", "another-place-whose-path-is-longer")
+# Made again. Everything else that the compiler reads, as the calibration table, is taken as it is.
+COMPILE = ("import", "equalize", "transform", "deploy")
+MODEL = "model.bmodel"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How two files differ: bytes that do, counting those that only one has, and the offset of the first."""
+
+    count: int
+    first: int
+
+    def __str__(self) -> str:
+        return f"{self.count} bytes differ, the first at offset {self.first}"
+
+
+def make(at: Workspace, target: Target) -> str:
+    """Compile twice and compare. Returns what was found in a line; raises VerifyFailed when bytes differ.
+
+    The target must have been built: its results other than the compiled ones are taken from the store.
+    """
+    steps = at.recipe(target)
+    published = at.layout.artifact(target)
+    with ExitStack() as stack:
+        builders = [stack.enter_context(_elsewhere(at, target, place)) for place in PLACES]
+        one, two = (builder.run(steps.deploy) for builder in builders)
+        if one.files[MODEL] != two.files[MODEL]:
+            raise _differs(at, target, steps, builders)
+        if one.files[MODEL] != sha256(published):
+            folder = _keep(at, target, {"again": one.path(MODEL), "published": published})
+            raise VerifyFailed(
+                f"the same bytes twice, {one.files[MODEL][:16]}, but not the published ones: "
+                f"{compare(one.path(MODEL), published)}",
+                f"what was published may be older than the tools, or changed\nevidence: {at.layout.shown(folder)}",
+            )
+    return f"made twice more, the same bytes as published, sha256 {one.files[MODEL]}"
+
+
+def compare(one: Path, two: Path) -> Difference:
+    """Byte by byte. Raises OSError."""
+    a, b = (np.frombuffer(path.read_bytes(), np.uint8) for path in (one, two))
+    common = min(a.size, b.size)
+    differing = np.flatnonzero(a[:common] != b[:common])
+    first = int(differing[0]) if differing.size else common
+    return Difference(int(differing.size) + abs(a.size - b.size), first)
+
+
+@contextmanager
+def _elsewhere(at: Workspace, target: Target, place: str) -> Iterator[Builder]:
+    """A builder with an empty store of its own below a scratch folder, for the compiling steps only."""
+    model = at.models[target.model]
+    usual = at.builder(model)
+    with at.store.scratch() as folder:
+        # Logs and evidence of a failure go where those of a build go: the folder is removed.
+        builder = Builder(at.toolchain, Store(folder / place), at.sources(model), at.digests, at.layout, at.report)
+
+        def taken(step: Step, _: str, into: Path) -> bool:
+            if step.kind in (*COMPILE, "simulate"):
+                return False
+            entry = usual.run(step)
+            for name in step.outputs:
+                files.copy(entry.path(name), into / name)
+            return True
+
+        builder.elsewhere = taken
+        yield builder
+
+
+def _differs(at: Workspace, target: Target, steps: Recipe, builders: list[Builder]) -> VerifyFailed:
+    """Which step differed first, by how much, and whether it matters to what the simulator gives."""
+    one, two = (builder.run(steps.deploy) for builder in builders)
+    difference = compare(one.path(MODEL), two.path(MODEL))
+    outputs = [builder.run(steps.simulate) for builder in builders]
+    agree = _same_arrays(*(entry.path("outputs.npz") for entry in outputs))
+    folder = _keep(at, target, {"first": one.path(MODEL), "second": two.path(MODEL)})
+    earlier = next((text for step in steps.steps if (text := _first_file(step, builders))), "")
+    text = (
+        f"{difference}; on the simulator their outputs {'agree' if agree else 'DIFFER'}; "
+        f"{one.files[MODEL][:16]} and {two.files[MODEL][:16]}"
+    )
+    facts: dict[str, Any] = {
+        "bytes": difference.count,
+        "first": difference.first,
+        "outputs_agree": agree,
+        "differs_from": earlier,
+        "sha256": [one.files[MODEL], two.files[MODEL]],
+    }
+    files.write(files.document(facts), folder / "difference.json")
+    hint = f"the first file that differs is {earlier}\nevidence: {at.layout.shown(folder)}"
+    return VerifyFailed(f"not reproducible: {text}", hint)
+
+
+def _first_file(step: Step, builders: list[Builder]) -> str:
+    if step.kind not in COMPILE:
+        return ""
+    one, two = (builder.run(step) for builder in builders)
+    return next((f"{name} of {step}" for name in step.outputs if one.files[name] != two.files[name]), "")
+
+
+def _same_arrays(one: Path, two: Path) -> bool:
+    with np.load(one) as a, np.load(two) as b:
+        return all(
+            x is not None and x == y and np.array_equal(a[x], b[x]) for x, y in zip_longest(sorted(a), sorted(b))
+        )
+
+
+def _keep(at: Workspace, target: Target, kept: Mapping[str, Path]) -> Path:
+    """Copies of the files that differ, for a look."""
+    folder = at.layout.build / "failed" / f"{target.artifact.removesuffix('.bmodel')}.reproduce"
+    for name, path in kept.items():
+        files.copy(path, folder / f"{name}.bmodel")
+    return folder

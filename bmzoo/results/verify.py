@@ -1,0 +1,102 @@
+"""`verify`: one artifact against ONNX on more pictures, against its MLIR, and against its siblings."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bmzoo.errors import BmzooError, VerifyFailed
+from bmzoo.measure import verdict
+from bmzoo.plan.verify import Proof, drift_step, proof
+from bmzoo.results import provenance
+from bmzoo.store.local import Entry
+from bmzoo.system import files
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace, read_json
+
+
+def make(at: Workspace, target: Target) -> str:
+    """Write `<artifact>.verify.json`, passed or not. Returns the figures in a line; raises VerifyFailed."""
+    model = at.model(target)
+    at.announce(model)
+    steps = proof(model, target, at.chosen(model))
+    entry = at.builder(model).run(steps.compare)
+    figures = read_json(entry, "figures.json")
+    missed = verdict.proof_misses(figures, model.thresholds(target))
+    told = {**_document(at, target, steps, figures), "fingerprint": entry.fingerprint, "misses": missed}
+    if missed:
+        told["drift"] = _drift(at, target)
+    files.write(files.document(told), at.layout.verification(target))
+    if missed:
+        raise VerifyFailed(
+            f"disagrees with the ONNX model: {'; '.join(missed)}",
+            f"{_layer(told['drift'])}figures: {at.layout.shown(at.layout.verification(target))}",
+        )
+    return summary(figures)
+
+
+def is_current(at: Workspace, target: Target) -> bool:
+    """Whether the verification is of this very artifact and still passes its thresholds."""
+    model = at.model(target)
+    steps = proof(model, target, at.chosen(model))
+    builder = at.builder(model)
+    deploy, entry = builder.find(steps.build.deploy), builder.find(steps.compare)
+    return deploy is not None and entry is not None and not outdated(at, target, deploy, entry)
+
+
+def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
+    """Why the verification is not what this comparison of this artifact would give; empty when it is."""
+    limits = at.model(target).thresholds(target)
+    missed = verdict.proof_misses(read_json(entry, "figures.json"), limits)
+    if missed:
+        return f"its figures miss the thresholds: {'; '.join(missed)}"
+    told = at.told.by(at.layout.verification(target))
+    if not told:
+        return "not published yet, or deleted or damaged"
+    if told.get("fingerprint") != entry.fingerprint:
+        return "made from other inputs"
+    if told.get("sha256") != deploy.files["model.bmodel"]:
+        return "of an artifact of other bytes, which gave the same outputs"
+    return "" if told.get("thresholds") == limits.model_dump() else "judged by other thresholds"
+
+
+def summary(figures: Mapping[str, Any]) -> str:
+    """The figures in one line, for the terminal."""
+    engines = figures["engines"]
+    equal = "equal to its MLIR" if engines["equal"] else f"{engines['sqnr_db']:.0f} dB from its MLIR"
+    others = [
+        f"equal to {name}" if other["equal"] else f"within {other['relative']:.1g} of {name}"
+        for name, other in figures["consistency"].items()
+    ]
+    return f"{figures['images']} pictures: {', '.join([verdict.summary(figures), equal, *others])}"
+
+
+def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str, Any]) -> dict[str, Any]:
+    model = at.model(target)
+    limits = model.thresholds(target)
+    deploy = at.builder(model).run(steps.build.deploy)
+    return {
+        "schema": provenance.SCHEMA,
+        "target": asdict(target),
+        "weights": steps.build.weights,
+        "sha256": deploy.files["model.bmodel"],
+        "toolchain": at.toolchain.version,
+        "thresholds": limits.model_dump(),
+        "passed": not verdict.proof_misses(figures, limits),
+        **figures,
+    }
+
+
+def _drift(at: Workspace, target: Target) -> Any:  # noqa: ANN401  # a JSON document
+    """The first layer that goes wrong; a failure to find it must not hide the failure that it explains."""
+    model = at.model(target)
+    try:
+        return read_json(at.builder(model).run(drift_step(model, target, at.chosen(model))), "drift.json")
+    except BmzooError as error:
+        return {"layer": None, "why": error.message}
+
+
+def _layer(drift: Mapping[str, Any]) -> str:
+    if drift.get("layer") is None:
+        return ""
+    noise = f" (SQNR {drift['sqnr_db']:.1f} dB)" if drift["sqnr_db"] is not None else ""
+    return f"the first layer that goes wrong is {drift['layer']}{noise}\n"

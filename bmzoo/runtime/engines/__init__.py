@@ -1,0 +1,1 @@
+"""What runs a network: onnxruntime, pymlir, the chip simulator, a card; `registry` lists them."""

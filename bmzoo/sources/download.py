@@ -1,0 +1,89 @@
+"""Pinned files from the network, kept under their sha256 for all checkouts of a user.
+
+A download is an extra: whatever is wrong with it is one line, and it never takes long. What is not complete, or not
+the file that was asked for, is never seen under its name.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from bmzoo.errors import SourceError
+from bmzoo.system.hashing import sha256
+from bmzoo.system.text import printable
+
+OFFLINE = "BMZOO_OFFLINE"
+TIMEOUT = 10.0  # seconds for the connection, and for each piece
+TOTAL = 120.0  # seconds for all of it
+LARGEST = 1 << 30
+_CHUNK = 1 << 16
+
+
+def folder(environ: Mapping[str, str]) -> Path:
+    """Where downloads are kept."""
+    cache = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME') or Path.home()}/.cache"
+    return Path(cache) / "bmzoo" / "weights"
+
+
+def fetch(url: str, digest: str, into: Path, timeout: float = TIMEOUT, total: float = TOTAL) -> Path:
+    """`into`/<digest>, fetched unless it is there. Raises SourceError, `url: what is wrong`, on one line."""
+    path = into / digest
+    try:
+        if path.is_file() and sha256(path) == digest:
+            return path
+        into.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=into)
+        try:
+            with os.fdopen(handle, "wb") as part:
+                _receive(url, digest, part, timeout, time.monotonic() + total)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError, and so are timeouts
+        if isinstance(error, HTTPError):
+            error.close()  # it is also the answer, still open
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise SourceError(f"{url}: cannot be fetched: {printable(str(reason)) or type(error).__name__}") from None
+    return path
+
+
+class _SameScheme(HTTPRedirectHandler):
+    """Follows redirects, but not from https to something less."""
+
+    def redirect_request(  # noqa: PLR0913  # as urllib calls it
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        new = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if new is not None and new.type != req.type:
+            raise HTTPError(newurl, code, f"redirected from {req.type} to {new.type}", headers, fp)
+        return new
+
+
+def _receive(url: str, digest: str, part: IO[bytes], timeout: float, deadline: float) -> None:
+    """Raises SourceError, OSError, ValueError."""
+    with closing(build_opener(_SameScheme).open(url, timeout=timeout)) as answer:
+        kind = answer.headers.get_content_type()
+        if kind in ("text/html", "application/xhtml+xml"):
+            raise SourceError(f"{url}: gives a web page and no file")
+        length = answer.headers.get("Content-Length", "")
+        found, size = hashlib.sha256(), 0
+        while chunk := answer.read1(_CHUNK):
+            size += len(chunk)
+            if size > LARGEST:
+                raise SourceError(f"{url}: larger than the {LARGEST >> 20} MiB allowed")
+            if time.monotonic() > deadline:
+                raise SourceError(f"{url}: took too long and was given up after {size} bytes")
+            found.update(chunk)
+            part.write(chunk)
+    if length.isdecimal() and size != int(length):
+        raise SourceError(f"{url}: ended after {size} of {length} bytes")
+    if found.hexdigest() != digest:
+        raise SourceError(f"{url}: not the file that the config pins: sha256 {found.hexdigest()}")

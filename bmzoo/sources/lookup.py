@@ -1,0 +1,123 @@
+"""Files from outside: where a name in a config is found, and what a folder of pictures holds."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bmzoo.config import scene_sets
+from bmzoo.errors import SourceError, nearest
+from bmzoo.plan.step import File, Pictures, Tree
+from bmzoo.sources import scene_files
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """The pictures of a folder in name order, and the names of files that are not pictures."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    skipped: tuple[str, ...]
+
+
+def _rank(name: str, first: Sequence[str]) -> int:
+    return first.index(name) if name in first else len(first)
+
+
+def _below(folder: Path, inside: str = "") -> Iterator[str]:
+    """Every file below a folder, as its path there; links to folders are not followed."""
+    with os.scandir(folder / inside) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(folder, f"{inside}{entry.name}/")
+            elif entry.is_file():
+                yield f"{inside}{entry.name}"
+
+
+class Sources:
+    """Looks names up in folders, first hit wins: beside the config, `$BMZOO_DATA`, `shared/data`.
+
+    `scenes` is where drawn scenes are kept, which are drawn when they are looked up; `downloads` holds fetched
+    files by their sha256.
+    """
+
+    def __init__(self, folders: Sequence[Path], scenes: Path | None = None, downloads: Path | None = None) -> None:
+        self._folders = tuple(folders)
+        self._scenes = scenes
+        self._downloads = downloads
+
+    def find(self, name: str) -> Path | None:
+        """The first file or folder of that name, or None."""
+        inside = scene_sets.split(name)
+        if inside is not None and self._scenes is not None:
+            path = scene_files.folder(self._scenes, inside[0]) / inside[1]
+            return path if path.exists() else None
+        return next((path for folder in self._folders if (path := folder / name).exists()), None)
+
+    def has(self, name: str) -> bool:
+        """Whether `find` would find it; draws nothing."""
+        return (self._scenes is not None and scene_sets.split(name) is not None) or self.find(name) is not None
+
+    def files(self, ref: File) -> tuple[Path, ...]:
+        """Every file that a config may mean, best first. Raises SourceError with every place looked at."""
+        places = [folder / ref.path for folder in self._folders]
+        if ref.sha256 and self._downloads is not None:
+            places.append(self._downloads / ref.sha256)
+        found = tuple(path for path in places if path.is_file())
+        if not found:
+            raise SourceError(f"{ref.path}: no such file", self.looked(ref.path))
+        return found
+
+    def pinned(self, ref: File, digest: Callable[[Path], str]) -> tuple[Path, str]:
+        """The first file with the content that the config pins, and its sha256. Raises SourceError."""
+        wrong = ""
+        for path in self.files(ref):
+            try:
+                found = digest(path)
+            except OSError as error:
+                wrong = wrong or f"{path}: cannot be read: {error.strerror}"
+                continue
+            if ref.sha256 in ("", found):
+                return path, found
+            wrong = wrong or f"{path}: not the file that the config pins: sha256 {found}"
+        hint = f"the config says {ref.sha256}; a name is not an identity: get the right file, or pin this one"
+        raise SourceError(wrong, hint if "pins" in wrong else "")
+
+    def pictures(self, ref: Pictures) -> PictureSet:
+        """The first `count` pictures of a folder (all for 0). Raises SourceError when there are none."""
+        folder = self.find(ref.folder)
+        if folder is None or not folder.is_dir():
+            raise SourceError(f"{ref.folder}: no such folder of pictures", self.looked(ref.folder))
+        # Names only, and no file's status: folders hold thousands, and every target asks for some of them.
+        try:
+            with os.scandir(folder) as entries:
+                files = sorted(entry.name for entry in entries if entry.is_file())
+        except OSError as error:
+            raise SourceError(f"{folder}: cannot be read: {error.strerror}") from None
+        names = [name for name in files if name.lower().endswith(PICTURES)]
+        if not names:
+            raise SourceError(f"{folder}: no pictures in this folder", f"looked for {', '.join(PICTURES)}")
+        for name in ref.first:
+            if name not in names:
+                guess = nearest(name, names)
+                raise SourceError(f"{folder}: no such picture: {name}", f"did you mean {guess}?" if guess else "")
+        others = tuple(name for name in files if not name.lower().endswith(PICTURES))
+        names.sort(key=lambda name: _rank(name, ref.first))
+        return PictureSet(folder, tuple(folder / name for name in names[: ref.count or None]), others)
+
+    def tree(self, ref: Tree) -> dict[str, Path]:
+        """Every file below a folder by its path there. Raises SourceError when there is no such folder."""
+        folder = self.find(ref.folder)
+        if folder is None or not folder.is_dir():
+            raise SourceError(f"{ref.folder}: no such folder", self.looked(ref.folder))
+        try:
+            names = sorted(_below(folder), key=lambda name: name.split("/"))
+        except OSError as error:
+            raise SourceError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        return {name: folder / name for name in names}
+
+    def looked(self, name: str) -> str:
+        places = ", ".join(str(folder / name) for folder in self._folders)
+        return f"looked at {places}; $BMZOO_DATA names another data folder"

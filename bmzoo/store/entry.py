@@ -1,0 +1,79 @@
+"""What an entry of a store holds, as its `manifest.json` says: names, digests and sizes of files, and facts.
+
+A manifest may come from a store that others write, so nothing in it is believed before `parse` has seen it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bmzoo.plan.fingerprint import fingerprint as fingerprint_of
+
+MANIFEST = "manifest.json"
+MAX_BYTES = 16 << 20  # of a manifest; the largest known are 0.5 MB, one line for each of 3,000 pictures
+MAX_FILES = 1000
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+# Plain names only: nothing that leaves the folder, hides in it or cannot be shown.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+@ \-]{0,199}")
+
+
+class Damaged(Exception):
+    """An entry is not what its fingerprint stands for. The text says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`files` maps name to sha256 and `sizes` name to bytes; `facts` is what the step said about itself."""
+
+    fingerprint: str
+    files: Mapping[str, str]
+    sizes: Mapping[str, int]
+    facts: Mapping[str, Any]
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether a text can name an entry."""
+    return _FINGERPRINT.fullmatch(text) is not None
+
+
+def parse(data: bytes, fingerprint: str) -> Manifest:
+    """The manifest of the entry with that fingerprint. Raises Damaged for anything that is none."""
+    if len(data) > MAX_BYTES:
+        raise Damaged(f"{MANIFEST} is larger than {MAX_BYTES} bytes")
+    try:
+        raw = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Damaged(f"{MANIFEST} is not JSON") from None
+    if not isinstance(raw, dict) or not all(isinstance(raw.get(k), dict) for k in ("files", "sizes", "facts")):
+        raise Damaged(f"{MANIFEST} lacks files, sizes or facts")
+    if raw.get("fingerprint") != fingerprint:
+        raise Damaged(f"{MANIFEST} is another entry's: {str(raw.get('fingerprint'))[:64]}")
+    _check_files(raw["files"], raw["sizes"])
+    return Manifest(fingerprint, raw["files"], raw["sizes"], raw["facts"])
+
+
+def _check_files(files: Mapping[str, object], sizes: Mapping[str, object]) -> None:
+    if not 0 < len(files) <= MAX_FILES or files.keys() != sizes.keys():
+        raise Damaged(f"{MANIFEST} names no files, too many, or others than it has sizes for")
+    for name, digest in files.items():
+        size = sizes[name]
+        if _NAME.fullmatch(name) is None or name == MANIFEST:
+            raise Damaged(f"{MANIFEST}: not a plain file name: {name[:80]!r}")
+        if not isinstance(digest, str) or not is_fingerprint(digest):
+            raise Damaged(f"{MANIFEST}: {name}: not a sha256: {str(digest)[:64]!r}")
+        if type(size) is not int or size < 0:
+            raise Damaged(f"{MANIFEST}: {name}: not a size in bytes: {str(size)[:40]!r}")
+
+
+def check_material(manifest: Manifest) -> None:
+    """Whether the facts give the fingerprint that the entry lies under, where they tell. Raises Damaged."""
+    material = manifest.facts.get("material")
+    if material is not None and (
+        not isinstance(material, dict) or fingerprint_of(material) != manifest.fingerprint
+    ):
+        raise Damaged(f"{MANIFEST}: its material gives another fingerprint")

@@ -1,0 +1,117 @@
+"""`fsck`: every file of every entry read again and compared with its manifest; what differs goes to quarantine."""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from stat import S_ISREG
+
+from bmzoo.errors import StoreError
+from bmzoo.store.entry import MANIFEST, Damaged, Manifest, check_material, parse
+from bmzoo.store.local import Store
+from bmzoo.store.remote import Remote
+from bmzoo.system.files import cannot_write
+from bmzoo.system.hashing import sha256
+
+WORKERS = 4
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """An entry that does not hold what its fingerprint stands for, and where it is now."""
+
+    fingerprint: str
+    problem: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint[:16]}: {self.problem}; {self.now}"
+
+
+def check(store: Store, advance: Advance) -> list[Bad]:
+    """Rehash the store and set aside what is wrong; `advance` is told of bytes read. Raises StoreError."""
+    folders = store.folders()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        problems = list(pool.map(lambda folder: examine(folder, advance), folders))
+    bad = [(folder, problem) for folder, problem in zip(folders, problems, strict=True) if problem]
+    return [found for folder, problem in bad if (found := _named(store, folder, problem)) is not None]
+
+
+def examine(folder: Path, advance: Advance) -> str:
+    """What is wrong with an entry; empty when it is sound, or gone meanwhile."""
+    try:
+        manifest = parse(_manifest(folder), folder.name)
+        check_material(manifest)
+        if folder.parent.name != folder.name[:2]:
+            raise Damaged(f"lies in the wrong folder: {folder.parent.name}")
+        _check_files(folder, manifest, advance)
+    except Damaged as damage:
+        return str(damage)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}" if folder.is_dir() else ""
+    return ""
+
+
+def check_remote(remote: Remote, store: Store, names: Iterable[str], advance: Advance) -> list[Bad]:
+    """The same for entries of a shared store, through a scratch folder here, one `advance` for each.
+
+    Raises StoreError when the shared store cannot be used.
+    """
+    bad = []
+    for fingerprint in names:
+        with store.scratch() as folder:
+            if problem := remote.examine(fingerprint, folder):
+                bad.append(Bad(fingerprint, problem, f"now {remote.set_aside(fingerprint)}"))
+        advance(1)
+    return bad
+
+
+def set_aside(store: Store, folder: Path) -> Path | None:
+    """Move an entry's folder out of use, into quarantine; None when it is gone. Raises StoreError."""
+    quarantine = store.root / "quarantine"
+    try:
+        quarantine.mkdir(exist_ok=True)
+        taken = {path.name for path in quarantine.iterdir()}
+        number = next(n for n in count(1) if f"{folder.name}-{n}" not in taken)
+        aside = folder.rename(quarantine / f"{folder.name}-{number}")
+        os.utime(aside)  # from now on it gets stale, see cleanup.py
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise cannot_write(quarantine, error) from None
+    return aside
+
+
+def _named(store: Store, folder: Path, problem: str) -> Bad | None:
+    try:
+        aside = set_aside(store, folder)
+    except StoreError as error:  # the other entries still count
+        return Bad(folder.name, problem, f"still in the store: {error.message}")
+    return Bad(folder.name, problem, f"now build/quarantine/{aside.name}") if aside is not None else None
+
+
+def _manifest(folder: Path) -> bytes:
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise
+        raise Damaged(f"{MANIFEST} is missing") from None
+
+
+def _check_files(folder: Path, manifest: Manifest, advance: Advance) -> None:
+    names = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if names != manifest.files.keys():
+        differing = sorted(names ^ manifest.files.keys())[0]
+        raise Damaged(f"{differing}: {'not part of the result' if differing in names else 'missing'}")
+    for name, digest in manifest.files.items():
+        stat = (folder / name).lstat()
+        if not S_ISREG(stat.st_mode) or stat.st_size != manifest.sizes[name]:
+            raise Damaged(f"{name}: {stat.st_size} bytes, not {manifest.sizes[name]}")
+        found = sha256(folder / name)
+        advance(stat.st_size)
+        if found != digest:
+            raise Damaged(f"{name}: sha256 is {found[:16]}..., not {digest[:16]}...")

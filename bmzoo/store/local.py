@@ -1,0 +1,206 @@
+"""Step results under their fingerprint: filled in a scratch folder, published whole by one rename.
+
+store/ab/abcdef.../            read-only files and `manifest.json`, which names each with its digest
+quarantine/abcdef...-<n>/      what `fsck` found not to match, see fsck.py
+scratch/                       work in progress, see scratch.py
+
+Files carry one fixed time of change, so that a later change shows without reading them. The manifest's time
+is that of the last use, for clean-up.
+"""
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+from bmzoo.errors import StoreError
+from bmzoo.store.entry import MANIFEST, Damaged, Manifest, is_fingerprint, parse
+from bmzoo.store.scratch import Scratch
+from bmzoo.system.files import cannot_write
+from bmzoo.system.hashing import sha256
+
+# 2000-01-01: the time of every published file. Not 0, which some archive formats cannot hold.
+SEALED_NS = 946_684_800 * 10**9
+# Uses are recorded no more often than this (s); clean-up spares what was used within a multiple of it.
+STAMP = 1800.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published result: `files` maps name to sha256, `facts` is what the step said about itself."""
+
+    fingerprint: str
+    folder: Path
+    files: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+
+class Store:
+    """A folder of results. Safe for threads, processes and machines; a kill leaves no half-written entry.
+
+    `stamping` says whether looking an entry up counts as using it.
+    """
+
+    def __init__(self, root: Path, stamping: bool = True) -> None:
+        self._entries = root / "store"
+        self.root = root
+        self._scratch = Scratch(root / "scratch")
+        self._stamping = stamping
+
+    def lookup(self, fingerprint: str) -> Entry | None:
+        """The entry, or None when there is none or what is there is not whole or was changed."""
+        folder = self.folder(fingerprint)
+        try:
+            with open(f"{folder}/{MANIFEST}", "rb") as file:  # noqa: PTH123  # every step asks for one or two
+                manifest = parse(file.read(), fingerprint)
+            whole = all(_is_sound(folder, manifest, name) for name in manifest.files)
+        except (OSError, Damaged):
+            return None
+        entry = Entry(fingerprint, folder, manifest.files, manifest.facts)
+        return entry if whole and self.use(entry) else None
+
+    def use(self, entry: Entry) -> bool:
+        """Record that an entry is in use; False when it is gone."""
+        path = f"{entry.folder}/{MANIFEST}"  # as text: asked for every step again and again
+        try:
+            # Any difference counts, ahead too: this machine's clock need not be the file system's.
+            if self._stamping and abs(time.time() - os.stat(path).st_mtime) > STAMP:  # noqa: PTH116
+                os.utime(path)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass  # another user's, or on a read-only mount: it can be used, only not recorded
+        return True
+
+    def fetch(self, fingerprint: str) -> Entry | None:
+        """The entry from where it is shared, put here; None when it is not there either."""
+        return None
+
+    def push(self, entry: Entry) -> None:
+        """Share an entry that was made here."""
+
+    def publish(
+        self,
+        fingerprint: str,
+        filled: Path,
+        names: tuple[str, ...],
+        facts: Mapping[str, Any],
+        known: Mapping[str, str] | None = None,
+    ) -> Entry:
+        """Move `names` out of a scratch folder into a new entry. An entry that exists already wins.
+
+        `known` are digests that the caller has just taken. Raises StoreError when the disk is full or the
+        store cannot be written; nothing is left half done.
+        """
+        folder = self.folder(fingerprint)
+        part = filled / ".publish"
+        try:
+            part.mkdir()
+            for name in names:
+                source = filled / name
+                (shutil.copyfile if source.is_symlink() else os.replace)(source, part / name)
+            files = known or {name: sha256(part / name) for name in names}
+            sizes = {name: (part / name).stat().st_size for name in names}
+            for name in names:
+                _seal(part / name)
+            manifest = Manifest(fingerprint, dict(files), sizes, dict(facts))
+            (part / MANIFEST).write_text(manifest.text(), encoding="utf-8")
+            for path in part.iterdir():
+                path.chmod(0o444)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._replace(part, folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+        entry = self.lookup(fingerprint)
+        if entry is None:
+            raise StoreError(f"{folder}: result vanished while it was published", "is something cleaning build/?")
+        return entry
+
+    def _replace(self, part: Path, folder: Path) -> None:
+        for attempt in range(3):  # another process may set the same damaged entry aside, or publish first
+            try:
+                part.rename(folder)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+            if self.lookup(folder.name) is not None:
+                return
+            with suppress(FileNotFoundError):
+                folder.rename(part.parent / f".damaged{attempt}")
+        part.rename(folder)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty folder of its own, removed at the end. Raises StoreError when it cannot be made."""
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(self._scratch.folder())
+            except OSError as error:
+                raise cannot_write(self._scratch.root, error) from None
+            yield folder
+
+    @contextmanager
+    def working_on(self, fingerprint: str) -> Iterator[None]:
+        """Hold the right to make this entry: a second builder waits here and then finds it made.
+
+        Where locks do not reach other machines, two may make it at once, and the first to publish wins.
+        """
+        try:
+            lock = self._scratch.lock(fingerprint)
+        except OSError as error:
+            raise cannot_write(self._scratch.root, error) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def sweep(self) -> None:
+        """Remove scratch folders whose owner is gone, and anything there that is over a day old."""
+        self._scratch.sweep()
+
+    # --- upkeep ------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds since 1970 by the file system's clock. Raises StoreError where it cannot be asked."""
+        try:
+            return self._scratch.now()
+        except OSError as error:
+            raise cannot_write(self._scratch.root, error) from None
+
+    def folders(self) -> list[Path]:
+        """Every entry's folder, sound or not, in order of fingerprints."""
+        found = self._entries.glob("[0-9a-f][0-9a-f]/*/")
+        return sorted(path for path in found if is_fingerprint(path.name) and path.is_dir())
+
+    def folder(self, fingerprint: str) -> Path:
+        """Where an entry lies, if there is one."""
+        return self._entries / f"{fingerprint[:2]}/{fingerprint}"
+
+
+def _is_sound(folder: Path, manifest: Manifest, name: str) -> bool:
+    """Whether a file can be what was published; it is read only when something may have changed it."""
+    stat = os.lstat(f"{folder}/{name}")
+    if not S_ISREG(stat.st_mode) or stat.st_size != manifest.sizes[name]:
+        return False
+    if stat.st_mtime_ns == SEALED_NS:
+        return True
+    path = folder / name
+    if sha256(path) != manifest.files[name]:
+        return False
+    with suppress(OSError):
+        _seal(path)  # only its time was changed: a copy, or a store from before files were sealed
+    return True
+
+
+def _seal(path: Path) -> None:
+    os.utime(path, ns=(SEALED_NS, SEALED_NS))

@@ -1,0 +1,31 @@
+"""A file from outside the zoo as an entry of a shared store, under a fingerprint of its content alone."""
+
+from pathlib import Path
+
+from bmzoo.plan.fingerprint import SCHEMA, fingerprint
+from bmzoo.store.entry import MANIFEST, Manifest
+from bmzoo.store.local import Entry
+from bmzoo.store.remote import Remote
+
+CONTENT = "content"
+
+
+def key(sha256: str) -> str:
+    """The fingerprint of the entry that holds a file with this content."""
+    return fingerprint(_material(sha256))
+
+
+def send(path: Path, sha256: str, remote: Remote, folder: Path) -> None:
+    """Put a file there, unless it is there already. `folder` is an empty scratch folder. Never fails, like `push`.
+
+    Raises OSError when the file itself is gone.
+    """
+    (folder / CONTENT).symlink_to(path.absolute())
+    facts = {"step": f"source {path.name}", "material": _material(sha256)}
+    manifest = Manifest(key(sha256), {CONTENT: sha256}, {CONTENT: path.stat().st_size}, facts)
+    (folder / MANIFEST).write_text(manifest.text(), encoding="utf-8")
+    remote.push(Entry(manifest.fingerprint, folder, manifest.files, manifest.facts))
+
+
+def _material(sha256: str) -> dict[str, object]:
+    return {"schema": SCHEMA, "kind": "source", "sha256": sha256}

@@ -1,0 +1,55 @@
+"""Files put in place whole, by one rename."""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bmzoo.errors import StoreError
+
+
+def copy(source: Path, destination: Path) -> None:
+    """Put a whole copy in place by one rename. Raises StoreError."""
+    place(destination, lambda part: shutil.copyfile(source, part))
+
+
+def write(text: str, destination: Path) -> None:
+    """Put a whole text in place by one rename. Raises StoreError."""
+    place(destination, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def place(destination: Path, fill: Callable[[Path], object]) -> None:
+    """Put in place by one rename what `fill` writes to the path it is given. Raises StoreError."""
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=destination.suffix, dir=destination.parent)
+        os.close(handle)
+        part = Path(name)
+        try:
+            fill(part)
+            part.chmod(0o644)
+            part.replace(destination)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(destination, error) from None
+
+
+def document(value: Mapping[str, Any]) -> str:
+    """JSON as published: indented, sorted, ending in a line break."""
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"
+
+
+def cannot_write(where: Path, error: OSError) -> StoreError:
+    """A write that failed, as one line with its cause."""
+    hints = {
+        errno.ENOSPC: "free some space; ./doit gc removes results that are not needed",
+        errno.EROFS: "the file system is mounted read-only",
+        errno.EACCES: "check who owns build/",
+        errno.EDQUOT: "the disk quota is used up",
+    }
+    return StoreError(f"{where}: cannot be written: {error.strerror}", hints.get(error.errno or 0, ""))

@@ -1,0 +1,146 @@
+"""The doit tasks of mixed precision: rank and qtable, by model and chip."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from bmzoo.config import yamlfile
+from bmzoo.config.model import SEARCH_DEFAULTS, Model, search_of
+from bmzoo.config.schema import Search
+from bmzoo.config.search_methods import why_not
+from bmzoo.errors import ConfigError
+from bmzoo.plan.float_layers import ranking_step
+from bmzoo.plan.lowering import int8_target
+from bmzoo.results import qtable
+from bmzoo.system import files
+from bmzoo.tasks.guard import Task, group, guarded, quietly
+from bmzoo.workspace import Workspace, read_json
+
+SHOWN = 20
+# Settings that may stand on the line: `./doit qtable:bm1684 --max_float_layers 8`.
+OPTIONS: Mapping[str, str] = {
+    "max_float_layers": "most layers that may stay in float",
+    "expected_cos": "enough when the lowest cosine over heads is at least this, 0 to 1",
+    "gain": "enough when a further layer takes off less than this share of the loss, 0 to 1",
+    "keep": "the N most sensitive layers as ranked, no search",
+    "metric": "faces or cosine",
+    "exclude": "layers that stay INT8, as patterns with commas between",
+    "method": "bmzoo, or TPU-MLIR's: vendor_qtable or vendor_sensitive_layer",
+}
+
+
+_KINDS: Mapping[str, Callable[[str], object]] = {
+    "max_float_layers": int,
+    "keep": int,
+    "expected_cos": float,
+    "gain": float,
+    "exclude": lambda text: tuple(filter(None, text.split(","))),
+}
+
+
+class SearchTasks:
+    """Yields doit's task dictionaries for one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._at = workspace
+
+    def rank(self) -> Iterator[Task]:
+        """How much each layer hurts alone in INT8, over selection pictures."""
+        yield group("rank", self.rank.__doc__)
+        for model, chip, name in self._searched():
+            yield {
+                "basename": "rank",
+                "name": name,
+                "doc": f"layers of {model.name} by sensitivity on {chip}",
+                "actions": [guarded(partial(self._rank, model, chip, name))],
+                "task_dep": [f"model:{model.name}"],
+                "verbosity": 2,
+            }
+
+    def qtable(self) -> Iterator[Task]:
+        """Choose the layers that stay in float, and confirm them: qtables/<model>.<weights>.<chip>.qtable"""
+        yield group("qtable", self.qtable.__doc__)
+        for model, chip, name in self._searched():
+            yield {
+                "basename": "qtable",
+                "name": name,
+                "doc": f"qtables/{model.name}.<weights>.{chip}.qtable",
+                "actions": [guarded(partial(self._qtable, model, chip, name))],
+                "uptodate": [_unless_tried(quietly(partial(self._is_current, model, chip)))],
+                "task_dep": [f"model:{model.name}"],
+                "params": [
+                    {"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()
+                ],
+            }
+
+    def _searched(self) -> Iterator[tuple[Model, str, str]]:
+        """Model, chip and subtask name, for every chip with INT8 targets of a model with selection pictures."""
+        for model in self._at.models.values():
+            if model.config.quantization.images is not None:
+                for chip in dict.fromkeys(t.chip for t in model.targets if t.precision == "int8"):
+                    yield model, chip, chip if model.name == self._at.default_model else f"{model.name}.{chip}"
+
+    def _rank(self, model: Model, chip: str, name: str) -> None:
+        self._at.announce(model)
+        self._at.check_image_sets(model)
+        search = model.search(int8_target(model, chip))
+        entry = self._at.builder(model).run(ranking_step(model, chip, self._at.chosen(model), search))
+        ranking = read_json(entry, "ranking.json")
+        rows = ranking["layers"][:SHOWN]
+        width = max((len(row["layer"]) for row in rows), default=0)
+        lines = [f"rank:{name}: {len(ranking['layers'])} layers on {ranking['pictures']} pictures, the worst first"]
+        lines.append(f"  {'layer':{width}}  {'loss':>9}  {'1 - cosine':>10}")
+        lines += [f"  {row['layer']:{width}}  {row['loss']:9.5f}  {row['cosine_loss']:10.6f}" for row in rows]
+        more = len(ranking["layers"]) - len(rows)
+        lines.append(f"  and {more} more, all of them in {self._at.layout.shown(entry.path('ranking.json'))}")
+        self._at.report.say("\n".join(lines))
+
+    def _qtable(self, model: Model, chip: str, name: str, **options: str) -> None:
+        given = {key: text for key, text in options.items() if text}
+        configured = model.search(int8_target(model, chip))
+        search = _with_options(configured, given)
+        if problem := why_not(search.method, chip, model.searches):
+            raise ConfigError(f"--method: {problem[0]}: {search.method}", problem[1])
+        if not search.max_float_layers and not search.keep:
+            self._at.report.say(f"qtable:{name}: nothing to search: max_float_layers is 0, so INT8 is plain")
+            return
+        found = qtable.make(self._at, model, chip, search, publish_it=search == configured)
+        if search == configured:
+            where = self._at.layout.qtable(model.name, self._at.chosen(model).name, chip)
+            self._at.report.say(f"qtable:{name}: {self._at.layout.shown(where)}: {found}")
+            return
+        tried = re.sub(r"[^A-Za-z0-9.,-]+", "_", "_".join(given.values()))
+        path = self._at.layout.build / "qtables" / f"{model.name}.{chip}.{tried[:100]}.qtable"
+        layers = "".join(f"{layer} {found.choice['mode']}\n" for layer in found.choice["layers"])
+        files.write(layers, path)
+        chosen = search.model_dump(include=set(given), mode="json")
+        line = yamlfile.flow({"quantization": {"chips": {chip: chosen}}}).strip()
+        self._at.report.say(
+            f"qtable:{name}: tried, not used yet: {self._at.layout.shown(path)}: {found}\n"
+            f"to use it: in {self._at.layout.shown(model.path)}, {line}"
+        )
+
+    def _is_current(self, model: Model, chip: str) -> bool:
+        search = model.search(int8_target(model, chip))
+        return search is not None and qtable.is_current(self._at, model, chip, search)
+
+
+def _unless_tried(check: Callable[[], bool]) -> Callable[..., bool]:
+    """An `uptodate` check that lets settings on the line be tried, whatever is published."""
+
+    def call(task: Any) -> bool:  # noqa: ANN401  # doit's Task, handed over by this argument's name
+        return not any((task.options or {}).values()) and check()
+
+    return call
+
+
+def _with_options(configured: Search | None, given: Mapping[str, str]) -> Search:
+    """The configured search with what stands on the line. Raises ConfigError for values that are none."""
+    values: dict[str, Any] = dict(SEARCH_DEFAULTS) if configured is None else configured.model_dump()
+    for key, text in given.items():
+        try:
+            values[key] = _KINDS.get(key, str)(text)
+        except ValueError:
+            raise ConfigError(f"--{key}: not a number: {text}", OPTIONS[key]) from None
+    return search_of(values)

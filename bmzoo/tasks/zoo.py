@@ -1,0 +1,142 @@
+"""doit's tasks about the zoo as a whole: make all of it, compare two of it, remove what belongs to none."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from bmzoo.errors import BmzooError, VerifyFailed
+from bmzoo.release import inventory, prune
+from bmzoo.release.manifest import MAX_BYTES, Manifest, read, text_of
+from bmzoo.release.outcomes import Outcomes
+from bmzoo.results import reference
+from bmzoo.system import files
+from bmzoo.system.junit import document
+from bmzoo.target import longest_first
+from bmzoo.tasks.guard import guarded
+from bmzoo.workspace import Workspace
+
+Task = dict[str, Any]
+
+
+class ZooTasks:
+    """Yields doit's task dictionaries for one workspace."""
+
+    def __init__(self, workspace: Workspace, outcomes: Outcomes, sure: bool) -> None:
+        """`outcomes` hears of every failure of the run; `sure` is whether `yes=1` was said."""
+        self._at = workspace
+        self._outcomes = outcomes
+        self._sure = sure
+
+    def zoo(self) -> Iterator[Task]:
+        """Build, verify and evaluate every target of every config: build/zoo.json, SHA256SUMS, RESULTS.md"""
+        needs = []
+        for model in self._at.models.values():
+            names = [target.qualified(self._at.default_model) for target in longest_first(model.targets)]
+            needs += [f"verify:{name}" for name in names]
+            if inventory.has_truth(self._at, model):
+                needs += [f"eval:{name}" for name in names]
+        layout = self._at.layout
+        yield {
+            "basename": "zoo",
+            "doc": self.zoo.__doc__,
+            "actions": [guarded(self._write)],
+            # Not task_dep: doit leaves out what has a failed one, and the manifest is to tell of failures. What
+            # is needed as `setup` runs before this as well, and this runs whatever came of it.
+            "setup": needs,
+            "targets": [str(path) for path in (layout.manifest, layout.sums, layout.results)],
+            "clean": True,
+        }
+
+    def diff(self) -> Iterator[Task]:
+        """Compare two manifests, files or URLs: diff OLD NEW [--allow-removed]; regressions fail"""
+        yield {
+            "basename": "diff",
+            "doc": self.diff.__doc__,
+            "actions": [guarded(self._diff)],
+            "params": [{"name": "allow_removed", "long": "allow-removed", "type": bool, "default": False}],
+            "pos_arg": "words",
+            "verbosity": 2,
+        }
+
+    def prune(self) -> Iterator[Task]:
+        """List results whose target is in no config any more; prune yes=1 removes them."""
+        yield {
+            "basename": "prune",
+            "doc": self.prune.__doc__,
+            "actions": [guarded(self._prune)],
+            "verbosity": 2,
+        }
+
+    def _write(self) -> None:
+        from bmzoo.release.results_table import render
+
+        manifest = inventory.take(self._at, self._outcomes)
+        layout = self._at.layout
+        texts = {
+            layout.manifest: text_of(manifest),
+            layout.sums: sums(manifest),
+            layout.results: render(manifest, reference.reference(self._at)),
+        }
+        for path, text in texts.items():
+            if not path.is_file() or path.read_bytes() != text.encode():
+                files.write(text, path)
+        for model in self._at.models.values():
+            if model.config.evaluate is not None and not inventory.has_truth(self._at, model):
+                truth = model.config.evaluate.truth
+                self._at.report.warn(f"{model.name}: not evaluated: no ground truth on this machine: {truth}")
+        whole = len(manifest.artifacts)
+        bad = [a for a in manifest.artifacts if a.status != "verified"]
+        said = f"{whole - len(bad)} of {whole} targets verified"
+        if not bad and not manifest.broken:
+            self._at.report.say(f"zoo: {said}: {layout.shown(layout.manifest)}")
+            return
+        raise VerifyFailed("\n".join([said, *self._failures(manifest)]), f"see {layout.shown(layout.results)}")
+
+    def _failures(self, manifest: Manifest) -> Iterator[str]:
+        for artifact in manifest.artifacts:
+            if artifact.status != "verified":
+                name = artifact.target.qualified(self._at.default_model)
+                where = f" ({artifact.evidence})" if artifact.evidence else ""
+                what = f"{artifact.status}, {artifact.stage}" if artifact.status != "failed" else artifact.stage
+                yield f"  {name}: {what}: {artifact.cause}{where}"
+        for model, why in sorted(manifest.broken.items()):
+            yield f"  {model}: all targets: {why}"
+
+    def _diff(self, words: list[str], allow_removed: bool) -> None:
+        from bmzoo.release import diff_report
+        from bmzoo.release.diff import compare
+        from bmzoo.sources import fetch
+
+        flag = "--allow-removed"  # doit takes options before the words only
+        names = [word for word in words if word != flag]
+        if len(names) != 2 or any(name.startswith("-") for name in names):
+            raise BmzooError(f"diff: two manifests are needed: {' '.join(words) or 'none given'}", "diff OLD NEW")
+        old, new = (read(fetch.text(name, self._at.root, MAX_BYTES), name) for name in names)
+        limits = self._at.settings.regression
+        found = compare(old, new, limits, self._at.default_model, allow_removed or flag in words)
+        layout = self._at.layout
+        files.write(diff_report.document(found, *names), layout.difference)
+        files.write(document("diff", diff_report.cases(found)), layout.difference.with_suffix(".xml"))
+        sys.stdout.write(diff_report.table(found))
+        sys.stdout.flush()
+        if found.regressions:
+            count = len(found.regressions)
+            raise VerifyFailed(
+                f"{count} regression{'s' if count > 1 else ''} from {names[0]} to {names[1]}",
+                "what is one is set in configs/zoo.yaml, below `regression`",
+            )
+
+    def _prune(self) -> None:
+        from bmzoo.sources.git import tracked
+
+        found = prune.examine(self._at, tracked(self._at.root, self._at.environ))
+        if self._sure:
+            prune.remove(found)
+        for line in prune.lines(found, self._at.layout, removed=self._sure):
+            sys.stdout.write(f"{line}\n")
+
+
+def sums(manifest: Manifest) -> str:
+    """Digests for `sha256sum -c` in `build/`, of every artifact that nothing is known against."""
+    sound = [a for a in manifest.artifacts if a.status != "failed"]
+    return "".join(f"{a.sha256}  {a.file}\n" for a in sorted(sound, key=lambda a: a.file))

@@ -1,0 +1,155 @@
+"""What a setting of a chip's INT8 network comes to, measured step by step; every result is kept in the store."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bmzoo.config.model import Model
+from bmzoo.config.schema import Weights
+from bmzoo.execute.builder import Builder, Report
+from bmzoo.plan.build import deploy_step
+from bmzoo.plan.evaluate import evaluate_lowered, evaluate_onnx
+from bmzoo.plan.float_layers import agree_step, candidate, cut_step, rank_step
+from bmzoo.plan.lowering import int8_target
+from bmzoo.plan.shared import pictures
+from bmzoo.plan.step import Output, Step
+from bmzoo.target import Target
+from bmzoo.tuning import settings
+from bmzoo.tuning.choice import Point, Rival
+from bmzoo.tuning.published_pairs import float_precision
+from bmzoo.tuning.report import Accuracy
+from bmzoo.tuning.settings import Setting
+from bmzoo.workspace import Workspace, read_json
+
+Table = Output | None  # None: no layer in float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A mixed-precision table, and how many layers it leaves in float."""
+
+    table: Table
+    layers: int
+
+
+class Points:
+    """Measures settings of one model and chip. Safe for threads. Every method raises BmzooError."""
+
+    def __init__(self, at: Workspace, model: Model, chip: str) -> None:
+        self._at = at
+        self._model = model
+        self._chip = chip
+        self._weights: Weights = at.chosen(model)
+        self.available = self._available()
+
+    def cuts(self, base: Setting) -> tuple[dict[int, Cut], dict[int, int]]:
+        """A table for each number of layers worth a look; and number -> the other one whose table it has, too.
+
+        Layers are ranked with the calibration as configured, whatever the setting is.
+        """
+        builder = self._at.builder(self._model)
+        ranking = read_json(builder.run(rank_step(self._model, self._chip, self._weights)), "ranking.json")
+        found: dict[int, Cut] = {}
+        same: dict[int, int] = {}
+        known: dict[frozenset[str], int] = {}
+        axis = settings.float_axis(base, len(ranking["layers"]))
+        # The number in use comes first: it is the one that its equals give way to.
+        for setting in sorted(axis, key=lambda s: (s != base, s)):
+            number = setting.max_float_layers
+            layers, table = self._cut(builder, number)
+            if layers in known:
+                same[number] = known[layers]
+            else:
+                known[layers] = number
+                found[number] = Cut(table, len(layers))
+        return dict(sorted(found.items())), same
+
+    def measure(self, setting: Setting, cut: Cut) -> Point:
+        """Agreement on the selection pictures, cost and size of a setting with its layers in float."""
+        model, builder = self._varied(setting)
+        agreed = read_json(builder.run(agree_step(model, self._chip, self._weights, cut.table)), "agreement.json")
+        target = int8_target(self._model, self._chip)
+        facts = read_json(builder.run(deploy_step(model, target, self._weights, cut.table)), "facts.json")
+        measure = agreed["agreement"] if agreed["agreement"] is not None else agreed["cosine"]
+        return Point(setting, cut.layers, measure, facts["cost"], facts["bytes"])
+
+    def accuracy(self, setting: Setting, cut: Cut) -> Accuracy:
+        """Average precision of a setting, by subset."""
+        model, builder = self._varied(setting)
+        lower = candidate(model, self._chip, self._weights, cut.table)
+        found: Accuracy = read_json(builder.run(evaluate_lowered(model, lower)), "ap.json")["ap"]
+        return found
+
+    def onnx(self) -> Accuracy:
+        """Average precision of the ONNX model, by subset."""
+        step = evaluate_onnx(self._model, self._weights)
+        found: Accuracy = read_json(self._at.builder(self._model).run(step), "ap.json")["ap"]
+        return found
+
+    def rival(self) -> Rival:
+        """What INT8 has to beat, compiled for one picture and one core."""
+        precision = float_precision(self._chip)
+        target = Target(self._model.name, self._chip, precision, 1, 1)
+        step = deploy_step(self._model, target, self._weights, None)
+        return Rival(precision, read_json(self._at.builder(self._model).run(step), "facts.json")["cost"])
+
+    def check(self, setting: Setting) -> None:
+        """Raises ConfigError where a setting would calibrate with pictures that others choose or evaluate by."""
+        self._at.check_image_sets(settings.calibrated(self._model, setting, self.available))
+
+    def _cut(self, builder: Builder, number: int) -> tuple[frozenset[str], Table]:
+        if not number:
+            return frozenset(), None
+        step = cut_step(self._model, self._chip, self._weights, settings.search_of(self._model, self._chip, number))
+        layers = frozenset(read_json(builder.run(step), "choice.json")["layers"])
+        return layers, Output(step, "mixed.qtable") if layers else None
+
+    def _varied(self, setting: Setting) -> tuple[Model, Builder]:
+        """The model with a setting's calibration, and a builder that says in each line which setting it is for.
+
+        What it makes is not noted as the last result of its kind: `explain` compares with the config's own.
+        """
+        at = self._at
+        builder = Builder(
+            at.toolchain,
+            at.store,
+            at.sources(self._model),
+            at.digests,
+            at.layout,
+            Labelled(at.report, str(setting)),
+        )
+        own = at.builder(self._model)
+        builder.elsewhere, builder.executor = own.elsewhere, own.executor
+        return settings.calibrated(self._model, setting, self.available), builder
+
+    def _available(self) -> int:
+        """Pictures to calibrate with, all that there are; 0 for a calibration table written by hand."""
+        calibration = self._model.config.calibration
+        if calibration is None or calibration.images is None:
+            return 0
+        return len(self._at.sources(self._model).pictures(replace(pictures(calibration.images), count=0)).files)
+
+
+class Labelled:
+    """A report that says of each step which setting it belongs to."""
+
+    def __init__(self, report: Report, label: str) -> None:
+        self._report = report
+        self._label = label
+
+    def started(self, step: Step, progress: Path | None = None) -> None:
+        self._report.started(self._named(step), progress)
+
+    def finished(self, step: Step, seconds: float, where: str = "") -> None:
+        self._report.finished(self._named(step), seconds, where)
+
+    def failed(self, step: Step) -> None:
+        self._report.failed(self._named(step))
+
+    def warn(self, text: str) -> None:
+        self._report.warn(text)
+
+    def say(self, text: str) -> None:
+        self._report.say(text)
+
+    def _named(self, step: Step) -> Step:
+        return replace(step, subject=f"{step.subject} ({self._label})")

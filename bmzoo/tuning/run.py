@@ -1,0 +1,207 @@
+"""`tune`: settings of a chip's INT8 network tried one axis at a time; what was tried before is in the store.
+
+Layers are ranked once, with the calibration as it is. Any other point costs one lowering and one look at the
+selection pictures, and one calibration where that differs. Average precision is taken when the choice is made.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from bmzoo.config.model import Model
+from bmzoo.errors import BmzooError, ConfigError
+from bmzoo.plan.float_layers import CONFIRMED
+from bmzoo.results import reference
+from bmzoo.system import files
+from bmzoo.system.parallel import each
+from bmzoo.tuning import plot, settings
+from bmzoo.tuning.choice import Point, front, recommend
+from bmzoo.tuning.pace import Pace
+from bmzoo.tuning.points import Cut, Points
+from bmzoo.tuning.published_pairs import pairs
+from bmzoo.tuning.report import Accuracy, Found, document, markdown, number, summary
+from bmzoo.tuning.settings import Setting
+from bmzoo.workspace import Workspace
+
+# Whose average precision is taken: nobody's, that of the points worth a look, or everybody's.
+EVALUATED = ("none", "front", "all")
+# How long a piece takes, in lowerings with a look at the selection pictures: one with a calibration of its own, and
+# the average precision of one.
+CALIBRATED, JUDGED = 3.0, 2.0
+Axis = Callable[[Setting], tuple[Setting, ...]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Whose average precision to take (EVALUATED), minutes after which nothing new starts, points at a time."""
+
+    evaluated: str = "front"
+    minutes: float = 20.0
+    workers: int = 2
+
+
+@dataclass
+class Tuner:
+    """One run for one model and chip. `name` is the task's."""
+
+    at: Workspace
+    model: Model
+    chip: str
+    name: str
+    options: Options = Options()
+    clock: Callable[[], float] = time.monotonic
+    points: dict[Setting, Point] = field(default_factory=dict)
+    left_out: dict[Setting, str] = field(default_factory=dict)
+
+    def run(self) -> Found:
+        """Every axis, the choice, and only then average precision. Raises BmzooError."""
+        images = self.model.config.quantization.images
+        if images is None:
+            raise ConfigError(
+                f"configs/{self.model.path.name}: quantization.images: missing key: no pictures to choose by",
+                "for example quantization: {images: {folder: pictures/choose}}",
+            )
+        self.at.announce(self.model)
+        self.at.check_image_sets(self.model)
+        model = self.at.using(self.model)
+        bench = Points(self.at, model, self.chip)
+        now = settings.current(model, self.chip, bench.available)
+        pace = Pace(self.options.minutes * 60, self.options.workers, self.clock)
+        rival = bench.rival()
+        cuts, same = bench.cuts(now)
+        self._walk(bench, cuts, now, pace)
+        points = tuple(self.points.values())
+        chosen = recommend(points, now)
+        accuracy, onnx = self._accuracy(bench, cuts, now, pace)
+        return Found(
+            name=f"{self.model.name}.{self.at.chosen(self.model).name}.{self.chip}",
+            measure=self._measure,
+            pictures=images.count or CONFIRMED,
+            now=now,
+            points=points,
+            chosen=chosen,
+            rival=rival,
+            pairs=pairs(self.model, self.chip, reference.reference(self.at).milliseconds),
+            accuracy=accuracy,
+            onnx=onnx,
+            same=same,
+            left_out=tuple(f"{setting}: {why}" for setting, why in sorted(self.left_out.items())),
+            paste=settings.paste(self.model, self.chip, now, chosen.setting),
+        )
+
+    @property
+    def _measure(self) -> str:
+        """What is compared: of heads without faces only the cosine."""
+        return "cosine" if self.model.config.decoder.kind == "none" else "agreement"
+
+    def _walk(self, bench: Points, cuts: Mapping[int, Cut], now: Setting, pace: Pace) -> None:
+        """Along each axis from the best point of the one before."""
+        calibration = self.model.config.calibration
+        minimum = calibration.minimum if calibration is not None else 1
+        scenes = self.at.chosen(self.model).scenes
+        # How many scenes to calibrate with is part of the weights, and not to be set by pasting a section.
+        available = 0 if scenes is not None and scenes.calibration is not None else bench.available
+        axes: tuple[Axis, ...] = (
+            lambda base: tuple(replace(base, max_float_layers=number) for number in cuts),
+            settings.method_axis,
+            lambda base: settings.picture_axis(base, available, minimum),
+        )
+        pace.expect(len(axes[0](now)))
+        pace.expect(sum(max(len(axis(now)) - 1, 0) for axis in axes[1:]), CALIBRATED)
+        base, order = now, dict[Setting, None]()
+        for axis in axes:
+            line = axis(base)
+            each(partial(self._try, bench, cuts, now, pace), line, self.options.workers)
+            tried = [self.points[setting] for setting in line if setting in self.points]
+            # They end in any order, and are shown in that of the axes.
+            order.update(dict.fromkeys(line))
+            self.points = {setting: self.points[setting] for setting in order if setting in self.points}
+            base = recommend(tried, base).setting if tried else base
+
+    def _try(self, bench: Points, cuts: Mapping[int, Cut], now: Setting, pace: Pace, setting: Setting) -> None:
+        """Measure a setting once. One that cannot be measured is left out, the current one must be."""
+        if setting in self.points:
+            return
+        own = (setting.method, setting.pictures) != (now.method, now.pictures)
+        weight = CALIBRATED if own else 1.0
+        if setting != now and pace.over(weight):
+            self.left_out[setting] = f"no time left of {self.options.minutes:g} minutes; run it again to go on"
+            return
+        start = self.clock()
+        try:
+            bench.check(setting)
+            point = bench.measure(setting, cuts[setting.max_float_layers])
+        except BmzooError as error:
+            if setting == now:
+                raise
+            self.left_out[setting] = error.message
+            self.at.report.warn(f"tune:{self.name}: {setting}: left out: {error.message}")
+            return
+        self.points[setting] = point
+        cost = f", cost {number(point.cost)}" if point.cost is not None else ""
+        figures = f"{self._measure} {point.agreement:.4f}{cost}"
+        self.at.report.say(f"tune:{self.name}: {pace.finish(self.clock() - start, weight)}: {setting}: {figures}")
+
+    def _accuracy(
+        self, bench: Points, cuts: Mapping[int, Cut], now: Setting, pace: Pace
+    ) -> tuple[dict[Setting, Accuracy], Accuracy]:
+        """Average precision of the points worth showing it for, and of the ONNX model; nothing without truth."""
+        truth = self.at.using(self.model).config.evaluate
+        if truth is None or self.options.evaluated == "none":
+            return {}, {}
+        if not self.at.sources(self.model).has(truth.truth):
+            self.at.report.warn(
+                f"tune:{self.name}: no average precision: the ground truth is not here: {truth.truth}"
+            )
+            return {}, {}
+        points = list(self.points.values())
+        wanted = [recommend(points, now).setting, now, *(point.setting for point in front(points))]
+        if self.options.evaluated == "all":
+            wanted += self.points
+        found: dict[Setting, Accuracy] = {}
+
+        def evaluate(setting: Setting) -> None:
+            if pace.over(JUDGED):
+                self.at.report.warn(f"tune:{self.name}: no time left for all of average precision; run it again")
+                return
+            start = self.clock()
+            found[setting] = bench.accuracy(setting, cuts[setting.max_float_layers])
+            figures = ", ".join(f"{key} {value:.3f}" for key, value in found[setting].items())
+            self.at.report.say(
+                f"tune:{self.name}: {pace.finish(self.clock() - start, JUDGED)}: {setting}: AP {figures}"
+            )
+
+        order = tuple(dict.fromkeys(wanted))
+        pace.expect(len(order), JUDGED)
+        onnx = bench.onnx()
+        each(evaluate, order, self.options.workers)
+        return found, onnx
+
+
+def publish_found(at: Workspace, model: Model, found: Found) -> str:
+    """Write table, document and plots to `build/tune/<model>.<weights>.<chip>/`. Returns what to say."""
+    folder = at.layout.tuning(found.name)
+    table = markdown(found)
+    told = summary(found, at.layout.shown(model.path))
+    files.write(files.document(document(found)), folder / "tune.json")
+    files.write(f"{table}\n```\n{told}```\n", folder / "table.md")
+    drawn, missing = _draw(folder, found)
+    names = ", ".join(["table.md", "tune.json", *drawn])
+    return "\n".join([table, told, *missing, f"{at.layout.shown(folder)}/: {names}"])
+
+
+def _draw(folder: Path, found: Found) -> tuple[list[str], list[str]]:
+    """Names of the plots drawn, and how to get those that could not be."""
+    shown = plot.figure(found)
+    drawn, missing = [], []
+    for name, write in (("pareto.html", plot.write_html), ("pareto.png", plot.write_png)):
+        try:
+            files.place(folder / name, partial(write, shown))
+        except ImportError:
+            (folder / name).unlink(missing_ok=True)  # one of an earlier run would show other points
+            missing.append(f"no {name}: {plot.MISSING[name]}")
+        else:
+            drawn.append(name)
+    return drawn, missing

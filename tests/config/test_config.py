@@ -1,0 +1,346 @@
+import csv
+from pathlib import Path
+
+import pytest
+from conftest import CONFIG, Project
+
+from bmzoo.config import model as config
+from bmzoo.config import schema
+from bmzoo.config.messages import MAX_SHOWN, keys_at
+from bmzoo.config.model import Model
+from bmzoo.errors import ConfigError
+from bmzoo.target import parse
+
+SHIPPED = Path(__file__).parents[2] / "configs" / "retinaface_mobilenet0.25.yaml"
+DIGEST = "a" * 64
+BASE = CONFIG.format(digest=DIGEST)
+# As the published samples name them.
+PUBLISHED = [
+    "BM1684/retinaface_mobilenet0.25_fp32_1b.bmodel",
+    "BM1684/retinaface_mobilenet0.25_fp32_4b.bmodel",
+    "BM1684/retinaface_mobilenet0.25_int8_1b.bmodel",
+    "BM1684/retinaface_mobilenet0.25_int8_4b.bmodel",
+    "BM1684X/retinaface_mobilenet0.25_fp32_1b.bmodel",
+    "BM1684X/retinaface_mobilenet0.25_fp32_4b.bmodel",
+    "BM1684X/retinaface_mobilenet0.25_fp16_1b.bmodel",
+    "BM1684X/retinaface_mobilenet0.25_int8_1b.bmodel",
+    "BM1684X/retinaface_mobilenet0.25_int8_4b.bmodel",
+    "BM1688/retinaface_mobilenet0.25_fp32_1b.bmodel",
+    "BM1688/retinaface_mobilenet0.25_fp32_1b_2core.bmodel",
+    "BM1688/retinaface_mobilenet0.25_fp16_1b.bmodel",
+    "BM1688/retinaface_mobilenet0.25_fp16_1b_2core.bmodel",
+    "BM1688/retinaface_mobilenet0.25_int8_1b.bmodel",
+    "BM1688/retinaface_mobilenet0.25_int8_1b_2core.bmodel",
+    "BM1688/retinaface_mobilenet0.25_int8_4b.bmodel",
+    "BM1688/retinaface_mobilenet0.25_int8_4b_2core.bmodel",
+]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Path:
+    """The place of a config, not yet written."""
+    return tmp_path / "tiny.yaml"
+
+
+def load(path: Path, text: str | bytes = BASE) -> Model:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return config.load(path, "configs/tiny.yaml")
+
+
+def edited(*edits: tuple[str, str]) -> str:
+    text = BASE
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def test_the_shipped_config_asks_for_exactly_the_published_artifacts() -> None:
+    model = config.load(SHIPPED, "configs/shipped.yaml")
+    assert sorted(t.artifact for t in model.targets) == sorted(PUBLISHED)
+    assert len(PUBLISHED) == len(model.targets) == 17
+
+
+def test_every_artifact_with_a_published_latency_is_among_them(data: Path) -> None:
+    table = data.parent / "reference" / "sophon_demo_bmrt_latency.csv"
+    if not table.is_file():
+        pytest.skip(f"no {table}")
+    with table.open(encoding="utf-8") as file:
+        measured = [row["bmodel"] for row in csv.DictReader(file)]
+    assert len(measured) == 15  # fp32_4b was published, not measured
+    assert sorted(set(PUBLISHED) - set(measured)) == [p for p in sorted(PUBLISHED) if "fp32_4b" in p]
+    assert set(measured) <= set(PUBLISHED)
+
+
+# What is edited in a good config, into what; the error without `configs/tiny.yaml`; a part of its hint.
+ERRORS = {
+    "unknown key": (("weights:", "colour: red\nweights:"), ": unknown key: colour", "allowed: weights, input,"),
+    "misspelt key": (("height: 32", "heigth: 32"), ": input: unknown key: heigth", "did you mean height?"),
+    "misspelt section": (("calibration: {", "calibraton: {"), ": unknown key: calibraton", "mean calibration?"),
+    "misspelt key in a list": (
+        ("precision: [", "precison: ["),
+        ": targets[0]: unknown key: precison",
+        "did you mean precision?",
+    ),
+    "missing key": (("height: 32, ", ""), ": input: missing key: height", "configs/"),
+    "duplicate key": (("input:", "input: {}\ninput:"), ":4: key written twice: input", "first written in line 3"),
+    "duplicate key inside": (
+        ("width: 32}", "width: 32, width: 33}"),
+        ":3: key written twice: width",
+        "first written in line 3",
+    ),
+    "string for int": (
+        ("height: 32", "height: '32'"),
+        ": input.height: input should be a valid integer: '32'",
+        "a whole number",
+    ),
+    "bool for int": (
+        ("height: 32", "height: true"),
+        ": input.height: input should be a valid integer: True",
+        "a whole number",
+    ),
+    "float for int": (
+        ("height: 32", "height: 32.0"),
+        ": input.height: input should be a valid integer: 32.0",
+        "decimal point",
+    ),
+    "bool for a batch": (
+        ("batch: [1, 2]", "batch: true"),
+        "targets[0].batch[0]: input should be",
+        "a whole number",
+    ),
+    "digest read as a number": (
+        (DIGEST, "1" * 64),
+        ": weights[0].sha256: input should be a valid string: 1",
+        "quotes",
+    ),
+    "pattern": (("name: given", "name: a b"), ": weights[0].name: string should match pattern '^[A-Za-z0-9]", ""),
+    "unknown chip": (
+        ("bm1684,", "bm1685,"),
+        ": targets[0].chip[0]: not supported: bm1685",
+        "did you mean bm1688? allowed: bm1684, bm1684x, bm1688, cv186x",
+    ),
+    "unknown precision": (
+        ("int8]", "int7]"),
+        ": targets[0].precision[1]: not supported: int7",
+        "did you mean int8? allowed: fp32, fp16, bf16, int8, int4",
+    ),
+    "unknown method": (
+        ("minimum: 2", "minimum: 2, method: kll"),
+        ": calibration.method: not supported: kll",
+        "did you mean kl? allowed: kl, mse",
+    ),
+    "fp16 on bm1684": (
+        ("fp32, int8", "fp16"),
+        ": targets[0]: bm1684_fp16_1b: bm1684 has no half-precision units",
+        "nearest valid choice: bm1684_fp32_1b",
+    ),
+    "2 cores on bm1684x": (
+        ("{chip: [bm1684, bm1688],", "{chip: bm1684x, cores: [1, 2],"),
+        ": targets[0]: bm1684x_fp32_1b_2core: bm1684x has 1 TPU core",
+        "nearest valid choice: bm1684x_fp32_1b",
+    ),
+    "batch 0": (("[1, 2]", "0"), ": targets[0].batch[0]: input should be greater than or equal to 1: 0", ""),
+    "batch 257": (("[1, 2]", "[1, 257]"), ": targets[0].batch[1]: input should be less than or equal to 256", ""),
+    "no batch": (("[1, 2]", "[]"), ": targets[0].batch: ", ""),
+    "mean of two": (("width: 32}", "width: 32, mean: [1, 2]}"), ": input: mean has 2 values", ""),
+    "mean of three for gray": (
+        ("width: 32}", "width: 32, pixel_format: gray, mean: [1, 2, 3]}"),
+        ": input: mean has 3 values",
+        "",
+    ),
+    "deploy flag": (
+        ("[1, 2]}", "1, deploy: [--high_precison]}"),
+        ": targets[0]: deploy flag is not on the allowed list (did you mean --high_precision?): --high_precison",
+        "",
+    ),
+    "deploy flag of bmzoo's own": (("[1, 2]}", "1, deploy: [--model]}"), "allowed list: --model", ""),
+    "threshold": (
+        ("selection}", "selection}, thresholds: [{sqnr: 3}, {cosine: 1.5}]"),
+        ": verify.thresholds[1].cosine: input should be less than or equal to 1: 1.5",
+        "",
+    ),
+    "threshold that is no number": (
+        ("selection}", "selection}, thresholds: [{cosine: .nan}]"),
+        ": verify.thresholds[0].cosine: ",
+        "",
+    ),
+    "tag": (
+        ("pictures/selection", "!!python/object/apply:os.system ['touch touched']"),
+        ":6: not valid YAML: could not determine a constructor for the tag",
+        "check",
+    ),
+    "alias": (("folder: pictures/selection", "folder: *a"), ":6: not valid YAML: aliases are not used", "check"),
+    "merge key": (("weights:", "<<: {a: 1}\nweights:"), ":1: not valid YAML: ", "check"),
+    "two documents": (("targets:", "---\ntargets:"), ":7: not valid YAML: ", "check"),
+    "tab": (("weights:\n", "weights:\n\t"), ":2: not valid YAML: found character '\\t'", "check indentation"),
+    "nothing left": (("targets:", "exclude: [{batch: [1, 2]}]\ntargets:"), ": targets: nothing is left", "exclude"),
+    "int8 without calibration": (
+        ("calibration: {images: {folder: pictures/calibration}, minimum: 2}\n", ""),
+        ": calibration: missing key: int8 and int4 targets need one",
+        "",
+    ),
+    "rule for no target": (
+        ("selection}", "selection}, thresholds: [{target: bm1688_int8_9b, cosine: 0.5}]"),
+        ": verify.thresholds[0].target: not a target of this model: bm1688_int8_9b",
+        "did you mean bm1688_int8_",
+    ),
+    "rule for nonsense": (
+        ("selection}", "selection}, thresholds: [{target: nonsense, cosine: 0.5}]"),
+        ": verify.thresholds[0].target: target name: not of the form",
+        "for example",
+    ),
+    "table for no target": (
+        ("verify:", "quantization: {tables: {bm1688_int8_9b: a.qtable}}\nverify:"),
+        ": quantization.tables: neither a chip nor an int8 or int4 target of this model: bm1688_int8_9b",
+        "did you mean bm1688_int8_",
+    ),
+    "checkpoint without architecture": (("model.onnx", "model.pth"), "weights[0]: model.pth needs an", ""),
+    "neither checkpoint nor onnx": (("model.onnx", "model.zip"), ": weights[0]: neither a checkpoint", ""),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_says_where_what_and_what_is_allowed(
+    name: str, write: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where a command smuggled into the YAML would leave its trace
+    edit, expected, hint = ERRORS[name]
+    with pytest.raises(ConfigError) as caught:
+        load(write, edited(edit))
+    assert caught.value.message.startswith("configs/tiny.yaml:")
+    assert expected in caught.value.message
+    assert hint in caught.value.hint
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+FILES = {
+    "empty": (b"", "a mapping is expected at the top: NoneType"),
+    "a comment only": (b"# later\n", "a mapping is expected at the top: NoneType"),
+    "a list": (b"- weights\n- input\n", "a mapping is expected at the top: list"),
+    "a word": (b"weights\n", "a mapping is expected at the top: str"),
+    "huge": (BASE.encode() + b"#" * (1 << 20), "larger than 1048576 bytes"),
+    "not UTF-8": (BASE.replace("given", "gegében").encode("latin-1"), "not UTF-8 text"),
+    "deeply nested": (b"a: " + b"[" * 1500, "not valid YAML"),
+    "endless number": (b"a: " + b"1" * 5000, "not valid YAML"),
+    "a date that is none": (b"a: 2001-99-99", "not valid YAML"),
+    "a control character": (b"a: \x00", "not valid YAML"),
+    "a key that is a list": (b"? [1, 2]\n: 1\n", "not valid YAML"),
+    "a key that is a number": (b"1: 2\n", "keys should be strings: 1"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_config_is_one_clear_error(name: str, write: Path) -> None:
+    content, expected = FILES[name]
+    with pytest.raises(ConfigError) as caught:
+        load(write, content)
+    assert caught.value.message.startswith("configs/tiny.yaml") and expected in caught.value.message
+
+
+def test_many_mistakes_are_listed_and_the_rest_counted(write: Path) -> None:
+    wrong = ", ".join(str(n) for n in range(300, 310))
+    with pytest.raises(ConfigError) as caught:
+        load(write, edited(("[1, 2]", f"[{wrong}]")))
+    lines = caught.value.message.splitlines()
+    assert len(lines) == MAX_SHOWN + 1
+    assert lines[-1] == "configs/tiny.yaml: and 4 more"
+
+
+def test_what_cannot_be_built_may_be_excluded(write: Path) -> None:
+    text = edited(
+        ("precision: [fp32, int8]", "precision: [fp16, int8]"),
+        ("targets:", "exclude: [{chip: bm1684, precision: fp16}, {batch: 2, precision: [int8, fp32]}]\ntargets:"),
+    )
+    assert [str(t) for t in load(write, text).targets] == [
+        "bm1684_int8_1b",
+        "bm1688_fp16_1b",
+        "bm1688_fp16_2b",
+        "bm1688_int8_1b",
+    ]
+
+
+def test_a_target_asked_for_twice_is_one_target_with_the_flags_of_both(write: Path) -> None:
+    text = edited(("[1, 2]}", "[1, 2], deploy: [--quant_input]}")) + (
+        "  - {chip: bm1688, precision: int8, deploy: [--high_precision, --quant_input]}\n"
+    )
+    model = load(write, text)
+    assert len(model.targets) == len(set(model.targets)) == 8
+    assert model.deploy_flags(parse("tiny.bm1688_int8_1b", "")) == ("--quant_input", "--high_precision")
+    assert model.deploy_flags(parse("tiny.bm1688_int8_2b", "")) == ("--quant_input",)
+
+
+def test_later_thresholds_override_earlier_ones_value_by_value(write: Path) -> None:
+    rules = """selection}, thresholds: [
+      {cosine: 0.11, sqnr: 1, iou: 0.12, missed: 0.13},
+      {precision: int8, sqnr: 2, iou: 0.22, missed: 0.23},
+      {chip: [bm1688, cv186x], iou: 0.32, missed: 0.33},
+      {target: bm1688_int8_2b, missed: 0.43}]"""
+    model = load(write, edited(("selection}", rules)))
+    default = config.DEFAULT_THRESHOLDS["int8"]
+
+    def limits(name: str) -> tuple[float | None, ...]:
+        found = model.thresholds(parse(name, "tiny"))
+        return found.cosine, found.sqnr, found.iou, found.missed, found.extra
+
+    assert limits("bm1684_fp32_1b") == (0.11, 1, 0.12, 0.13, config.DEFAULT_THRESHOLDS["fp32"].extra)
+    assert limits("bm1684_int8_1b") == (0.11, 2, 0.22, 0.23, default.extra)
+    assert limits("bm1688_int8_1b") == (0.11, 2, 0.32, 0.33, default.extra)
+    assert limits("bm1688_int8_2b") == (0.11, 2, 0.32, 0.43, default.extra)
+
+
+def test_thresholds_without_rules_are_those_of_the_precision(write: Path) -> None:
+    model = load(write)
+    for target in model.targets:
+        assert model.thresholds(target) == config.DEFAULT_THRESHOLDS[target.precision]
+    assert set(config.DEFAULT_THRESHOLDS) == {"fp32", "fp16", "bf16", "int8", "int4"}
+
+
+def test_a_table_for_a_target_wins_over_its_chips_and_floats_have_none(write: Path) -> None:
+    text = edited(("verify:", "quantization: {tables: {bm1688: a.qtable, bm1688_int8_2b: b.qtable}}\nverify:"))
+    model = load(write, text)
+    tables = {str(t): model.table(t) for t in model.targets}
+    assert {name: table for name, table in tables.items() if table} == {
+        "bm1688_int8_1b": "a.qtable",
+        "bm1688_int8_2b": "b.qtable",
+    }
+
+
+def test_zoo_yaml_is_not_a_model_and_names_the_default_one(project: Project) -> None:
+    (project.root / "configs/aaa.yaml").write_text(project.config.read_text())
+    assert project.open().default_model == "aaa"
+    (project.root / "configs/zoo.yaml").write_text("default_model: tiny\n")
+    at = project.open()
+    assert list(at.models) == ["aaa", "tiny"] and not at.broken
+    assert at.default_model == "tiny" and at.target("bm1684_fp32_1b").model == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("defualt_model: tiny\n", "configs/zoo.yaml: unknown key: defualt_model", "did you mean default_model?"),
+        ("default_model: 3\n", "configs/zoo.yaml: default_model: input should be a valid string: 3", "quotes"),
+        ("- tiny\n", "configs/zoo.yaml: a mapping is expected at the top: list", ""),
+    ],
+)
+def test_a_wrong_zoo_yaml_is_explained(project: Project, text: str, message: str, hint: str) -> None:
+    (project.root / "configs/zoo.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        project.open().default_model  # noqa: B018  # read when first asked for
+    assert caught.value.message == message
+    assert hint in caught.value.hint
+
+
+def test_a_broken_config_stops_only_its_own_model(project: Project) -> None:
+    for name, text in (("bad", BASE.replace("height: 32", "height: x")), ("my model", BASE)):
+        (project.root / f"configs/{name}.yaml").write_text(text)
+    models, broken = config.load_all(project.root / "configs", project.root)
+    assert list(models) == ["tiny"] and len(models["tiny"].targets) == 8
+    assert broken["bad"].message.startswith("configs/bad.yaml: input.height: ")
+    assert broken["my model"].message == "configs/my model.yaml: file name is not a model name: my model"
+
+
+def test_the_schema_lists_the_keys_of_every_place() -> None:
+    assert keys_at([], schema.ModelConfig) == list(schema.ModelConfig.model_fields)
+    assert keys_at(["verify", "thresholds", 0], schema.ModelConfig) == list(schema.Rule.model_fields)
+    assert keys_at(["calibration", "images"], schema.ModelConfig) == ["folder", "count", "first"]

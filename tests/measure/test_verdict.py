@@ -1,0 +1,69 @@
+from typing import Any
+
+import pytest
+
+from bmzoo.config.schema import Thresholds
+from bmzoo.measure.verdict import misses, summary
+
+LIMITS = Thresholds(cosine=0.95, sqnr=10.0, iou=0.5, missed=0.1, extra=0.2)
+
+
+def figures(**changed: Any) -> dict[str, Any]:
+    """What an artifact that passes exactly looks like, with some figures changed."""
+    tensor = {"cosine": 0.95, "sqnr_db": 10.0, "max_error": 3.0}
+    found = {"expected": 20, "missed": 2, "extra": 4, "mean_iou": 0.9}
+    for part in (tensor, found):
+        part.update({key: value for key, value in changed.items() if key in part})
+    other = {"cosine": 1.0, "sqnr_db": 60.0, "max_error": 0.0}
+    return {"images": 4, "tensors": {"loc": other, "conf": tensor}, "detections": found}
+
+
+def test_figures_at_the_limits_pass() -> None:
+    assert misses(figures(), LIMITS) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"cosine": 0.949999}, "conf: cosine 0.949999 is below 0.95"),
+        ({"cosine": -1.0}, "conf: cosine -1.0 is below 0.95"),
+        ({"cosine": None}, "conf: cosine None is below 0.95"),  # not a number
+        ({"sqnr_db": 9.96}, "conf: SQNR 10.0 dB is below 10 dB"),
+        ({"sqnr_db": -20.0}, "conf: SQNR -20.0 dB is below 10 dB"),
+        ({"missed": 3}, "3 of 20 faces of the ONNX model not found, allowed: 10%"),
+        ({"extra": 5}, "5 of 20 faces that the ONNX model does not have, allowed: 20%"),
+        ({"expected": 0, "missed": 0, "extra": 1}, "1 of 0 faces that the ONNX model does not have, allowed: 20%"),
+    ],
+)
+def test_one_figure_beyond_its_limit_is_one_line(changed: dict[str, Any], line: str) -> None:
+    assert misses(figures(**changed), LIMITS) == [line]
+
+
+def test_every_miss_is_told() -> None:
+    assert len(misses(figures(cosine=0.0, sqnr_db=0.0, missed=20, extra=20), LIMITS)) == 4
+
+
+def test_equal_tensors_have_no_noise_and_pass_any_limit() -> None:
+    strict = Thresholds(cosine=1.0, sqnr=200.0, missed=0.0, extra=0.0)
+    tensors = {"loc": {"cosine": 1.0, "sqnr_db": None, "max_error": 0.0}}
+    found = {"expected": 3, "missed": 0, "extra": 0, "mean_iou": 1.0}
+    assert misses({"tensors": tensors, "detections": found}, strict) == []
+
+
+def test_limits_that_are_not_set_do_not_count() -> None:
+    assert misses(figures(cosine=None, sqnr_db=-50.0, missed=20, extra=99), Thresholds()) == []
+
+
+def test_a_model_without_a_decoder_is_judged_by_its_tensors() -> None:
+    alone = {**figures(cosine=0.5), "detections": None}
+    assert misses(alone, LIMITS) == ["conf: cosine 0.5 is below 0.95"]
+    assert summary(alone) == "cosine 0.50000, SQNR 10.0 dB"
+
+
+def test_the_summary_is_the_worst_head_and_the_faces() -> None:
+    assert summary(figures()) == "cosine 0.95000, SQNR 10.0 dB, 18/20 faces, 4 extra"
+
+
+def test_an_exact_artifact_is_called_so() -> None:
+    tensors = {"y": {"cosine": 1.0, "sqnr_db": None, "max_error": 0.0}}
+    assert summary({"tensors": tensors, "detections": None}) == "cosine 1.00000, exact"

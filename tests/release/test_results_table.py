@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pytest
+from manifests import artifact
+
+from bmzoo.errors import SourceError
+from bmzoo.release.manifest import Manifest
+from bmzoo.release.results_table import render
+from bmzoo.results.reference import Published, read_accuracy, read_latency
+
+FP32 = artifact(precision="fp32", cost=8000, size=2_000_000)
+
+
+def rows(text: str, title: str) -> list[list[str]]:
+    """Cells of the table below a heading, without the rule."""
+    part = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    lines = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line] for line in lines if not set("".join(line)) <= set("-: ")]
+
+
+def test_figures_stand_beside_the_published_ones() -> None:
+    published = Published(
+        {"BM1688/m_int8_1b.bmodel": 86.2, "BM1688/m_fp32_1b.bmodel": 89.2},
+        {"BM1688/m_int8_1b.bmodel": 4.3, "BM1688/m_fp32_1b.bmodel": 17.2},
+    )
+    text = render(Manifest(artifacts=(FP32, artifact())), published)
+    head, _, int8 = rows(text, "Accuracy")
+    assert dict(zip(head, int8, strict=True)) == {
+        "chip": "BM1688",
+        "artifact": "m_int8_1b",
+        "AP easy": "82.00",
+        "AP hard": "50.00",
+        "easy to ONNX": "-1.00",
+        "hard to ONNX": "-2.00",
+        "published easy": "86.2",
+        "published to fp32": "-3.0",
+    }
+    assert "Weights of `m`: `official`." in text
+    assert "The ONNX model `m`, weights `official`: easy 83.00, hard 52.00." in text
+    assert "Published figures are of another, larger set" in text
+    head, _, int8 = rows(text, "Cost and size")
+    assert dict(zip(head[2:], int8[2:], strict=True)) == {
+        "size": "1.00 MB",
+        "cost per picture": "0.002 M",
+        "of fp32": "0.25",
+        "published": "4.30 ms",
+        "published of fp32": "0.25",
+    }
+    head, _, int8 = rows(text, "Agreement with the ONNX model")
+    assert int8[2:] == ["8", "49 of 50", "0", "0.900", "0.90000", "12.5 dB", "`loc`"]
+
+
+def test_figures_of_other_weights_do_not_stand_beside_the_published_ones() -> None:
+    files = {"BM1688/m_int8_1b.bmodel": 4.3, "BM1688/m_fp32_1b.bmodel": 17.2}
+    drawn = [FP32.model_copy(update={"weights": "embedded"}), artifact(weights="embedded")]
+    text = render(Manifest(artifacts=tuple(drawn)), Published(files, files))
+    assert "4.3" not in text and "17.2" not in text and "of another, larger set" not in text
+    assert "Weights of `m`: `embedded`." in text and "weights `embedded`: easy 83.00" in text
+    text = render(
+        Manifest(artifacts=(*drawn, artifact(chip="bm1684"))), Published({"BM1684/m_int8_1b.bmodel": 4.25})
+    )
+    assert " 4.2 " in text, "another chip's figures are of the official weights"
+
+
+def test_without_published_figures_their_columns_are_left_out() -> None:
+    text = render(Manifest(artifacts=(FP32, artifact(float_layers=3))), Published())
+    assert "published" not in text.replace("Published are", "") and "of another" not in text
+    assert rows(text, "Cost and size")[2][-1] == "3"
+
+
+def test_an_empty_zoo_has_a_page_too() -> None:
+    assert render(Manifest(artifacts=()), Published()) == "# Results\n\nWritten by `./doit zoo`. 0 targets: none.\n"
+
+
+def test_text_from_tools_is_shown_and_not_obeyed() -> None:
+    bad = artifact(status="failed", stage="build", cause="<b>no</b> [x](http://y) | `z`", evidence="build/failed/a")
+    text = render(Manifest(artifacts=(bad,), broken={"other": "why|not"}), Published())
+    line = next(line for line in text.splitlines() if line.startswith("- `BM1688"))
+    assert r"\<b\>no\</b\> \[x\](http://y) \| \`z\` (`build/failed/a`)" in line
+    assert r"- model `other`: why\|not" in text
+
+
+def test_published_tables_are_read(tmp_path: Path) -> None:
+    accuracy, latency = tmp_path / "a.csv", tmp_path / "l.csv"
+    accuracy.write_text(
+        "platform,program,bmodel,widerface_easy_ap_percent\n"
+        "BM1688 SoC,retinaface_opencv.py,m_int8_1b.bmodel,86.2\n"
+        "BM1688 SoC,retinaface_bmcv.py,m_int8_1b.bmodel,86.5\n"
+        "SRM1-20,retinaface_opencv.py,m_int8_1b.bmodel,88.0\n"
+    )
+    latency.write_text("bmodel,ms_per_image\nBM1688/m_int8_1b.bmodel,4.37\n")
+    assert read_accuracy(accuracy)["BM1688/m_int8_1b.bmodel"] == 86.2
+    assert read_latency(latency) == {"BM1688/m_int8_1b.bmodel": 4.37}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("bmodel,ms\nx,1\n", "missing column: ms_per_image"),
+        ("bmodel,ms_per_image\nx,1\ny,fast\n", "l.csv:3: not a number from 0 to 1e+06: fast"),
+        ("bmodel,ms_per_image\ny,nan\n", "l.csv:2: not a number"),
+        ("bmodel,ms_per_image\ny\n", "l.csv:2: not a number"),
+        ("", "missing column: bmodel"),
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text(text)
+    with pytest.raises(SourceError) as caught:
+        read_latency(path)
+    assert said in caught.value.message
+
+
+def test_the_published_tables_of_this_workplace_can_be_read() -> None:
+    folder = Path(__file__).parents[3] / "shared" / "reference"
+    if not folder.is_dir():
+        pytest.skip("no published figures here")
+    assert len(read_accuracy(folder / "sophon_demo_accuracy.csv")) > 12
+    assert len(read_latency(folder / "sophon_demo_bmrt_latency.csv")) == 15

@@ -1,0 +1,139 @@
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from conftest import Project
+from fake_toolchain import FakeToolchain
+
+from bmzoo.errors import VerifyFailed
+from bmzoo.plan.step import Command
+from bmzoo.plan.verify import count, family, proof, siblings
+from bmzoo.results import verify as verification
+from bmzoo.system.junit import document
+from bmzoo.tasks.explain import explain
+from bmzoo.workspace import Workspace
+
+
+def verify(project: Project, name: str) -> tuple[Workspace, str]:
+    at = project.open()
+    return at, verification.make(at, at.target(name))
+
+
+def told(project: Project, stem: str) -> dict[str, object]:
+    path = project.root / "build" / f"{stem}.verify.json"
+    return dict(json.loads(path.read_text()))
+
+
+def test_more_pictures_than_the_batch_run_through_the_mlir(project: Project) -> None:
+    project.edit("selection}}", "selection}, quantized: 3}")
+    at, said = verify(project, "bm1688_int8_2b")
+    figures = told(project, "BM1688/tiny_int8_2b")
+    assert figures["passed"] and figures["images"] == 3 and figures["simulated"] == 2
+    assert figures["engines"] == {
+        "equal": True,
+        "max_error": {"y": 0.0},
+        "relative": 0.0,
+        "sqnr_db": None,
+    }
+    assert list(figures["consistency"]) == ["bm1688_int8_1b"]  # type: ignore[call-overload]
+    assert said.startswith("3 pictures: ") and "equal to its MLIR" in said and "equal to bm1688_int8_1b" in said
+    assert verification.is_current(at, at.target("bm1688_int8_2b"))
+    assert project.open().toolchain_override is project.toolchain
+    again, _ = verify(project, "bm1688_int8_2b")
+    assert project.toolchain.ran == [] and verification.is_current(again, again.target("bm1688_int8_2b"))
+
+
+def test_an_mlir_that_is_not_the_simulators_equal_does_not_count(project: Project) -> None:
+    project.edit("selection}}", "selection}, quantized: 3}")
+    project.toolchain.gap = 0.01
+    with pytest.raises(VerifyFailed, match="simulator and MLIR differ by"):
+        verify(project, "bm1688_int8_2b")
+
+
+def test_a_bound_on_the_noise_between_simulator_and_mlir(project: Project) -> None:
+    rule = "thresholds: [{precision: int8, engines: 1, engines_sqnr: 30, cosine: 0, sqnr: -20}]"
+    project.edit("selection}}", f"selection}}, quantized: 3, {rule}}}")
+    project.toolchain.gap = 0.01
+    _, said = verify(project, "bm1688_int8_2b")
+    noise = told(project, "BM1688/tiny_int8_2b")["engines"]["sqnr_db"]  # type: ignore[index]
+    assert 30 < noise < 60 and f"{noise:.0f} dB from its MLIR" in said
+    project.edit("engines_sqnr: 30", "engines_sqnr: 60")
+    with pytest.raises(VerifyFailed, match=r"simulator and MLIR differ by an SQNR of .* dB, allowed: 60 dB"):
+        verify(project, "bm1688_int8_2b")
+
+
+def test_a_miss_names_the_first_layer_and_writes_its_figures(project: Project) -> None:
+    project.edit("selection}}", "selection}, floats: 3, thresholds: [{precision: fp32, cosine: 0.1, sqnr: -20}]}")
+    project.toolchain.noise = 1.0
+    verify(project, "bm1688_fp32_2b")
+    project.edit("cosine: 0.1, sqnr: -20", "cosine: 0.9, sqnr: -20")
+    with pytest.raises(VerifyFailed, match="y: cosine .* is below 0.9") as caught:
+        verify(project, "bm1688_fp32_2b")
+    assert "the first layer that goes wrong is r (SQNR 1.0 dB)" in caught.value.hint
+    figures = told(project, "BM1688/tiny_fp32_2b")
+    assert not figures["passed"] and figures["drift"]["layer"] == "r"  # type: ignore[index]
+    at = project.open()
+    assert not verification.is_current(at, at.target("bm1688_fp32_2b"))
+
+
+def test_one_lowering_serves_batches_cores_and_chips_with_one_quantizer(project: Project) -> None:
+    project.edit("chip: [bm1684, bm1688]", "chip: [bm1684, bm1684x, bm1688]")
+    at = project.open()
+    model = at.models["tiny"]
+    weights = at.chosen(model)
+    lowered = {str(t): proof(model, t, weights).lower for t in model.targets}
+    assert lowered["bm1688_int8_1b"] == lowered["bm1688_int8_2b"] == lowered["bm1684x_int8_2b"]
+    assert lowered["bm1684_int8_1b"] != lowered["bm1684x_int8_1b"]
+    assert lowered["bm1688_fp32_1b"] != lowered["bm1684x_fp32_1b"]
+    assert [str(t) for t in siblings(model, at.target("bm1684_fp32_2b"))] == ["bm1684_fp32_1b"]
+    assert count(model, at.target("bm1684_fp32_1b")) == 2 and count(model, at.target("bm1684_int8_1b")) == 8
+
+
+def test_a_hand_written_table_for_one_chip_has_a_lowering_of_its_own(project: Project) -> None:
+    (project.data / "hand.qtable").write_text("y F32\n")
+    project.edit("chip: [bm1684, bm1688]", "chip: [bm1684x, bm1688]")
+    project.edit("verify:", "quantization: {tables: {bm1688: hand.qtable}}\nverify:")
+    at = project.open()
+    model = at.models["tiny"]
+    assert str(family(model, at.target("bm1688_int8_2b"))) == "bm1688_int8_1b"
+    assert str(family(model, at.target("bm1684x_int8_2b"))) == "bm1684x_int8_1b"
+
+
+def test_junit_counts_failures_and_keeps_their_text() -> None:
+    root = ET.fromstring(document("verify", {"verify:a": None, "verify:b": "off by 3 < 4 & more\nhint: look"}))
+    assert (root.get("tests"), root.get("failures")) == ("2", "1")
+    good, bad = root
+    assert good.get("name") == "verify:a" and len(good) == 0
+    assert bad[0].get("message") == "off by 3 < 4 & more" and "hint: look" in (bad[0].text or "")
+
+
+class Longer(FakeToolchain):
+    """Another compiler, whose bmodels have other bytes and give the same outputs."""
+
+    def _model_deploy(self, folder: Path, command: Command) -> None:
+        super()._model_deploy(folder, command)
+        for bmodel in folder.glob("*.bmodel"):
+            bmodel.write_bytes(bmodel.read_bytes().replace(b"\0ONNX", b" other\0ONNX", 1))
+
+
+def test_a_verification_is_of_the_bytes_that_are_published(project: Project) -> None:
+    name = "bm1684_fp32_1b"
+    project.build(name)
+    verify(project, name)
+    first = told(project, "BM1684/tiny_fp32_1b")
+    project.toolchain = Longer("fake 2")
+    project.build(name)
+    at = project.open()
+    assert not verification.is_current(at, at.target(name))
+    verify(project, name)
+    second = told(project, "BM1684/tiny_fp32_1b")
+    assert second["sha256"] != first["sha256"] and second["fingerprint"] == first["fingerprint"]
+    at = project.open()
+    assert verification.is_current(at, at.target(name))
+    assert "BM1684/tiny_fp32_1b" not in explain(at, [f"verify:{name}"])
+    path = at.layout.verification(at.target(name))
+    path.write_text(path.read_text().replace(str(second["sha256"]), str(first["sha256"])))
+    at = project.open()
+    assert not verification.is_current(at, at.target(name))
+    assert "tiny_fp32_1b.verify.json: of an artifact of other bytes" in explain(at, [f"verify:{name}"])
