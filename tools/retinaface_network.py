@@ -1,7 +1,7 @@
 """RetinaFace with a MobileNet v1 x0.25 backbone in PyTorch, module by module as the official checkpoint names them.
 
-The same network that `bmzoo/onnx_import/retinaface.py` writes as ONNX: that file names the source of the architecture.
-For training only; nothing in `bmzoo/` imports PyTorch.
+The same network that `bmzoo/onnx_import/retinaface.py` writes as ONNX: that file names the source of the
+architecture. For training only; nothing in `bmzoo/` imports PyTorch.
 """
 
 import torch
