@@ -8,7 +8,7 @@ from distributed import Status, Worker, WorkerPlugin, get_worker
 from bmzoo.cluster.job import Job, Outcome
 from bmzoo.cluster.remote_step import RemoteStep, Site, local_site
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 RUNNING = (Status.running, Status.paused, Status.closing_gracefully)
 
 

@@ -44,7 +44,7 @@ def folder(root: Path, scenes: SceneSet) -> Path:
 def drawing() -> str:
     """Stands for all that decides what a seed looks like: bmzoo's sources, and the packages that it draws with."""
     digest = hashlib.sha256()
-    for path in (*sorted((Path(__file__).parent / "scenes").glob("*.py")), Path(__file__)):
+    for path in (*sorted((Path(__file__).parents[1] / "scenes").glob("*.py")), Path(__file__)):
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
     for name in _PACKAGES:
         digest.update(f"{name} {version(name)}\0".encode())

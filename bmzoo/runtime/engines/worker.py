@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOG = "engine.log"
-PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 # Words in an engine's last output that tell more than its last lines, which are a stack dump.
 TELLING = ("FATAL", "ASSERT", "Assertion", "UNREACHABLE", "failed to", "doesn't exist", "Error:")
 
