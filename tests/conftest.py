@@ -56,7 +56,7 @@ def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
     initializers = [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()]
     graph = helper.make_graph(nodes, "g", [x], [y], initializers)
     path = tmp_path_factory.mktemp("tiny") / "t.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), path)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), str(path))
     return path
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from bmzoo.runtime.engines.session import OnnxSession
@@ -39,7 +39,7 @@ class FakeEngine:
     def get_output_shape(self, graph: str, name: str) -> list[int]:
         return [1, 4, 32, 32]
 
-    def process(self, graph: str, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def process(self, graph: str, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         if feeds["x"].shape != (1, 3, 32, 32):
             raise RuntimeError("bad input")
         return {"y_Conv_f32": self.onnx.run(feeds)["y"]}

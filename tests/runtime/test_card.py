@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_sail import FakeEngine, install_sail
+from numpy.typing import NDArray
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.card import CardSession, has_card, real_sail
@@ -29,7 +30,7 @@ class Heads(FakeEngine):
 
     get_output_shape = get_input_shape
 
-    def process(self, graph: str, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def process(self, graph: str, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         assert feeds["x"].shape == (2, 3) and feeds["x"].flags.c_contiguous
         if feeds["x"].max() > 100:
             raise RuntimeError("launch failed\nstack")

@@ -1,9 +1,11 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo.errors import ConfigError, SessionError
 from bmzoo.runtime.decoders.priors import prior_boxes
@@ -16,12 +18,12 @@ SPEC = DecoderSpec("retinaface")
 COUNT = len(prior_boxes(*SIZE))
 
 
-def empty_heads(batch: int = 1) -> dict[str, np.ndarray]:
+def empty_heads(batch: int = 1) -> dict[str, NDArray[Any]]:
     heads = {"loc": (4,), "conf": (2,), "landms": (10,)}
     return {name: np.zeros((batch, COUNT, *width), np.float32) for name, width in heads.items()}
 
 
-def encode(box: list[float], anchor: int) -> np.ndarray:
+def encode(box: list[float], anchor: int) -> NDArray[Any]:
     """The offsets that make `box` (xyxy, pixels) out of a prior: the textbook formula turned round."""
     height, width = SIZE
     prior = prior_boxes(*SIZE)[anchor]
@@ -30,7 +32,7 @@ def encode(box: list[float], anchor: int) -> np.ndarray:
     return np.concatenate([centre, np.log(np.array([x2 - x1, y2 - y1]) / prior[2:]) / 0.2])
 
 
-def put(heads: dict[str, np.ndarray], slot: int, anchor: int, box: list[float], score: float) -> None:
+def put(heads: dict[str, NDArray[Any]], slot: int, anchor: int, box: list[float], score: float) -> None:
     heads["loc"][slot, anchor] = encode(box, anchor)
     heads["conf"][slot, anchor] = (1 - score, score)
 
@@ -40,7 +42,7 @@ def test_boxes_scores_and_landmarks() -> None:
     put(heads, 0, 10, [3, 4, 23, 30], 0.6)
     put(heads, 0, 50, [40, 10, 60, 40], 0.9)
     prior = prior_boxes(*SIZE)[50]
-    target = np.float32([[44, 12], [55, 12], [50, 20], [45, 30], [55, 31]])
+    target = np.array([[44, 12], [55, 12], [50, 20], [45, 30], [55, 31]], np.float32)
     heads["landms"][0, 50] = ((target / (96, 64) - prior[:2]) / (0.1 * prior[2:])).ravel()
     (faces,) = decode(heads, SPEC, SIZE, 0.5, 0.4)
     np.testing.assert_allclose(faces.boxes, [[40, 10, 60, 40], [3, 4, 23, 30]], atol=1e-3)
@@ -142,16 +144,16 @@ def test_unknown_decoder() -> None:
         DecoderSpec("scrfd", strides=(8,))
 
 
-def ultraface_heads() -> dict[str, np.ndarray]:
+def ultraface_heads() -> dict[str, NDArray[Any]]:
     scores, boxes = np.zeros((2, 5, 2), np.float32), np.zeros((2, 5, 4), np.float32)
     scores[1, 3] = 0.1, 0.9
     boxes[1, 3] = 0.25, 0.125, 0.5, 0.75
     return {"boxes": boxes, "scores": scores}
 
 
-def scrfd_heads(layout: str = "rows", points: bool = True) -> dict[str, np.ndarray]:
+def scrfd_heads(layout: str = "rows", points: bool = True) -> dict[str, NDArray[Any]]:
     """Anchor 1 of cell (row 2, column 3) at stride 16, corner at (48, 32), holds BOX and POINTS."""
-    heads = {}
+    heads: dict[str, NDArray[Any]] = {}
     widths = {"score": 1, "bbox": 4, "kps": 10} if points else {"score": 1, "bbox": 4}
     for name, width in widths.items():
         for stride in (8, 16, 32):
@@ -164,7 +166,7 @@ def scrfd_heads(layout: str = "rows", points: bool = True) -> dict[str, np.ndarr
     return heads
 
 
-def as_layout(head: np.ndarray, layout: str) -> np.ndarray:
+def as_layout(head: NDArray[Any], layout: str) -> NDArray[Any]:
     batch, rows, columns, anchors, width = head.shape
     if layout == "maps":
         return head.reshape(batch, rows, columns, -1).transpose(0, 3, 1, 2)
@@ -172,9 +174,9 @@ def as_layout(head: np.ndarray, layout: str) -> np.ndarray:
     return flat[0] if layout == "no batch" else flat
 
 
-def maps_heads() -> dict[str, np.ndarray]:
+def maps_heads() -> dict[str, NDArray[Any]]:
     """The smaller anchor (64 pixels, so the second of its cell) of cell (1, 2) at stride 16 holds BOX."""
-    heads = {}
+    heads: dict[str, NDArray[Any]] = {}
     for stride in (32, 16, 8):
         rows, columns = SIZE[0] // stride, SIZE[1] // stride
         scores, boxes, points = (np.zeros((1, n, rows, columns), np.float32) for n in (4, 8, 20))
@@ -190,7 +192,7 @@ def maps_heads() -> dict[str, np.ndarray]:
 
 
 BOX = [24, 8, 48, 48]
-POINTS = np.float32([[30, 20], [42, 20], [36, 28], [31, 38], [41, 39]])
+POINTS = np.array([[30, 20], [42, 20], [36, 28], [31, 38], [41, 39]], np.float32)
 # Decoder -> heads in which one image, the last, has one face: BOX, score 0.9 and POINTS, where it has points.
 CASES = {
     "ultraface": ("ultraface", ultraface_heads()),

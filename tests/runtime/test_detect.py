@@ -1,5 +1,6 @@
 """Detection from files to files, with a network that finds white squares."""
 
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from videos import video
 
@@ -30,7 +32,7 @@ def square_finder(batch: int | str = "N", size: tuple[int | str, int | str] = (6
     nodes, weights = [], {}
     parts: dict[str, list[str]] = {"loc": [], "conf": [], "landms": []}
     for stride in (8, 16, 32):
-        pool = {"kernel_shape": [stride, stride], "strides": [stride, stride]}
+        pool: dict[str, Any] = {"kernel_shape": [stride, stride], "strides": [stride, stride]}
         nodes.append(helper.make_node("AveragePool", ["input"], [f"pool{stride}"], **pool))
         for name, width in (("loc", 4), ("conf", 2), ("landms", 10)):
             weight, bias = np.zeros((2 * width, 3, 1, 1), np.float32), np.zeros(2 * width, np.float32)
@@ -49,18 +51,18 @@ def square_finder(batch: int | str = "N", size: tuple[int | str, int | str] = (6
         joined = "logits" if name == "conf" else name
         nodes.append(helper.make_node("Concat", rows, [joined], axis=1))
     nodes.append(helper.make_node("Softmax", ["logits"], ["conf"], axis=2))
-    inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, 3, *size])]
+    pictures = helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, 3, *size])
     widths = {"loc": 4, "conf": 2, "landms": 10}
     outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [batch, "A", w]) for n, w in widths.items()]
     constants = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    graph = helper.make_graph(nodes, "squares", inputs, outputs, constants)
+    graph = helper.make_graph(nodes, "squares", [pictures], outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "squares.onnx"
-    onnx.save(square_finder(), path)
+    onnx.save(square_finder(), str(path))
     return path
 
 
@@ -69,7 +71,7 @@ def session(model: Path) -> OnnxSession:
     return OnnxSession(model, threads=1)
 
 
-def squares(*cells: tuple[int, int], side: int = 64) -> np.ndarray:
+def squares(*cells: tuple[int, int], side: int = 64) -> NDArray[Any]:
     """A black picture with white cells (column, row) of 8x8 pixels."""
     image = np.zeros((side, side, 3), np.uint8)
     for column, row in cells:
@@ -77,13 +79,13 @@ def squares(*cells: tuple[int, int], side: int = 64) -> np.ndarray:
     return image
 
 
-def write(path: Path, image: np.ndarray) -> Path:
+def write(path: Path, image: NDArray[Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
     return path
 
 
-def frames(*images: np.ndarray) -> list[Frame]:
+def frames(*images: NDArray[Any]) -> list[Frame]:
     return [Frame(Source(Path(f"{i}.png"), f"{i}.png"), image) for i, image in enumerate(images)]
 
 
@@ -94,7 +96,7 @@ class Spoiled:
         self._session, self.inputs, self.outputs = session, session.inputs, session.outputs
         self.batches: list[int] = []
 
-    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         self.batches.append(len(feeds["input"]))
         heads = self._session.run(feeds)
         heads["loc"][feeds["input"][:, 0, 0, 0] > 100, 7, 2] = np.nan
@@ -132,10 +134,10 @@ class Copying(Spoiled):
 
     def __init__(self, session: OnnxSession) -> None:
         super().__init__(session)
-        self.fed: list[np.ndarray] = []
+        self.fed: list[NDArray[Any]] = []
         self.places: set[int] = set()
 
-    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         self.fed.append(feeds["input"].copy())
         self.places.add(feeds["input"].ctypes.data)
         return super().run(feeds)
@@ -397,7 +399,7 @@ def test_what_was_finished_stays_when_a_run_stops(
         write(tmp_path / "in" / name, squares((2, 3)))
     run, calls = OnnxSession.run, []
 
-    def second_fails(self: OnnxSession, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def second_fails(self: OnnxSession, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         calls.append(feeds)
         if len(calls) == 2:
             raise stop("the engine failed")
@@ -421,15 +423,12 @@ def test_a_disk_that_fills_up_is_explained(session: OnnxSession, tmp_path: Path)
         album.add(result.frame, result.frame.image)
 
 
-class Stream:
+class Stream(io.StringIO):
+    """A terminal, or a file."""
+
     def __init__(self, tty: bool) -> None:
-        self.text, self._tty = "", tty
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None: ...
+        super().__init__()
+        self._tty = tty
 
     def isatty(self) -> bool:
         return self._tty
@@ -438,15 +437,15 @@ class Stream:
 @pytest.mark.parametrize(("tty", "shown"), [(True, 9), (False, 1)])
 def test_progress_is_a_live_line_or_one_every_few_seconds(tty: bool, shown: int) -> None:
     stream, now = Stream(tty), [0.0]
-    report = TerminalReport(stream, clock=lambda: now[0])  # type: ignore[arg-type]
+    report = TerminalReport(stream, clock=lambda: now[0])
     for k in range(1, 10):
         now[0] += 0.6
         report.advance(k, 9, f"{k}.jpg")
     report.warn("odd")
     report.close()
-    assert len(re.findall(r"of 9, 1\.7 images/s", stream.text)) == shown
-    assert "warning: odd\n" in stream.text
-    assert ("\x1b" in stream.text) == tty
+    assert len(re.findall(r"of 9, 1\.7 images/s", stream.getvalue())) == shown
+    assert "warning: odd\n" in stream.getvalue()
+    assert ("\x1b" in stream.getvalue()) == tty
 
 
 def test_the_real_model_finds_the_faces_of_a_group_photo(data: Path, tmp_path: Path) -> None:

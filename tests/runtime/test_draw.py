@@ -1,18 +1,22 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo.runtime.detections import Detections, nothing
 from bmzoo.runtime.draw import BOX, draw
 
 
-def faces_at(*boxes: list[float]) -> Detections:
-    corners = np.float32(boxes)
-    points = np.repeat(corners[:, None, :2], 5, axis=1) + 5
+def faces_at(*boxes: Sequence[float]) -> Detections:
+    corners = np.array(boxes, np.float32)
+    points = np.repeat(corners[:, None, :2], 5, axis=1) + np.float32(5)
     return Detections(corners, np.linspace(0.99, 0.5, len(boxes), dtype=np.float32), points)
 
 
-def is_box(image: np.ndarray) -> np.ndarray:
-    return (image == BOX).all(axis=2)
+def is_box(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    painted: NDArray[np.bool_] = (image == BOX).all(axis=2)
+    return painted
 
 
 def test_the_picture_given_stays_as_it_is() -> None:

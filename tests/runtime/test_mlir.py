@@ -1,7 +1,9 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tiny_models import lower_tiny
 
 from bmzoo.errors import SessionError
@@ -39,10 +41,10 @@ class Module:
         self.values = {name: np.zeros((2, 3), np.float32) for name in self.all_tensor_names}
         self.runs = 0
 
-    def get_tensor(self, name: str) -> np.ndarray:
+    def get_tensor(self, name: str) -> NDArray[Any]:
         return self.values[name]
 
-    def set_tensor(self, name: str, value: np.ndarray, shape: list[int]) -> None:
+    def set_tensor(self, name: str, value: NDArray[Any], shape: list[int]) -> None:
         assert value.flags.c_contiguous and value.dtype == np.float32 and shape == [2, 3]
         self.values[name][:] = value
 

@@ -1,14 +1,17 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from bmzoo.runtime import nms as module
 from bmzoo.runtime.nms import BLOCK, nms
 
 
-def plain_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, plus_one: bool) -> list[int]:
+def plain_nms(boxes: NDArray[Any], scores: NDArray[Any], threshold: float, plus_one: bool) -> list[int]:
     """The textbook loop, as in the published samples."""
     x1, y1, x2, y2 = boxes.T
     side = 1 if plus_one else 0
@@ -66,7 +69,7 @@ def test_same_as_the_plain_loop_by_pairs(data: st.DataObject, n: int, threshold:
     assert kept.tolist() == plain_nms(boxes, confidences, threshold, plus_one)
 
 
-def crowd(random: np.random.RandomState, faces: int, each: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
+def crowd(random: np.random.RandomState, faces: int, each: int, spread: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """Candidates as detectors give them: many for each face, a little beside one another, with equal scores."""
     centre = np.repeat(random.rand(faces, 2) * spread, each, axis=0)
     size = np.repeat(10 + random.rand(faces, 1) ** 3 * 150, each, axis=0)
@@ -114,8 +117,8 @@ def test_what_is_too_thick_for_pairs_goes_by_blocks(limit: str, monkeypatch: pyt
     tried: list[bool] = []
     near = module._near
 
-    def spy(*args: object) -> object:
-        tried.append((found := near(*args)) is None)  # type: ignore[arg-type]
+    def spy(*args: Any) -> Any:
+        tried.append((found := near(*args)) is None)
         return found
 
     monkeypatch.setattr(module, "_near", spy)
@@ -140,16 +143,16 @@ def test_an_overlap_that_is_just_too_large_is_not_rounded_away(monkeypatch: pyte
     for _ in range(300):
         far = 10.0 ** random.randint(1, 8)
         side = far * 10.0 ** random.uniform(-3, 0)
-        boxes = np.float32([[far, 0, far + side, side]] * 2)
+        boxes = np.array([[far, 0, far + side, side]] * 2, np.float32)
         boxes[1, [0, 2]] += np.float32(side * random.uniform(0.05, 0.9))
         width = boxes[0, 2] - boxes[1, 0]
         areas = (boxes[:, 2] - boxes[:, 0]) * boxes[:, 3]
         iou = width * boxes[0, 3] / (areas[0] + areas[1] - width * boxes[0, 3])
         threshold = float(np.nextafter(iou, np.float32(0)))
-        assert nms(boxes, np.float32([0.9, 0.8]), threshold, plus_one=False).tolist() == [0]
-        assert nms(boxes, np.float32([0.9, 0.8]), float(iou), plus_one=False).tolist() == [0, 1]
+        assert nms(boxes, np.array([0.9, 0.8], np.float32), threshold, plus_one=False).tolist() == [0]
+        assert nms(boxes, np.array([0.9, 0.8], np.float32), float(iou), plus_one=False).tolist() == [0, 1]
 
 
 def test_infinite_boxes_do_not_warn() -> None:
-    boxes = np.float32([[0, 0, np.inf, np.inf], [0, 0, 5, 5], [np.nan, 0, 1, 1]])
-    assert nms(boxes, np.float32([0.9, 0.8, 0.7]), 0.5)[0] == 0
+    boxes = np.array([[0, 0, np.inf, np.inf], [0, 0, 5, 5], [np.nan, 0, 1, 1]], np.float32)
+    assert nms(boxes, np.array([0.9, 0.8, 0.7], np.float32), 0.5)[0] == 0

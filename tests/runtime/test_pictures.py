@@ -83,7 +83,7 @@ def test_inputs_that_are_not_there(tmp_path: Path, given: str, message: str, hin
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_all_kinds_of_pictures_become_bgr(tmp_path: Path, shape: tuple[int, ...], dtype: type) -> None:
     (frame,), report = frames_of(picture(tmp_path / "x.png", shape, dtype))
-    assert (frame.image.shape, frame.image.dtype) == ((*shape[:2], 3), np.uint8)
+    assert (frame.image.shape, frame.image.dtype) == ((*shape[:2], 3), np.dtype(np.uint8))
     assert (report.skipped, report.warnings) == ([], [])
 
 

@@ -1,10 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from bmzoo.errors import ConfigError, SessionError, SourceError
 from bmzoo.runtime.preprocess import (
@@ -20,12 +22,12 @@ from bmzoo.runtime.preprocess import (
 MEAN = (104.0, 117.0, 123.0)
 
 
-def spec_of(resize: str = "letterbox", height: int = 64, width: int = 64, **more: object) -> InputSpec:
-    values = {"pixel_format": "bgr", "mean": MEAN, "scale": (1.0, 1.0, 1.0), **more}
-    return InputSpec(height, width, resize=resize, **values)  # type: ignore[arg-type]
+def spec_of(resize: str = "letterbox", height: int = 64, width: int = 64, **more: Any) -> InputSpec:
+    values: dict[str, Any] = {"pixel_format": "bgr", "mean": MEAN, "scale": (1.0, 1.0, 1.0), **more}
+    return InputSpec(height, width, resize=resize, **values)
 
 
-def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+def noise(height: int, width: int, seed: int = 0) -> NDArray[Any]:
     return np.random.RandomState(seed).randint(0, 256, (height, width, 3), np.uint8)
 
 
@@ -37,7 +39,7 @@ def test_letterbox_is_what_the_published_opencv_script_does(height: int, width: 
     padded = cv2.copyMakeBorder(
         resized, 0, 64 - resized.shape[0], 0, 64 - resized.shape[1], cv2.BORDER_CONSTANT, value=0
     )
-    expected = (np.float32(padded) - np.float32(MEAN)).transpose(2, 0, 1)
+    expected = (np.array(padded, np.float32) - np.array(MEAN, np.float32)).transpose(2, 0, 1)
     tensor, geometry = prepare(image, spec_of())
     np.testing.assert_array_equal(tensor, expected)
     assert geometry == Geometry(ratio, ratio, 0, 0, width, height)
@@ -53,7 +55,7 @@ def test_bmcv_cuts_sizes_off_and_takes_the_nearest_pixel_below(height: int, widt
         for x in range(columns):
             expected[y, x] = image[y * height // rows, x * width // columns]
     tensor, geometry = prepare(image, spec_of(flavour="bmcv"))
-    np.testing.assert_array_equal(tensor, (expected - np.float32(MEAN)).transpose(2, 0, 1))
+    np.testing.assert_array_equal(tensor, (expected - np.array(MEAN, np.float32)).transpose(2, 0, 1))
     scales = (ratio, ratio) if int(height * ratio) else (columns / width, rows / height)
     assert geometry == Geometry(*scales, 0, 0, width, height)
 
@@ -61,8 +63,8 @@ def test_bmcv_cuts_sizes_off_and_takes_the_nearest_pixel_below(height: int, widt
 def test_original_scale_pads_and_refuses_what_is_too_large() -> None:
     image = noise(40, 50)
     tensor, geometry = prepare(image, spec_of("original"))
-    np.testing.assert_array_equal(tensor[:, :40, :50], (image - np.float32(MEAN)).transpose(2, 0, 1))
-    assert (tensor[:, 40:] == -np.float32(MEAN)[:, None, None]).all()
+    np.testing.assert_array_equal(tensor[:, :40, :50], (image - np.array(MEAN, np.float32)).transpose(2, 0, 1))
+    assert (tensor[:, 40:] == -np.array(MEAN, np.float32)[:, None, None]).all()
     assert geometry == Geometry(1, 1, 0, 0, 50, 40)
     with pytest.raises(SessionError, match="larger than the network's 64x64.*: 65x10"):
         prepare(noise(65, 10), spec_of("original"))
@@ -106,9 +108,9 @@ def test_corners_come_back(height: int, width: int, size: tuple[int, int], resiz
     tensor, geometry = prepare(image, spec_of(resize, *size, mean=(0.0,) * 3, flavour=flavour))
     assert tensor.max() == 255, "the image is on the canvas, be it one pixel high"
     scale, pad = (geometry.scale_x, geometry.scale_y), (geometry.pad_left, geometry.pad_top)
-    box = np.float32([[pad[0], pad[1], width * scale[0] + pad[0], height * scale[1] + pad[1]]])
+    box = np.array([[pad[0], pad[1], width * scale[0] + pad[0], height * scale[1] + pad[1]]], np.float32)
     np.testing.assert_allclose(geometry.to_original(box), [[0, 0, width, height]], atol=1e-3)
-    points = np.tile(box[:, None, 2:], (1, 5, 1))
+    points: NDArray[np.float32] = np.tile(box[:, None, 2:], (1, 5, 1))
     assert geometry.to_original(points).shape == (1, 5, 2)
     assert (geometry.to_original(points + 50, clip=True) == (width, height)).all()
 
@@ -145,13 +147,13 @@ def test_a_tensor_is_filled_again_and_nothing_of_the_last_batch_stays() -> None:
 
 
 @pytest.mark.parametrize("out", [np.zeros((2, 3, 64, 64)), np.zeros((3, 3, 64, 64), np.float32)])
-def test_a_tensor_of_another_batch_is_refused(out: np.ndarray) -> None:
+def test_a_tensor_of_another_batch_is_refused(out: NDArray[Any]) -> None:
     with pytest.raises(SessionError, match=r"out must be float32 \[2, 3, 64, 64\]: float.*64\]"):
         prepare_batch([noise(4, 4)], spec_of(), 2, out)
 
 
 @pytest.mark.parametrize("image", [noise(4, 4)[..., :1], noise(4, 4).astype(np.float32), noise(4, 4)[:0]])
-def test_other_arrays_are_refused(image: np.ndarray) -> None:
+def test_other_arrays_are_refused(image: NDArray[Any]) -> None:
     with pytest.raises(SessionError, match="uint8"):
         prepare(image, spec_of())
 
@@ -167,9 +169,9 @@ def test_other_arrays_are_refused(image: np.ndarray) -> None:
         {"height": 0},
     ],
 )
-def test_bad_specs_are_refused(change: dict[str, object]) -> None:
+def test_bad_specs_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        spec_of(**change)  # type: ignore[arg-type]
+        spec_of(**change)
 
 
 @pytest.mark.parametrize("channels", [None, 3, 4])

@@ -1,15 +1,17 @@
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo.runtime.decoders.priors import prior_boxes
 
 STRIDES, SIZES = (8, 16, 32), ((16, 32), (64, 128), (256, 512))
 
 
-def plain_priors(height: int, width: int) -> np.ndarray:
+def plain_priors(height: int, width: int) -> NDArray[Any]:
     rows = []
     for k, stride in enumerate(STRIDES):
         cells = itertools.product(range(math.ceil(height / stride)), range(math.ceil(width / stride)))

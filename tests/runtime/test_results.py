@@ -6,8 +6,8 @@ from bmzoo.runtime.timing import StageTimes
 
 
 def test_text_is_what_the_published_samples_write() -> None:
-    boxes = np.float32([[10.9, 20.9, 30.2, 41.99], [-3.7, -0.5, 5.5, 6.5]])
-    faces = Detections(boxes, np.float32([0.9977329, 0.5]), np.zeros((2, 5, 2), np.float32))
+    boxes = np.array([[10.9, 20.9, 30.2, 41.99], [-3.7, -0.5, 5.5, 6.5]], np.float32)
+    faces = Detections(boxes, np.array([0.9977329, 0.5], np.float32), np.zeros((2, 5, 2), np.float32))
     assert as_text("a b.jpg", faces) == "a b.jpg\n2\n10 20 20 21 0.9977329 \n-3 0 8 6 0.5 \n"
     assert as_text("none.png", nothing()) == "none.png\n0\n"
 

@@ -1,8 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from bmzoo.errors import SessionError
@@ -12,7 +14,7 @@ from bmzoo.runtime.engines.session import OnnxSession, Session, TensorInfo
 @pytest.fixture(scope="module")
 def model() -> bytes:
     """Two inputs, two outputs: `total` = a + b (float32), `double` = b + b (float64)."""
-    shape = ["N", 2]
+    shape: list[str | int] = ["N", 2]
     value = helper.make_tensor_value_info
     nodes = [
         helper.make_node("Cast", ["b"], ["wide"], to=TensorProto.DOUBLE),
@@ -24,7 +26,7 @@ def model() -> bytes:
     graph = helper.make_graph(nodes, "g", inputs, outputs)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
     onnx.checker.check_model(made)
-    return made.SerializeToString()
+    return bytes(made.SerializeToString())
 
 
 def test_describes_the_model(model: bytes) -> None:
@@ -48,14 +50,15 @@ def test_outputs_are_float32_in_network_order(model: bytes, tmp_path: Path) -> N
 def test_feeds_must_fit(model: bytes) -> None:
     session = OnnxSession(model, threads=1)
     good = np.ones((1, 2), np.float32)
-    for feeds, message in [
+    cases: list[tuple[dict[str, NDArray[Any]], str | None]] = [
         ({"a": good}, "inputs do not match: a"),
         ({"a": good, "b": good, "c": good}, "inputs do not match: a, b, c"),
         ({"a": good, "b": good.astype(np.float64)}, r"`b` float32 \[-1, 2\]: float64 \[1, 2\]"),
         ({"a": good[0], "b": good}, r"`a` float32 \[-1, 2\]: float32 \[2\]"),
         ({"a": good, "b": np.ones((1, 3), np.float32)}, r": float32 \[1, 3\]"),
         ({"a": good, "b": np.ones((2, 2), np.float32)}, None),
-    ]:
+    ]
+    for feeds, message in cases:
         if message is None:
             session.run(feeds)  # onnxruntime broadcasts: a free dimension is not ours to check
             continue

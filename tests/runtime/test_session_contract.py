@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fake_sail import install_sail
+from numpy.typing import NDArray
 from tiny_models import lower_tiny
 
 from bmzoo.errors import SessionError
@@ -18,7 +20,7 @@ from bmzoo.runtime.engines.simulator import SimulatorSession
 Open = Callable[[], Session]
 
 
-def pictures(count: int = 2) -> np.ndarray:
+def pictures(count: int = 2) -> NDArray[Any]:
     return np.random.RandomState(1).randn(count, 3, 32, 32).astype(np.float32)
 
 
@@ -81,12 +83,12 @@ class SessionContract:
             ({"x": pictures(), "z": pictures()}, "inputs do not match: x, z"),
             ({"x": pictures()[:, :2]}, r"input does not fit `x` float32 \[.*: float32 \[2, 2, 32, 32\]"),
             ({"x": pictures()[0]}, r"input does not fit .*: float32 \[3, 32, 32\]"),
-            ({"x": np.float32(1)[...]}, r"input does not fit .*: float32 \[\]"),
+            ({"x": np.array(1, np.float32)}, r"input does not fit .*: float32 \[\]"),
             ({"x": pictures().astype(np.float64)}, r"input does not fit .*: float64 \[2, 3, 32, 32\]"),
             ({"x": pictures().astype(np.uint8)}, r"input does not fit .*: uint8"),
         ],
     )
-    def test_inputs_that_do_not_fit(self, session: Session, feeds: dict[str, np.ndarray], message: str) -> None:
+    def test_inputs_that_do_not_fit(self, session: Session, feeds: dict[str, NDArray[Any]], message: str) -> None:
         with pytest.raises(SessionError, match=message):
             session.run(feeds)
 

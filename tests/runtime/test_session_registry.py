@@ -1,3 +1,4 @@
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_where_the_toolchain_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     (tmp_path / "tpu_mlir" / "__init__.py").write_text("raise RuntimeError('found, not imported')")
     monkeypatch.syspath_prepend(tmp_path)
     assert find_tpuc_root() == tmp_path / "tpu_mlir"
-    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SessionError, match="TPU-MLIR is not here"):
         find_tpuc_root()
     monkeypatch.setenv("TPUC_ROOT", str(tmp_path))

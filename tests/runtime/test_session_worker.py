@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.worker import PACKAGE_ROOT, Worker, call, inherited
@@ -170,7 +172,7 @@ def test_a_worker_outlives_the_thread_that_started_it(worker: Worker) -> None:
 
 
 def test_threads_take_turns(worker: Worker) -> None:
-    results: dict[int, np.ndarray] = {}
+    results: dict[int, NDArray[Any]] = {}
 
     def work(i: int) -> None:
         results[i] = worker.run({"a": X + i})["a"]

@@ -8,9 +8,11 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo.errors import SessionError
 from bmzoo.measure.tensors import cosine
@@ -124,20 +126,20 @@ def test_parse_info_refuses_other_text(text: str) -> None:
     ],
 )
 def test_quantization_rounds_halves_away_from_zero(dtype: str, zero_point: int, expected: list[int]) -> None:
-    values = np.float32([-100, -1.25, -0.5, 0.25, 0.6, 100])
+    values = np.array([-100, -1.25, -0.5, 0.25, 0.6, 100], np.float32)
     quantized = to_engine(values, dtype, 2.0, zero_point)
     assert quantized.tolist() == expected
     assert quantized.dtype == (np.uint8 if dtype == "u8" else np.int8)
 
 
 def test_types_there_and_back() -> None:
-    values = np.float32([-2.5, 0, 1, 3])
+    values = np.array([-2.5, 0, 1, 3], np.float32)
     for dtype in ("f32", "f16", "bf16"):
         there = to_engine(values, dtype, 1.0, 0)
         np.testing.assert_array_equal(from_engine(there, dtype, 1.0, 0), values)
-    assert to_engine(np.float32([1.00390625]), "bf16", 1.0, 0).tolist() == [0x3F80], "cut, not rounded"
-    assert from_engine(np.int8([-3, 5]), "i8", 0.5, -3).tolist() == [0, 4]
-    assert from_engine(np.int32([7]), "i32", 1.0, 0).dtype == np.float32
+    assert to_engine(np.array([1.00390625], np.float32), "bf16", 1.0, 0).tolist() == [0x3F80], "cut, not rounded"
+    assert from_engine(np.array([-3, 5], np.int8), "i8", 0.5, -3).tolist() == [0, 4]
+    assert from_engine(np.array([7], np.int32), "i32", 1.0, 0).dtype == np.float32
     with pytest.raises(SessionError, match="not supported: i4"):
         to_engine(values, "i4", 1.0, 0)
 
@@ -168,7 +170,7 @@ class DoublingNet:
 
     def __init__(self) -> None:
         def tensor(name: str, dtype: str, array: type) -> SimpleNamespace:
-            data = np.zeros((2, 3), array)
+            data: NDArray[Any] = np.zeros((2, 3), array)
             return SimpleNamespace(name=name, dtype=dtype, data=data, qscale=0.5, qzero_point=0)
 
         self.inputs = [tensor("x", "f32", np.float32)]
@@ -312,7 +314,7 @@ def ticks(pid: int) -> int:
 class TestRealSimulator:
     @pytest.fixture(params=["bm1684_fp32", "bm1684x_fp16", "bm1688_fp32", "bm1688_int8"])
     def target(self, request: pytest.FixtureRequest) -> str:
-        return request.param
+        return str(request.param)
 
     def test_agrees_with_onnx(
         self, target: str, tiny_bmodels: dict[str, Path], tiny_onnx: Path, tpuc_root: Path
@@ -332,9 +334,10 @@ class TestRealSimulator:
 
     def test_two_chips_at_once(self, tiny_bmodels: dict[str, Path], tpuc_root: Path) -> None:
         x = np.ones((1, 3, 32, 32), np.float32)
-        alone, together = {}, {}
+        alone: dict[str, NDArray[Any]] = {}
+        together: dict[str, NDArray[Any]] = {}
 
-        def work(target: str, results: dict[str, np.ndarray]) -> None:
+        def work(target: str, results: dict[str, NDArray[Any]]) -> None:
             session = SimulatorSession(tiny_bmodels[target], tpuc_root)
             (results[target],) = session.run({"x": x}).values()
             session.close()
