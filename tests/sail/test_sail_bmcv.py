@@ -1,8 +1,11 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo import sail
 
@@ -13,19 +16,20 @@ I8 = sail.DATA_TYPE_EXT_1N_BYTE_SIGNED
 LINEAR = sail.bmcv_resize_algorithm.BMCV_INTER_LINEAR
 
 
-def picture(height: int = 20, width: int = 30, seed: int = 0) -> np.ndarray:
+def picture(height: int = 20, width: int = 30, seed: int = 0) -> NDArray[Any]:
     return np.random.RandomState(seed).randint(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-def image(bgr: np.ndarray, format: sail.Format = sail.FORMAT_BGR_PLANAR) -> sail.BMImage:
-    return BMCV.convert_format(BMCV.mat_to_bm_image(bgr), format)
+def image(bgr: NDArray[Any], format: sail.Format = sail.FORMAT_BGR_PLANAR) -> sail.BMImage:
+    made: sail.BMImage = BMCV.convert_format(BMCV.mat_to_bm_image(bgr), format)
+    return made
 
 
 def blank(height: int, width: int, format: sail.Format, dtype: sail.ImgDtype = U8) -> sail.BMImage:
     return sail.BMImage(HANDLE, height, width, format, dtype)
 
 
-def array(*pictures: np.ndarray) -> sail.BMImageArray2D:
+def array(*pictures: NDArray[Any]) -> sail.BMImageArray2D:
     made = sail.BMImageArray2D()
     for i, bgr in enumerate(pictures):
         made[i] = image(bgr).data()
@@ -56,7 +60,7 @@ def test_linear_is_opencvs() -> None:
     found = BMCV.resize(image(bgr), 17, 33, resize_alg=LINEAR)
     np.testing.assert_array_equal(found.asmat(), cv2.resize(bgr, (17, 33), interpolation=cv2.INTER_LINEAR))
     with pytest.raises(TypeError):
-        BMCV.resize(image(bgr), 17, 33, 1)
+        BMCV.resize(image(bgr), 17, 33, 1)  # type: ignore[arg-type]
 
 
 def test_resize_keeps_planar_and_gray_formats_only() -> None:
@@ -156,7 +160,11 @@ def test_batches() -> None:
     assert BMCV.convert_to(source, out, ((1, -1),) * 3) == 0
     np.testing.assert_array_equal(sail.BMImage(out[0]).asnumpy(), first.transpose(2, 0, 1) - np.float32(1))
     big = sail.BMImageArray16D(HANDLE, 4, 4, sail.FORMAT_BGR_PLANAR, U8)
-    for call in (lambda: BMCV.resize(big, 8, 8), lambda: BMCV.bm_image_to_tensor(big)):
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: BMCV.resize(big, 8, 8),
+        lambda: BMCV.bm_image_to_tensor(big),
+    )
+    for call in calls:
         with pytest.raises(TypeError, match="BMImageArray16D"):
             call()
 
@@ -229,7 +237,7 @@ def test_images_from_tensors() -> None:
 def test_arrays_become_images_only_as_bytes() -> None:
     for wrong in (picture().astype(np.float32), picture()[..., 0], picture().tolist()):
         with pytest.raises(TypeError, match="mat_to_bm_image"):
-            BMCV.mat_to_bm_image(wrong)
+            BMCV.mat_to_bm_image(wrong)  # type: ignore[arg-type]
     out = sail.BMImage()
     assert BMCV.mat_to_bm_image(picture(), out) == 0
     assert out.format() is sail.FORMAT_BGR_PACKED
@@ -302,22 +310,23 @@ def test_picture_files(tmp_path: Path) -> None:
     assert found.format() is sail.FORMAT_BGR_PACKED
     np.testing.assert_array_equal(found.asmat(), bgr)
     data = BMCV.imencode(".png", image(bgr))
-    assert (data.dtype, data.ndim) == (np.uint8, 1)
+    assert (data.dtype, data.ndim) == (np.dtype(np.uint8), 1)
     np.testing.assert_array_equal(BMCV.imdecode(data.tobytes()).asmat(), bgr)
     jpeg = str(tmp_path / "a.jpg")
     cv2.imwrite(jpeg, bgr)
     assert BMCV.imread(jpeg).format() is sail.FORMAT_YUV420P
     cv2.imwrite(path, bgr[..., 0])
     assert BMCV.imread(path).format() is sail.FORMAT_GRAY
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: BMCV.imread(str(tmp_path / "none")),
         lambda: BMCV.imdecode(b""),
         lambda: BMCV.imdecode(b"x"),
-    ):
+    )
+    for call in calls:
         with pytest.raises(sail.SailBMImageError):
             call()
 
 
 def test_nms_keeps_the_best() -> None:
-    rows = np.float32([[0, 0, 10, 10, 0.5], [1, 1, 10, 10, 0.9], [20, 20, 30, 30, 0.1]])
+    rows = np.array([[0, 0, 10, 10, 0.5], [1, 1, 10, 10, 0.9], [20, 20, 30, 30, 0.1]], np.float32)
     np.testing.assert_array_equal(BMCV.nms(rows, 0.5), rows[[1, 2]])

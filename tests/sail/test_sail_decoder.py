@@ -12,7 +12,7 @@ HANDLE = sail.Handle(0)
 @pytest.fixture
 def clip(tmp_path: Path) -> str:
     path = str(tmp_path / "clip.avi")
-    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 25, (48, 32))
+    writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 25, (48, 32))
     for i in range(3):
         writer.write(np.full((32, 48, 3), 60 * i, np.uint8))
     writer.release()

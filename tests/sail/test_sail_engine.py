@@ -1,8 +1,11 @@
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from bmzoo import sail
@@ -19,12 +22,12 @@ def two(tmp_path: Path) -> Path:
     """total = a + b and difference = a - b: outputs in an order that is not the alphabet's."""
     value = helper.make_tensor_value_info
     nodes = [helper.make_node("Add", ["b", "a"], ["total"]), helper.make_node("Sub", ["a", "b"], ["difference"])]
-    ends = [
+    inputs, outputs = (
         [value(name, TensorProto.FLOAT, ["N", 2]) for name in names] for names in ("ba", ("total", "difference"))
-    ]
-    graph = helper.make_graph(nodes, "g", *ends)
+    )
+    graph = helper.make_graph(nodes, "g", inputs, outputs)
     path = tmp_path / "two.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), path)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), str(path))
     return path
 
 
@@ -33,11 +36,11 @@ def engine(two: Path) -> sail.Engine:
     return sail.Engine(str(two), 0, sail.IOMode.SYSIO)
 
 
-def tensors(engine: sail.Engine, **arrays: np.ndarray) -> dict[str, sail.Tensor]:
+def tensors(engine: sail.Engine, **arrays: NDArray[Any]) -> dict[str, sail.Tensor]:
     return {name: sail.Tensor(engine.get_handle(), array) for name, array in arrays.items()}
 
 
-A, B = np.float32([[1, 2]]), np.float32([[10, 20]])
+A, B = np.array([[1, 2]], np.float32), np.array([[10, 20]], np.float32)
 
 
 def test_what_an_engine_tells(engine: sail.Engine) -> None:
@@ -82,7 +85,7 @@ def test_arrays_come_back_sorted_by_name_and_are_new(engine: sail.Engine) -> Non
         ({"a": A.repeat(2, 0), "b": B.repeat(2, 0)}, r"must be \[1, 2\]: \[2, 2\]"),
     ],
 )
-def test_arrays_must_fit(engine: sail.Engine, inputs: dict[str, np.ndarray], message: str) -> None:
+def test_arrays_must_fit(engine: sail.Engine, inputs: dict[str, NDArray[Any]], message: str) -> None:
     with pytest.raises(sail.SailEngineError, match=message):
         engine.process("two", inputs)
 
@@ -223,12 +226,14 @@ class Quantized:
     name, dynamic, chip = "q", False, ""
 
     def __init__(self, dtype: Dtype = Dtype.BM_INT8) -> None:
-        self.inputs = (Port("x", (1, 6), dtype, 2.0),)
-        self.outputs = (Port("y", (1, 6), dtype, 0.25),)
+        self.inputs: tuple[Port, ...] = (Port("x", (1, 6), dtype, 2.0),)
+        self.outputs: tuple[Port, ...] = (Port("y", (1, 6), dtype, 0.25),)
 
-    def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         self.fed = feeds["x"]
         return {"y": feeds["x"].copy()}
+
+    def close(self) -> None: ...
 
 
 def test_quantization_of_arrays_rounds_half_to_even_and_clips() -> None:
@@ -244,7 +249,7 @@ def test_quantization_of_arrays_rounds_half_to_even_and_clips() -> None:
 
 def test_tensors_are_never_scaled() -> None:
     network = Quantized()
-    raw = np.int8([[1, -2, 3, 127, -128, 0]])
+    raw = np.array([[1, -2, 3, 127, -128, 0]], np.int8)
     handle = sail.Handle(0)
     inputs = {"x": sail.Tensor(handle, raw)}
     outputs = {"y": sail.Tensor(handle, [1, 6], sail.BM_INT8, True, True)}

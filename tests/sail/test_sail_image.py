@@ -1,5 +1,8 @@
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo import sail
 
@@ -18,12 +21,13 @@ YUV = tuple(sail.Format)[:8]
 SAMPLES = {"YUV420P": 27, "YUV422P": 33, "YUV444P": 45, "NV12": 27, "NV21": 27, "NV16": 33, "NV61": 33, "NV24": 45}
 
 
-def picture(height: int = 3, width: int = 5) -> np.ndarray:
+def picture(height: int = 3, width: int = 5) -> NDArray[Any]:
     return np.random.RandomState(0).randint(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-def packed(bgr: np.ndarray) -> sail.BMImage:
-    return sail.Bmcv(HANDLE).mat_to_bm_image(bgr)
+def packed(bgr: NDArray[Any]) -> sail.BMImage:
+    made: sail.BMImage = sail.Bmcv(HANDLE).mat_to_bm_image(bgr)
+    return made
 
 
 def test_an_empty_image() -> None:
@@ -130,7 +134,7 @@ def test_assignment_copies_and_wants_the_same_geometry() -> None:
         with pytest.raises(ValueError, match="BMImageArray2D"):
             array[0] = other.data()
     with pytest.raises(TypeError):
-        array[0] = image
+        array[0] = image  # type: ignore[assignment]
 
 
 def test_attached_images_are_no_batch() -> None:
@@ -152,8 +156,8 @@ def test_padding_attributes() -> None:
         6,
         7,
     )
-    padding.set_w(np.int64(9))
+    padding.set_w(np.int64(9))  # type: ignore[arg-type]
     assert padding.w == 9
     for wrong in (-1, 1.5):
         with pytest.raises(TypeError, match="PaddingAtrr"):
-            padding.set_stx(wrong)
+            padding.set_stx(wrong)  # type: ignore[arg-type]

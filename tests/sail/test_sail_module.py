@@ -38,9 +38,9 @@ def test_what_is_left_out_says_so(name: str) -> None:
 def test_left_out_methods_say_so_and_typing_errors_are_attribute_errors() -> None:
     bmcv = sail.Bmcv(sail.Handle(0))
     with pytest.raises(sail.NotSupport, match=r"Bmcv\.warp"):
-        bmcv.warp  # noqa: B018
+        bmcv.warp  # type: ignore[attr-defined]  # noqa: B018
     with pytest.raises(AttributeError, match="rezise"):
-        bmcv.rezise  # noqa: B018
+        bmcv.rezise  # type: ignore[attr-defined]  # noqa: B018
     with pytest.raises(AttributeError, match="Enginee"):
         sail.Enginee  # noqa: B018
 
@@ -74,4 +74,4 @@ def test_switches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["SAIL_PRINT_VIP_TIMES"] == "1"
     sail.set_dump_io_flag(False)
     assert sail.set_loglevel(sail.LogLevel.WARN) == 0
-    assert sail.set_loglevel(2) == -1
+    assert sail.set_loglevel(2) == -1  # type: ignore[arg-type]

@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.onnx_import import retinaface
@@ -23,6 +25,9 @@ SIDE = 64
 SCORE, IOU = 0.3, 0.4
 MEAN = (104.0, 117.0, 123.0)
 
+Faces = dict[str, list[list[float]]]  # rows of x, y, width, height, score by the name of the picture
+Arrays = dict[str, NDArray[Any]]
+
 
 def run(script: Path, *arguments: object, batch: int = 1, options: tuple[str, ...] = ()) -> str:
     argv = [sys.executable, "-m", "bmzoo.sail", *options, str(script), *map(str, arguments)]
@@ -32,7 +37,7 @@ def run(script: Path, *arguments: object, batch: int = 1, options: tuple[str, ..
     return done.stdout
 
 
-def onnx_file(path: Path, nodes: list, weights: dict[str, np.ndarray], outputs: dict[str, list]) -> Path:
+def onnx_file(path: Path, nodes: list[onnx.NodeProto], weights: Arrays, outputs: dict[str, list[int]]) -> Path:
     """x [N,3,64,64] -> the outputs, each with its shape after the batch."""
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
@@ -42,11 +47,11 @@ def onnx_file(path: Path, nodes: list, weights: dict[str, np.ndarray], outputs: 
         [value(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in outputs.items()],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), path)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), str(path))
     return path
 
 
-def conv(name: str, source: str, shape: tuple[int, ...], stride: int, weights: dict[str, np.ndarray]) -> object:
+def conv(name: str, source: str, shape: tuple[int, ...], stride: int, weights: Arrays) -> onnx.NodeProto:
     random = np.random.RandomState(len(weights) + 1)
     weights[f"{name}.w"] = (random.randn(*shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
     return helper.make_node("Conv", [source, f"{name}.w"], [name], strides=[stride, stride])
@@ -64,7 +69,7 @@ def faces_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
             state[name] = np.zeros(shape) if name.endswith(("mean", "bias")) else np.ones(shape)
         state[name] = state[name].astype(np.float32)
     path = tmp_path_factory.mktemp("model") / "faces.onnx"
-    onnx.save(retinaface.build(state, SIDE, SIDE), path)
+    onnx.save(retinaface.build(state, SIDE, SIDE), str(path))
     return path
 
 
@@ -84,7 +89,7 @@ def at_home(script: str, tmp_path: Path) -> Path:
     return Path(shutil.copy(SCRIPTS / script, tmp_path))
 
 
-def blocks(path: Path) -> dict[str, list[list[float]]]:
+def blocks(path: Path) -> Faces:
     """Faces by picture from a result file in the published format: name, count, `x y w h score `."""
     lines, found = path.read_text().split("\n"), {}
     assert lines.pop() == ""
@@ -96,14 +101,14 @@ def blocks(path: Path) -> dict[str, list[list[float]]]:
     return found
 
 
-def expected(model: Path, pictures: list[Path]) -> dict[str, list[list[float]]]:
+def expected(model: Path, pictures: list[Path]) -> Faces:
     """The same from bmzoo's own runtime."""
     spec = InputSpec(SIDE, SIDE, "bgr", MEAN, (1.0, 1.0, 1.0), "letterbox")
     batch, geometries = prepare_batch([read_image(path) for path in pictures], spec, len(pictures))
     return rows_of(model, batch, geometries, pictures)
 
 
-def rows_of(model: Path, batch: np.ndarray, geometries: list[Geometry], pictures: list[Path]) -> dict:
+def rows_of(model: Path, batch: NDArray[Any], geometries: list[Geometry], pictures: list[Path]) -> Faces:
     heads = OnnxSession(model, threads=1).run({"input": batch})
     rows = {}
     found_all = decode(heads, DecoderSpec("retinaface"), (SIDE, SIDE), SCORE, IOU, geometries)
@@ -117,7 +122,7 @@ def rows_of(model: Path, batch: np.ndarray, geometries: list[Geometry], pictures
     return rows
 
 
-def assert_same(found: dict[str, list[list[float]]], wanted: dict[str, list[list[float]]], pixels: int = 0) -> None:
+def assert_same(found: Faces, wanted: Faces, pixels: int = 0) -> None:
     assert list(found) == list(wanted)
     for name, rows in wanted.items():
         assert len(rows) > 1, "nothing to compare"
@@ -144,7 +149,7 @@ def test_retinaface_opencv_on_one_picture(faces_onnx: Path, pictures: Path, tmp_
     assert_same(found, expected(faces_onnx, [pictures / "1.png"]))
 
 
-def nearest(image: np.ndarray) -> tuple[np.ndarray, Geometry]:
+def nearest(image: NDArray[Any]) -> tuple[NDArray[Any], Geometry]:
     """What BMCV makes of a picture: size truncated, floor(dst * src / size), pasted at the top left."""
     height, width = image.shape[:2]
     ratio = min(SIDE / width, SIDE / height)
@@ -153,7 +158,7 @@ def nearest(image: np.ndarray) -> tuple[np.ndarray, Geometry]:
     for y in range(th):
         for x in range(tw):
             canvas[y, x] = image[y * height // th, x * width // tw]
-    blob = (canvas - np.float32(MEAN)).transpose(2, 0, 1)
+    blob = (canvas - np.array(MEAN, np.float32)).transpose(2, 0, 1)
     return blob, Geometry(ratio, ratio, 0, 0, width, height)
 
 
@@ -173,7 +178,7 @@ def test_retinaface_bmcv_gives_the_same_in_batches_of_1_and_4(
 
 
 def video(path: Path, frames: int) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (96, 80))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (96, 80))
     for i in range(frames):
         frame = np.full((80, 96, 3), 40 * i, np.uint8)
         cv2.rectangle(frame, (10 + i * 5, 20), (50 + i * 5, 60), (30, 200, 90), -1)
@@ -196,7 +201,7 @@ def test_retinaface_bmcv_on_a_video_with_a_remainder(faces_onnx: Path, tmp_path:
 
 
 def test_classifiers_agree(pictures: Path, tmp_path: Path) -> None:
-    weights: dict[str, np.ndarray] = {}
+    weights: Arrays = {}
     nodes = [
         conv("c", "x", (8, 3, 4, 4), 4, weights),
         helper.make_node("Relu", ["c"], ["r"]),
@@ -215,10 +220,10 @@ def test_classifiers_agree(pictures: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def boxes_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One output [N,16,7] as a decoded YOLOv5: centre, size, objectness, two classes."""
-    weights: dict[str, np.ndarray] = {
+    weights: Arrays = {
         "shape": np.array([0, 7, 16], np.int64),
-        "scale": np.float32([64, 64, 40, 40, 1, 1, 1]),
-        "gain": np.float32(4),
+        "scale": np.array([64, 64, 40, 40, 1, 1, 1], np.float32),
+        "gain": np.array(4, np.float32),
     }
     nodes = [
         conv("c", "x", (7, 3, 16, 16), 16, weights),
@@ -245,7 +250,7 @@ def test_yolo_on_a_video_agrees_with_sails_postprocessing(boxes_onnx: Path, tmp_
 
 
 def test_scrfd_relies_on_the_order_of_the_outputs(pictures: Path, tmp_path: Path) -> None:
-    weights: dict[str, np.ndarray] = {}
+    weights: Arrays = {}
     nodes, outputs = [], {}
     # As in the published file, numbers whose order is not that of the network.
     names = iter(["448", "471", "494", "451", "474", "497", "454", "477", "500"])

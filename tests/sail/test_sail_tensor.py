@@ -1,7 +1,9 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo import sail
 
@@ -25,18 +27,18 @@ def test_an_empty_shell_has_a_shape_but_no_memory() -> None:
 
 
 def test_arrays_go_to_system_memory_until_they_are_synchronised() -> None:
-    tensor = sail.Tensor(HANDLE, np.float32([[1, 2], [3, 4]]))
+    tensor = sail.Tensor(HANDLE, np.array([[1, 2], [3, 4]], np.float32))
     assert (tensor.own_sys_data(), tensor.own_dev_data()) == (True, True)
     tensor.sync_d2s()
     np.testing.assert_array_equal(tensor.asnumpy(), np.zeros((2, 2)))
-    tensor.update_data(np.float32([[5, 6], [7, 8]]))
+    tensor.update_data(np.array([[5, 6], [7, 8]], np.float32))
     tensor.sync_s2d()
     tensor.zeros()
     assert tensor.asnumpy().sum() == 0
 
 
 def test_arrays_go_straight_to_the_device_without_system_memory() -> None:
-    tensor = sail.Tensor(HANDLE, np.int32([4, 5]), False)
+    tensor = sail.Tensor(HANDLE, np.array([4, 5], np.int32), False)
     assert (tensor.own_sys_data(), tensor.own_dev_data(), tensor.dtype()) == (False, True, sail.BM_INT32)
     np.testing.assert_array_equal(tensor.asnumpy(), [4, 5])
     with pytest.raises(sail.SailTensorError, match="needs system memory or device memory"):
@@ -56,7 +58,7 @@ def test_arrays_go_straight_to_the_device_without_system_memory() -> None:
     ],
 )
 def test_types_of_arrays(kind: type, dtype: sail.Dtype) -> None:
-    source = np.arange(6).reshape(2, 3).astype(kind).T
+    source: NDArray[Any] = np.arange(6).reshape(2, 3).astype(kind).T
     tensor = sail.Tensor(HANDLE, source)
     assert tensor.dtype() is dtype
     np.testing.assert_array_equal(tensor.asnumpy(), source)
@@ -73,7 +75,7 @@ def test_system_memory_is_stale_until_synchronised() -> None:
 
 def test_synchronising_a_part() -> None:
     tensor = filled([1, 2, 3, 4])
-    tensor.update_data(np.float32([5, 6, 7, 8]))
+    tensor.update_data(np.array([5, 6, 7, 8], np.float32))
     tensor.sync_s2d(8)
     tensor.sync_d2s()
     assert tensor.asnumpy().tolist() == [5, 6, 3, 4]
@@ -110,11 +112,16 @@ def test_types_that_come_as_bits(dtype: sail.Dtype, kind: type) -> None:
 
 def test_update_data_wants_shape_and_type() -> None:
     tensor = filled([1, 2])
-    for wrong in (np.float32([1]), np.float32([[1, 2]]), np.float64([1, 2]), np.int32([1, 2])):
+    for wrong in (
+        np.array([1], np.float32),
+        np.array([[1, 2]], np.float32),
+        np.array([1, 2], np.float64),
+        np.array([1, 2], np.int32),
+    ):
         with pytest.raises(sail.SailTensorError, match="update_data"):
             tensor.update_data(wrong)
     half = sail.Tensor(HANDLE, [2], sail.BM_FLOAT16, True, True)
-    half.update_data(np.float16([1, 2]))
+    half.update_data(np.array([1, 2], np.float16))
     assert half.asnumpy().view(np.float16).tolist() == [1, 2]
 
 
@@ -149,14 +156,14 @@ def test_reshape_keeps_memory_of_the_same_size() -> None:
 
 def test_scaling_rounds_half_to_even_and_clips() -> None:
     tensor = sail.Tensor(HANDLE, [5], sail.BM_INT8, True, True)
-    tensor.scale_from(np.float32([0.25, 0.75, -1.25, 100, -100]), 2.0)
+    tensor.scale_from(np.array([0.25, 0.75, -1.25, 100, -100], np.float32), 2.0)
     assert tensor.asnumpy().tolist() == [0, 2, -2, 127, -128]
     assert tensor.scale_to(0.5).tolist() == [0, 1, -1, 63.5, -64]
     assert tensor.scale_to(0.5, [2]).tolist() == [0, 1]
     with pytest.raises(sail.SailTensorError, match="sizes differ"):
-        tensor.scale_from(np.float32([1]), 1.0)
+        tensor.scale_from(np.array([1], np.float32), 1.0)
     with pytest.raises(sail.SailTensorError, match="BM_FLOAT16"):
-        sail.Tensor(HANDLE, [1], sail.BM_FLOAT16, True).scale_from(np.float32([1]), 1.0)
+        sail.Tensor(HANDLE, [1], sail.BM_FLOAT16, True).scale_from(np.array([1], np.float32), 1.0)
 
 
 def test_slices_copy_and_views_share() -> None:

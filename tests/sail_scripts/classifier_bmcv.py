@@ -2,8 +2,11 @@
 
 # ruff: noqa: B905  # boards have Python 3.8
 
+from __future__ import annotations
+
 import json
 import sys
+from typing import Any
 
 import numpy as np
 from sophon import sail
@@ -50,7 +53,7 @@ class Classifier:
         self.bmcv.convert_to(rgb, scaled, pairs)
         return scaled
 
-    def __call__(self, paths: list) -> list:
+    def __call__(self, paths: list[Any]) -> list[Any]:
         images = [self.preprocess(path) for path in paths]
         if self.batch_size == 1:
             self.bmcv.bm_image_to_tensor(images[0], self.input_tensor)
@@ -63,7 +66,8 @@ class Classifier:
             self.graph_name, {self.input_name: self.input_tensor}, {self.output_name: self.output_tensor}
         )
         powers = np.exp(self.output_tensor.asnumpy(self.output_shape)[: len(paths)])
-        return (powers / powers.sum(axis=1, keepdims=True)).tolist()
+        shares: list[list[float]] = (powers / powers.sum(axis=1, keepdims=True)).tolist()
+        return shares
 
 
 if __name__ == "__main__":

@@ -1,11 +1,17 @@
 """Classes of pictures: arrays that are float64, because mean and deviation are. Prints JSON."""
 
+from __future__ import annotations
+
 import json
 import sys
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from sophon import sail
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Classifier:
@@ -22,20 +28,21 @@ class Classifier:
         self.mean = [0.485, 0.456, 0.406]
         self.std = [0.229, 0.224, 0.225]
 
-    def preprocess(self, path: str) -> np.ndarray:
+    def preprocess(self, path: str) -> NDArray[Any]:
         image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
         image = cv2.resize(image, (self.net_w, self.net_h)).astype("float32")
         image = (image / 255 - self.mean) / self.std
         return np.transpose(image, (2, 0, 1))
 
-    def __call__(self, paths: list) -> list:
+    def __call__(self, paths: list[Any]) -> list[Any]:
         images = np.stack([self.preprocess(path) for path in paths])
         missing = self.batch_size - len(paths)
         images = np.concatenate([images, np.zeros((missing, *images.shape[1:]))])
         outputs = self.net.process(self.graph_name, {self.input_name: images})
         scores = next(iter(outputs.values()))[: len(paths)]
         powers = np.exp(scores)
-        return (powers / powers.sum(axis=1, keepdims=True)).tolist()
+        shares: list[list[float]] = (powers / powers.sum(axis=1, keepdims=True)).tolist()
+        return shares
 
 
 if __name__ == "__main__":

@@ -6,15 +6,23 @@ library are all it needs.
 
 # ruff: noqa: B905  # boards have Python 3.8
 
+from __future__ import annotations
+
 import argparse
 import logging
 import os
 from itertools import product
 from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sophon import sail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 logging.basicConfig(level=logging.INFO)
 PICTURES = (".jpg", ".jpeg", ".bmp", ".png")
@@ -47,7 +55,7 @@ class Retinaface_sophon:
         self.nms_threshold = nms_threshold
         self.priors = self.prior_box()
 
-    def prior_box(self) -> np.ndarray:
+    def prior_box(self) -> NDArray[Any]:
         anchors = []
         for step, sizes in ((8, (16, 32)), (16, (64, 128)), (32, (256, 512))):
             for i, j in product(range(ceil(self.net_h / step)), range(ceil(self.net_w / step))):
@@ -56,7 +64,7 @@ class Retinaface_sophon:
                     anchors.append([*centre, size / self.net_w, size / self.net_h])
         return np.array(anchors, dtype=np.float32)
 
-    def preprocess_bmcv(self, image: sail.BMImage) -> tuple:
+    def preprocess_bmcv(self, image: sail.BMImage) -> tuple[sail.BMImage, float]:
         if image.format() == sail.Format.FORMAT_YUV420P:
             image = self.bmcv.yuv2bgr(image)
         ratio = min(self.net_w / image.width(), self.net_h / image.height())
@@ -75,7 +83,7 @@ class Retinaface_sophon:
         self.bmcv.convert_to(padded, converted, self.ab)
         return converted, ratio
 
-    def __call__(self, images: list) -> list:
+    def __call__(self, images: list[Any]) -> list[Any]:
         ratios = [1.0] * self.batch_size
         if self.batch_size == 1:
             batch, ratios[0] = self.preprocess_bmcv(images[0])
@@ -91,7 +99,7 @@ class Retinaface_sophon:
             found[self.output_shapes[name][-1]] = tensor.asnumpy(self.output_shapes[name])
         return self.postprocess([found[2], found[4], found[10]], ratios)[: len(images)]
 
-    def postprocess(self, outputs: list, ratios: list) -> list:
+    def postprocess(self, outputs: list[Any], ratios: list[Any]) -> list[Any]:
         results = []
         for conf, loc, landms, ratio in zip(*outputs, ratios):
             centres = self.priors[:, :2] + loc[:, :2] * np.float32(0.1) * self.priors[:, 2:]
@@ -110,7 +118,7 @@ class Retinaface_sophon:
         return results
 
 
-def py_cpu_nms(rows: np.ndarray, threshold: float) -> list:
+def py_cpu_nms(rows: NDArray[Any], threshold: float) -> list[Any]:
     x1, y1, x2, y2 = rows[:, :4].T
     areas = (x2 - x1 + 1) * (y2 - y1 + 1)
     order, keep = np.arange(len(rows)), []
@@ -124,7 +132,7 @@ def py_cpu_nms(rows: np.ndarray, threshold: float) -> list:
     return keep
 
 
-def finish(net: Retinaface_sophon, output_dir: Path, title: str, batch: list) -> None:
+def finish(net: Retinaface_sophon, output_dir: Path, title: str, batch: list[Any]) -> None:
     names, images = zip(*batch)
     with (output_dir / title).open("a") as fp:
         for name, image, rows in zip(names, images, net(list(images))):
@@ -152,7 +160,7 @@ def main(opt: argparse.Namespace) -> None:
         finish(net, output_dir, title, batch)
 
 
-def frames(handle: sail.Handle, input_path: str) -> object:
+def frames(handle: sail.Handle, input_path: str) -> Iterator[tuple[str, sail.BMImage]]:
     """Name and image of every picture in a folder, of one picture, or of every frame of a video."""
     if Path(input_path).is_dir():
         files = [Path(root, name) for root, _, names in os.walk(input_path) for name in sorted(names)]

@@ -5,16 +5,24 @@ Written for sophon.sail, in the style of its published samples; knows nothing of
 
 # ruff: noqa: B905  # boards have Python 3.8
 
+from __future__ import annotations
+
 import argparse
 import logging
 import os
 from itertools import product
 from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from sophon import sail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 logging.basicConfig(level=logging.INFO)
 
@@ -37,7 +45,7 @@ class Retinaface_sophon:
         self.nms_threshold = nms_threshold
         self.priors = self.prior_box()
 
-    def prior_box(self) -> np.ndarray:
+    def prior_box(self) -> NDArray[Any]:
         anchors = []
         for step, sizes in ((8, (16, 32)), (16, (64, 128)), (32, (256, 512))):
             for i, j in product(range(ceil(self.net_h / step)), range(ceil(self.net_w / step))):
@@ -46,7 +54,7 @@ class Retinaface_sophon:
                     anchors.append([*centre, size / self.net_w, size / self.net_h])
         return np.array(anchors, dtype=np.float32)
 
-    def preprocess(self, image: np.ndarray) -> tuple:
+    def preprocess(self, image: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
         ratio = min(self.net_h / image.shape[0], self.net_w / image.shape[1])
         resized = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
         bottom, right = self.net_h - resized.shape[0], self.net_w - resized.shape[1]
@@ -54,12 +62,12 @@ class Retinaface_sophon:
         blob = padded.astype(np.float32) - np.array((104, 117, 123), dtype=np.float32)
         return blob.transpose(2, 0, 1), ratio
 
-    def predict(self, blob: np.ndarray) -> list:
+    def predict(self, blob: NDArray[Any]) -> list[Any]:
         outputs = self.engine.process(self.graph_name, {self.input_name: blob})
         found = {output.shape[-1]: output for output in outputs.values()}
         return [found[2], found[4], found[10]]
 
-    def postprocess(self, outputs: list, ratios: list) -> list:
+    def postprocess(self, outputs: list[Any], ratios: list[Any]) -> list[Any]:
         results = []
         for conf, loc, landms, ratio in zip(*outputs, ratios):
             centres = self.priors[:, :2] + loc[:, :2] * np.float32(0.1) * self.priors[:, 2:]
@@ -77,7 +85,7 @@ class Retinaface_sophon:
             results.append(rows[py_cpu_nms(rows, self.nms_threshold)])
         return results
 
-    def __call__(self, images: list) -> list:
+    def __call__(self, images: list[Any]) -> list[Any]:
         blobs = np.zeros(self.input_shape, dtype=np.float32)
         ratios = [1.0] * self.batch_size
         for i, image in enumerate(images):
@@ -85,7 +93,7 @@ class Retinaface_sophon:
         return self.postprocess(self.predict(blobs), ratios)[: len(images)]
 
 
-def py_cpu_nms(rows: np.ndarray, threshold: float) -> list:
+def py_cpu_nms(rows: NDArray[Any], threshold: float) -> list[Any]:
     x1, y1, x2, y2 = rows[:, :4].T
     areas = (x2 - x1 + 1) * (y2 - y1 + 1)
     order, keep = np.arange(len(rows)), []
@@ -99,7 +107,7 @@ def py_cpu_nms(rows: np.ndarray, threshold: float) -> list:
     return keep
 
 
-def write_results(path: Path, names: list, results: list) -> None:
+def write_results(path: Path, names: Sequence[str], results: list[Any]) -> None:
     with path.open("a") as fp:
         for name, rows in zip(names, results):
             fp.write(f"{name}\n{len(rows)}\n")

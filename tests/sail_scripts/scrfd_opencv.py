@@ -1,11 +1,17 @@
 """Nine outputs that are told apart by nothing but their order in the network. Prints JSON."""
 
+from __future__ import annotations
+
 import json
 import sys
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from sophon import sail
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 STRIDES = (8, 16, 32)
 
@@ -21,13 +27,13 @@ class SCRFD:
         self.input_shape = self.net.get_input_shape(self.graph_name, self.input_name)
         _, _, self.net_h, self.net_w = self.input_shape
 
-    def predict(self, image: np.ndarray) -> list:
+    def predict(self, image: NDArray[Any]) -> list[Any]:
         resized = cv2.resize(image, (self.net_w, self.net_h)).astype(np.float32)
         blob = ((resized[..., ::-1] - 127.5) / 128).transpose(2, 0, 1)[None]
         outputs = self.net.process(self.graph_name, {self.input_name: blob})
         return [outputs[name] for name in self.output_names]
 
-    def __call__(self, image: np.ndarray) -> list:
+    def __call__(self, image: NDArray[Any]) -> list[Any]:
         outputs = self.predict(image)
         best = []
         for i, stride in enumerate(STRIDES):

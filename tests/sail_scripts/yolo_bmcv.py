@@ -2,9 +2,12 @@
 
 # ruff: noqa: B905  # boards have Python 3.8
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
+from typing import Any
 
 import numpy as np
 from sophon import sail
@@ -34,7 +37,7 @@ class YOLO:
         self.ab = [x * self.input_scale / 255.0 for x in [1, 0, 1, 0, 1, 0]]
         self.use_vpp = False
 
-    def letterbox(self, image: sail.BMImage) -> tuple:
+    def letterbox(self, image: sail.BMImage) -> tuple[sail.BMImage, tuple[float, int, int]]:
         r_w = self.net_w / image.width()
         r_h = self.net_h / image.height()
         ratio = min(r_w, r_h)
@@ -53,7 +56,7 @@ class YOLO:
         method = sail.bmcv_resize_algorithm.BMCV_INTER_LINEAR
         return resize(image, *whole, self.net_w, self.net_h, padding, method), (ratio, tx1, ty1)
 
-    def preprocess(self, image: sail.BMImage) -> tuple:
+    def preprocess(self, image: sail.BMImage) -> tuple[sail.BMImage, tuple[float, int, int]]:
         rgb_planar = sail.BMImage(
             self.handle,
             image.height(),
@@ -68,7 +71,7 @@ class YOLO:
         self.bmcv.convert_to(resized, scaled, pairs)
         return scaled, where
 
-    def predict(self, images: list) -> list:
+    def predict(self, images: list[Any]) -> list[Any]:
         tensor = sail.Tensor(self.handle, self.input_shape, self.input_dtype, False, False)
         prepared = [self.preprocess(image) for image in images]
         if self.batch_size == 1:
@@ -82,7 +85,7 @@ class YOLO:
         self.net.process(self.graph_name, {self.input_name: tensor}, shapes, self.output_tensors)
         return [where for _, where in prepared]
 
-    def boxes_numpy(self, wheres: list, images: list) -> list:
+    def boxes_numpy(self, wheres: list[Any], images: list[Any]) -> list[Any]:
         (rows,) = [t.asnumpy() * self.output_scales[name] for name, t in self.output_tensors.items()]
         results = []
         for found, (ratio, tx1, ty1), image in zip(rows, wheres, images):
@@ -95,11 +98,12 @@ class YOLO:
             results.append([[*corners, int(best[5:].argmax()), float(scores.max())]])
         return results
 
-    def boxes_sail(self, images: list, threshold: float) -> list:
+    def boxes_sail(self, images: list[Any], threshold: float) -> list[Any]:
         post = sail.algo_yolov5_post_cpu_opt(self.output_shapes, self.net_w, self.net_h)
         widths, heights = [i.width() for i in images], [i.height() for i in images]
         limits = [threshold] * len(images), [0.6] * len(images)
-        return post.process(self.output_tensors, widths, heights, *limits, True, False)
+        boxes: list[Any] = post.process(self.output_tensors, widths, heights, *limits, True, False)
+        return boxes
 
 
 def main(opt: argparse.Namespace) -> None:
