@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from bmzoo.commands.__main__ import MODULES
+from bmzoo.commands.registry import COMMANDS
 from bmzoo.config.search_methods import LOCKED
 from bmzoo.errors import ToolFailed
 from bmzoo.execute.toolchain import Toolchain
@@ -61,7 +61,8 @@ class Idle:
     environment: Mapping[str, str] = {}
 
     def identity(self, tool: str) -> str:
-        return f"bmzoo {tool}" if tool in MODULES else self.version
+        own = COMMANDS.get(tool)
+        return f"bmzoo {tool}" if own is not None and not own.installation else self.version
 
     def run(self, command: Command, folder: Path, log: Path, timeout: float) -> None:
         raise ToolFailed(f"{command.tool}: was to run, though nothing had changed")
