@@ -67,7 +67,7 @@ def plain_candidates(heads: Heads, priors: NDArray[np.float32], scale: Any) -> t
     loc, conf, landms = (heads[name][0] for name in ("loc", "conf", "landms"))
     centre = priors[:, :2] + loc[:, :2] * np.float32(0.1) * priors[:, 2:]
     half = priors[:, 2:] * np.exp(loc[:, 2:] * np.float32(0.2)) / 2
-    size = np.float32([SIDE, SIDE])
+    size = np.array([SIDE, SIDE], np.float32)
     boxes = np.concatenate([(centre - half) * size, (centre + half) * size], axis=1) / scale
     points = priors[:, None, :2] + landms.reshape(-1, 5, 2) * np.float32(0.1) * priors[:, None, 2:]
     points = points * size / scale
@@ -93,7 +93,7 @@ def plain_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[i
 
 def crowds(data: Path, session: OnnxSession, count: int, others: int) -> list[dict[str, Any]]:
     """The pictures with most candidates, then some of the others, evenly from many candidates to few."""
-    found = []
+    found: list[dict[str, Any]] = []
     for picture in load_json(data / "wider_val" / "gt.json"):
         batch, geometries = prepare_batch([picture.read()], SPEC, 1)
         candidates = int((session.run({"input": batch})["conf"][0, :, 1] >= CONFIDENCE).sum())

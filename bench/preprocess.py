@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -48,7 +48,7 @@ def bare(images: Sequence[NDArray[np.uint8]], canvas: NDArray[np.uint8], out: ND
 def measure(images: Sequence[NDArray[np.uint8]], batch: int, rounds: int) -> dict[str, float]:
     """Median milliseconds per image, ours and bare, each over rounds that take other images each."""
     canvas, out = np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((batch, 3, SIDE, SIDE), np.float32)
-    ways = {
+    ways: dict[str, Callable[[list[NDArray[np.uint8]]], object]] = {
         "ours": lambda some: prepare_batch(some, SPEC, batch, out),
         "new": lambda some: prepare_batch(some, SPEC, batch),
         "bare": lambda some: bare(some, canvas, out),

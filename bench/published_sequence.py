@@ -163,8 +163,8 @@ def published(at: Workspace, targets: Sequence[Target], model_onnx: Path, folder
                 f"calibrate {chip}", "run_calibration.py", *calibration(at, f"{chip}_{precision}_1b.mlir", table)
             )
         for target in wanted:
-            step = at.recipe(target).deploy.commands
-            deploy = next(command for command in step if command.tool == "model_deploy.py")
+            steps = at.recipe(target).deploy.commands
+            deploy = next(command for command in steps if command.tool == "model_deploy.py")
             args = swapped(deploy.args, "--mlir", f"{chip}_{precision}_{target.batch}b.mlir")
             args = swapped(args, "--calibration_table", table)
             commands.run(f"deploy {target}", deploy.tool, *swapped(args, "--model", f"{target}.bmodel"))
@@ -215,21 +215,21 @@ def opened(folder: Path, data: Path, count: int, equalized: bool) -> Workspace:
 
 
 def one_round(folder: Path, data: Path, names: Sequence[str], count: int) -> Round:
-    runs = []
+    runs: dict[bool, Run] = {}
     for place, equalized in (("same", False), ("equalized", True)):
         at = opened(folder / place / "checkout", data, count, equalized)
         targets = [at.target(name) for name in names] or list(at.models[MODEL].targets)
         print(f"bmzoo, {place}", flush=True)
-        runs.append(ours(at, targets))
+        runs[equalized] = ours(at, targets)
         at.close()
-        print(f"bmzoo, {place}: {runs[-1].seconds:.1f} s", flush=True)
+        print(f"bmzoo, {place}: {runs[equalized].seconds:.1f} s", flush=True)
     at = opened(folder / "sequence" / "checkout", data, count, equalized=False)
     model = at.models[MODEL]
     onnx = at.builder(model).run(import_step(model, at.chosen(model))).path("model.onnx")
     print("published sequence", flush=True)
     theirs = published(at, targets, onnx, folder / "published")
     print(f"published sequence: {theirs.seconds:.1f} s", flush=True)
-    return Round(*runs, theirs)
+    return Round(runs[False], runs[True], theirs)
 
 
 def document(rounds: Sequence[Round]) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from multibox import match
+from numpy.typing import NDArray
 from scene_cache import SceneCache
 from torch import Tensor
 from torch.utils.data import IterableDataset
@@ -42,17 +44,17 @@ class Batches(IterableDataset[tuple[Tensor, ...]]):
             yield tuple(torch.from_numpy(row) for row in rows)
 
 
-def varied(scene: Scene, random: np.random.Generator) -> tuple[Scene, np.ndarray]:
+def varied(scene: Scene, random: np.random.Generator) -> tuple[Scene, NDArray[Any]]:
     """The scene mirrored, zoomed, moved and in other light; which faces still have all landmarks, bool [n]."""
     image, boxes, points = scene.image, scene.boxes, scene.landmarks
     size = len(image)
     if random.random() < 0.5:
         image = np.ascontiguousarray(image[:, ::-1])
         boxes = np.stack([size - boxes[:, 2], boxes[:, 1], size - boxes[:, 0], boxes[:, 3]], axis=1)
-        points = points[:, [1, 0, 2, 4, 3]] * np.float32([-1, 1]) + np.float32([size, 0])
+        points = points[:, [1, 0, 2, 4, 3]] * np.array([-1, 1], np.float32) + np.array([size, 0], np.float32)
     if random.random() < 0.7:
         zoom = random.uniform(0.75, 1.35)
-        shift = np.float32(random.random(2) * size * (1 - zoom))
+        shift = (random.random(2) * size * (1 - zoom)).astype(np.float32)
         # Warping counts from pixel centres, boxes from the picture's edge.
         matrix = np.array([[zoom, 0, shift[0] + zoom / 2 - 0.5], [0, zoom, shift[1] + zoom / 2 - 0.5]])
         fill = random.integers(0, 256, 3).tolist()

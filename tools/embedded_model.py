@@ -193,7 +193,8 @@ def _dead_channels(path: Path, scenes: Sequence[Scene]) -> tuple[int, int]:
 
 
 def _xywh(corners: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).astype(np.float64)
+    rows: NDArray[np.float32] = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    return rows.astype(np.float64)
 
 
 def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
