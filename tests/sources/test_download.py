@@ -16,11 +16,23 @@ CONTENT = bytes(range(256)) * 4096  # 1 MiB
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that closing the server waits for them
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+
+    def handle_error(self, *_: object) -> None: ...  # clients that hang up are part of the tests
+
+
 class Handler(BaseHTTPRequestHandler):
     """One path for each way in which a server answers."""
 
+    server: Server
+
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.server.asked.append(self.path)
         getattr(self, self.path.strip("/").replace("-", "_"))()
 
     def answer(self, content: bytes, kind: str = "application/octet-stream", length: int | None = None) -> None:
@@ -77,14 +89,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = False  # so that closing the server waits for them
-
-        def handle_error(self, *_: object) -> None: ...  # clients that hang up are part of the tests
-
-    with Quiet(("127.0.0.1", 0), Handler) as running:
-        running.asked = []  # type: ignore[attr-defined]
+def server() -> Iterator[Server]:
+    with Server() as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield running
@@ -93,15 +99,15 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 
 @pytest.fixture
-def url(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("no_proxy", "*")
     return f"http://127.0.0.1:{server.server_address[1]}"
 
 
-def test_a_file_is_fetched_once(url: str, server: ThreadingHTTPServer, tmp_path: Path) -> None:
+def test_a_file_is_fetched_once(url: str, server: Server, tmp_path: Path) -> None:
     for path in ("good", "good", "moved"):
         assert download.fetch(f"{url}/{path}", DIGEST, tmp_path / "kept").read_bytes() == CONTENT
-    assert server.asked == ["/good"]  # type: ignore[attr-defined]
+    assert server.asked == ["/good"]
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [DIGEST]
 
 
@@ -143,7 +149,7 @@ def test_too_large_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_network_is_one_line(url: str, server: ThreadingHTTPServer, tmp_path: Path) -> None:
+def test_no_network_is_one_line(url: str, server: Server, tmp_path: Path) -> None:
     server.socket.close()
     with pytest.raises(SourceError, match="cannot be fetched: "):
         download.fetch(f"{url}/good", DIGEST, tmp_path, timeout=0.5)

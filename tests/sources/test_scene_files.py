@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,7 +57,12 @@ def test_they_are_drawn_once_and_again_when_one_is_gone(tmp_path: Path, monkeypa
 def test_two_at_once_draw_one_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = []
     once = scene_files._pictures
-    monkeypatch.setattr(scene_files, "_pictures", lambda *args: times.append(1) or once(*args))
+
+    def counted(*args: Any) -> Any:
+        times.append(1)
+        return once(*args)
+
+    monkeypatch.setattr(scene_files, "_pictures", counted)
     threads = [threading.Thread(target=scene_files.folder, args=(tmp_path, SCENES)) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -52,6 +52,11 @@ def link(entry: Entry) -> None:
     entry.path("out.bin").symlink_to(copy)
 
 
+def empty(entry: Entry) -> None:
+    for path in entry.folder.iterdir():
+        path.unlink()
+
+
 def rename(entry: Entry) -> None:
     (entry.folder.parents[1] / "00").mkdir()
     entry.folder.rename(entry.folder.parents[1] / "00" / KEY)
@@ -65,10 +70,7 @@ DAMAGES: dict[str, tuple[Callable[[Entry], None], str]] = {
     "a link": (link, "out.bin: "),
     "no manifest": (lambda entry: entry.path(MANIFEST).unlink(), "manifest.json is missing"),
     "broken manifest": (put(MANIFEST, b"{"), "manifest.json is not JSON"),
-    "empty": (
-        lambda entry: [path.unlink() for path in entry.folder.iterdir()] and None,
-        "manifest.json is missing",
-    ),
+    "empty": (empty, "manifest.json is missing"),
 }
 
 

@@ -1,5 +1,7 @@
 """Shared stores: a directory, a real S3 server (moto's), a web server; and all that can be wrong with them."""
 
+from __future__ import annotations
+
 import errno
 import http.server
 import json
@@ -148,7 +150,7 @@ def test_an_interrupted_upload_does_not_count(
     monkeypatch.undo()
 
 
-def edited(change: Callable[[dict[str, Any]], None]) -> Callable[[Remote], None]:
+def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Remote], None]:
     """The same entry with another manifest."""
 
     def damage(remote: Remote) -> None:
@@ -238,7 +240,12 @@ def test_links_and_pipes_in_a_shared_directory_are_not_followed(tmp_path: Path, 
     remote.push(entry)
     place = tmp_path / "shared/ab" / KEY / "note.txt"
     (tmp_path / "into").mkdir()
-    for make in (lambda: place.symlink_to(entry.path("note.txt")), lambda: os.mkfifo(place), place.mkdir):
+    makers: tuple[Callable[[], None], ...] = (
+        lambda: place.symlink_to(entry.path("note.txt")),
+        lambda: os.mkfifo(place),
+        place.mkdir,
+    )
+    for make in makers:
         place.unlink()
         make()
         assert remote.fetch(KEY, tmp_path / "into") is None
@@ -265,7 +272,15 @@ def test_fsck_finds_what_is_damaged_and_sets_it_aside(
 # --- a web server: read only ---------------------------------------------------------------------------------
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def __init__(self, handler: type[Quiet], folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+        self.cut_off = threading.Event()
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
+    server: Server
+
     def log_message(self, *_: object) -> None: ...
 
 
@@ -287,7 +302,7 @@ class Endless(Quiet):
             for _ in range(100_000):
                 self.wfile.write(b"x" * 10_000)
         except OSError:
-            self.server.cut_off.set()  # type: ignore[attr-defined]
+            self.server.cut_off.set()
 
 
 class Silent(Quiet):
@@ -302,9 +317,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[type[Quiet]], Any]]:
 
     def start(handler: type[Quiet]) -> Any:
         (tmp_path / "shared").mkdir(exist_ok=True)
-        there = partial(handler, directory=str(tmp_path / "shared"))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), there)
-        server.cut_off = threading.Event()  # type: ignore[attr-defined]
+        server = Server(handler, tmp_path / "shared")
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         servers.append(server)
         return server

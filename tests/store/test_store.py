@@ -91,13 +91,20 @@ def modify(entry: Entry) -> None:
     entry.path("out.txt").write_text("RESULT")  # of the same size
 
 
-DAMAGES = {
+def link(entry: Entry) -> None:
+    entry.path("out.txt").rename(entry.path("other"))
+    entry.path("out.txt").symlink_to("other")
+
+
+def not_text(entry: Entry) -> None:
+    entry.path(MANIFEST).unlink()
+    entry.path(MANIFEST).write_bytes(b"\xff")
+
+
+DAMAGES: dict[str, Callable[[Entry], None]] = {
     "truncated": truncate,
     "modified": modify,
-    "replaced by a link": lambda entry: (
-        entry.path("out.txt").rename(entry.path("other")),
-        entry.path("out.txt").symlink_to("other"),
-    ),
+    "replaced by a link": link,
     "file missing": remove,
     "empty folder": empty,
     "manifest missing": lambda entry: entry.path(MANIFEST).unlink(),
@@ -106,13 +113,13 @@ DAMAGES = {
     "manifest a list": break_manifest("[]"),
     "manifest without sizes": break_manifest('{"files": {"out.txt": "0"}}'),
     "manifest of wrong types": break_manifest('{"files": ["out.txt"], "sizes": 3}'),
-    "manifest not text": lambda entry: (entry.path(MANIFEST).unlink(), entry.path(MANIFEST).write_bytes(b"\xff")),
+    "manifest not text": not_text,
 }
 
 
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_entry_counts_as_none_and_is_replaced(what: str, store: Store) -> None:
-    DAMAGES[what](publish(store))  # type: ignore[operator]
+    DAMAGES[what](publish(store))
     assert store.lookup(KEY) is None
     again = publish(store, content="made again")
     assert store.lookup(KEY) == again
