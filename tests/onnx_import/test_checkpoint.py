@@ -30,7 +30,7 @@ MAGIC = 0x1950A86A20F9469CFC6C
 class Tensor:
     """Pickles as torch.Tensor does; every field can be made wrong."""
 
-    def __init__(self, array: NDArray[Any], key: str = "0", **wrong: Any) -> None:  # noqa: ANN401
+    def __init__(self, array: NDArray[Any], key: str = "0", **wrong: Any) -> None:
         self.raw, self.key = np.ascontiguousarray(array).tobytes(), key
         self.kind = wrong.get("kind", KINDS[array.dtype.str[1:]])
         self.numel = wrong.get("numel", array.size)
@@ -154,7 +154,11 @@ def test_bfloat16_becomes_float32(save: Save, tmp_path: Path) -> None:
 @both
 def test_views_share_a_storage(save: Save, tmp_path: Path) -> None:
     base = np.arange(12, dtype="f4").reshape(3, 4)
-    views = {"base": {}, "turned": {"size": (4, 3), "stride": (1, 4)}, "row": {"size": (4,), "stride": (1,)}}
+    views: dict[str, dict[str, Any]] = {
+        "base": {},
+        "turned": {"size": (4, 3), "stride": (1, 4)},
+        "row": {"size": (4,), "stride": (1,)},
+    }
     tree = {name: Tensor(base, **view) for name, view in views.items()}
     tree["row"].offset = 8
     tree["none"] = Tensor(base, size=(0, 5), stride=(5, 1), offset=12)
@@ -223,7 +227,7 @@ def test_code_in_place_of_the_magic_number(tmp_path: Path) -> None:
 )
 @both
 def test_state_set_on_the_mapping_changes_nothing_here(save: Save, state: object, tmp_path: Path) -> None:
-    class Shadowed(OrderedDict):
+    class Shadowed(OrderedDict[str, object]):
         def __reduce__(self) -> tuple[object, ...]:
             return OrderedDict, (), state, None, iter(dict.items(self))
 
@@ -265,7 +269,7 @@ def test_state_cannot_be_set_on_what_a_pickle_is_given(save: Save, tmp_path: Pat
     ids=str,
 )
 @both
-def test_bounds(save: Save, wrong: dict[str, object], tmp_path: Path) -> None:
+def test_bounds(save: Save, wrong: dict[str, Any], tmp_path: Path) -> None:
     tensor = Tensor(np.ones((2, 3), "f4"), **wrong)
     body = pickled({"w": tensor}, legacy=save is save_legacy)
     tensor.numel = 6  # outside the pickle the count is right

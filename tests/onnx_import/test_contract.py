@@ -103,7 +103,7 @@ CONVERTIBLE: list[tuple[int, list[Node], dict[str, Any]]] = [
     (16, [node("LessOrEqual", "x", "zero")], {"zero": np.float32(0)}),
     (17, [node("LayerNormalization", "x", "s", "b")], {"s": np.ones(6, "f4") * 2, "b": np.ones(6, "f4")}),
     (17, [node("LayerNormalization", "x", "s", axis=1)], {"s": np.full((4, 6), 3, "f4")}),
-    (13, [node("Resize", "x", "", "scales", mode="nearest")], {"scales": np.float32([1, 1, 2])}),
+    (13, [node("Resize", "x", "", "scales", mode="nearest")], {"scales": np.array([1, 1, 2], np.float32)}),
     (13, [node("Resize", "x", "", "", "sizes")], {"sizes": [2, 4, 12]}),
     (18, [node("Pad", "x", "pads")], {"pads": [0, 1, 0, 0, 0, 2]}),
 ]
@@ -127,7 +127,7 @@ def test_constant_nodes_and_nested_graphs() -> None:
     branches = {}
     for branch, kind in (("then_branch", "ReduceSum"), ("else_branch", "ReduceMean")):
         inputs = ["x", "axes"] if kind == "ReduceSum" else ["x"]
-        extra = {} if kind == "ReduceSum" else {"axes": [2]}
+        extra: dict[str, Any] = {} if kind == "ReduceSum" else {"axes": [2]}
         inner = helper.make_node(kind, inputs, ["out"], name=branch, **extra)
         out = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 4, 1])
         branches[branch] = helper.make_graph([inner], branch, [], [out])
@@ -169,7 +169,7 @@ def test_all_that_cannot_be_converted_is_named_at_once() -> None:
 
 def test_a_change_of_meaning_is_caught_by_its_results() -> None:
     """RoiAlign 16 shifts by half a pixel unless told otherwise: same form, other numbers."""
-    rois = np.float32([[0, 0, 3, 3]])
+    rois = np.array([[0, 0, 3, 3]], np.float32)
     align = node("RoiAlign", "x", "rois", "index", output_height=2, output_width=2)
     model = model_of(align, opset=16, shape=(1, 2, 4, 6), weights={"rois": rois, "index": [0]})
     with pytest.raises(SourceError, match="other results than before"):

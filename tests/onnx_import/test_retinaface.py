@@ -37,7 +37,8 @@ def run(model: onnx.ModelProto, images: NDArray[np.float32]) -> list[NDArray[np.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    return session.run(None, {model.graph.input[0].name: images})
+    heads: list[NDArray[np.float32]] = session.run(None, {model.graph.input[0].name: images})
+    return heads
 
 
 def images(batch: int, height: int, width: int) -> NDArray[np.float32]:
@@ -200,7 +201,7 @@ def test_official_checkpoint_finds_the_faces() -> None:
     truth = json.loads((PHOTOS / "gt.json").read_text())["2008_002506.jpg"]
     picture = cv2.imread(str(PHOTOS / truth["file"]))
     height, width = picture.shape[:2]
-    blob = (picture.astype(np.float32) - np.float32([104, 117, 123])).transpose(2, 0, 1)[None]
+    blob = (picture.astype(np.float32) - np.array([104, 117, 123], np.float32)).transpose(2, 0, 1)[None]
     loc, conf, _ = run(build(load_state_dict(OFFICIAL), height, width), blob)
     anchors = np.array(
         [

@@ -12,7 +12,7 @@ from bmzoo.scenes import FIRST_TRAINING_SEED, KINDS, SMALLEST, Scene, draw
 from bmzoo.scenes.backgrounds import background
 from bmzoo.scenes.canvas import Canvas
 from bmzoo.scenes.faces import person
-from bmzoo.scenes.features import eyes, look, mouth, nose
+from bmzoo.scenes.features import Look, eyes, look, mouth, nose
 from bmzoo.scenes.head import Head, pose
 
 ROOT = Path(__file__).parents[2]
@@ -50,19 +50,19 @@ def test_same_bytes_in_another_process() -> None:
 
 def test_drawing_leaves_numpys_own_generator_alone() -> None:
     np.random.seed(3)
-    before = np.random.get_state()[1].tolist()
+    before = np.random.get_state(legacy=False)["state"]["key"].tolist()
     draw(1, 64, 64)
-    assert np.random.get_state()[1].tolist() == before
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 400), (333, 65), (320, 320), (480, 640)])
 def test_types_shapes_and_sizes(size: tuple[int, int]) -> None:
     for kind in KINDS:
         scene = draw(2, *size, kind)
-        assert (scene.image.shape, scene.image.dtype) == ((*size, 3), np.uint8)
+        assert (scene.image.shape, scene.image.dtype) == ((*size, 3), np.dtype(np.uint8))
         faces = len(scene.boxes)
-        assert (scene.boxes.shape, scene.boxes.dtype) == ((faces, 4), np.float32)
-        assert (scene.landmarks.shape, scene.landmarks.dtype) == ((faces, 5, 2), np.float32)
+        assert (scene.boxes.shape, scene.boxes.dtype) == ((faces, 4), np.dtype(np.float32))
+        assert (scene.landmarks.shape, scene.landmarks.dtype) == ((faces, 5, 2), np.dtype(np.float32))
 
 
 def test_kinds_hold_as_many_faces_as_they_say() -> None:
@@ -131,6 +131,10 @@ def test_the_box_is_that_of_the_painted_head(seed: int) -> None:
     np.testing.assert_allclose(head.box(), painted, atol=1.25)
 
 
+def lit_nose(canvas: Canvas, head: Head, face: Look) -> None:
+    nose(canvas, head, face, lit_from_left=True)
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("size", [40, 160])
 def test_features_are_painted_where_the_landmarks_are(seed: int, size: int) -> None:
@@ -139,7 +143,7 @@ def test_features_are_painted_where_the_landmarks_are(seed: int, size: int) -> N
     face = look(random, (60, 90, 200), (10, 10, 10))
     points = head.landmarks()
     painted = []
-    for paint in (eyes, lambda *parts: nose(*parts, lit_from_left=True), mouth):
+    for paint in (eyes, lit_nose, mouth):
         image = plain()
         canvas = Canvas(image, (0, 0, 300, 300), zoom=3)
         paint(canvas, head, face)
