@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,11 +92,11 @@ def touch(file: Path) -> None:
 
 @pytest.mark.parametrize("change", [replace_by_another, rewrite_with_its_old_time, append, touch])
 def test_whatever_shows_in_size_times_or_inode_is_read_again(
-    change: object, file: Path, tmp_path: Path, reads: Reads, settled: None
+    change: Callable[[Path], None], file: Path, tmp_path: Path, reads: Reads, settled: None
 ) -> None:
     memory = Digests(tmp_path / "digests.json")
     memory.of(file)
-    change(file)  # type: ignore[operator]
+    change(file)
     assert memory.of(file) == digest(file.read_bytes())
     assert reads.count == 2
 

@@ -4,7 +4,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +23,9 @@ FAMILY = "sleep 60 & echo $! > grandchild; echo $$ > child; wait"
 def sh(tmp_path: Path) -> Callable[..., int]:
     """Runs a shell script in a folder, as any other command."""
 
-    def call(script: str, **more: object) -> int:
-        settings = {"env": PATH, **more}
-        return run(Call(("sh", "-c", script), tmp_path, tmp_path / "log", **settings))  # type: ignore[arg-type]
+    def call(script: str, **more: Any) -> int:
+        settings: dict[str, Any] = {"env": PATH, **more}
+        return run(Call(("sh", "-c", script), tmp_path, tmp_path / "log", **settings))
 
     return call
 
@@ -133,13 +135,13 @@ def test_a_timeout_ends_child_and_grandchild(tmp_path: Path, sh: Callable[..., i
         sh(FAMILY, timeout=0.4)
     assert time.monotonic() - start < 3
     assert str(tmp_path / "log") in caught.value.hint
-    assert all(eventually(lambda pid=pid: gone(pid)) for pid in pids(tmp_path))  # type: ignore[misc]
+    assert all(eventually(partial(gone, pid)) for pid in pids(tmp_path))
 
 
 def test_what_ignores_sigterm_is_ended_too(tmp_path: Path, sh: Callable[..., int]) -> None:
     with pytest.raises(ToolFailed):
         sh(f"trap '' TERM INT HUP; {FAMILY}", timeout=0.4)
-    assert all(eventually(lambda pid=pid: gone(pid)) for pid in pids(tmp_path))  # type: ignore[misc]
+    assert all(eventually(partial(gone, pid)) for pid in pids(tmp_path))
 
 
 def test_what_a_command_leaves_running_ends_with_it(tmp_path: Path, sh: Callable[..., int]) -> None:
@@ -159,4 +161,4 @@ def test_when_we_are_ended_so_are_child_and_grandchild(name: str, tmp_path: Path
         assert not any(gone(pid) for pid in family)
         parent.send_signal(getattr(signal, name))
         parent.wait()
-    assert all(eventually(lambda pid=pid: gone(pid)) for pid in family)  # type: ignore[misc]
+    assert all(eventually(partial(gone, pid)) for pid in family)
