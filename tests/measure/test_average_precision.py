@@ -1,10 +1,12 @@
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from bmzoo.measure.average_precision import Found, Truth, curves
 
@@ -67,7 +69,7 @@ def found_of(boxes: Sequence[Box], scores: Sequence[float]) -> Found:
 
 
 def truth_of(boxes: Sequence[Box], **kept: Sequence[int]) -> Truth:
-    indices: Mapping[str, np.ndarray] = {key: np.array(value, np.int64) for key, value in kept.items()}
+    indices: Mapping[str, NDArray[Any]] = {key: np.array(value, np.int64) for key, value in kept.items()}
     return Truth(np.array(boxes, np.float64).reshape(-1, 4), indices)
 
 

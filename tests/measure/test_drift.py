@@ -1,10 +1,12 @@
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tiny_models import lower_tiny
 
@@ -16,9 +18,9 @@ CHAIN = {"in": (), "a": ("in",), "b": ("a",), "c": ("b",), "d": ("c",)}
 EXACT = {name: np.full((1, 100), 1 + i, np.float32) for i, name in enumerate(ORDER)}
 
 
-def noisy(decibels: Mapping[str, float]) -> dict[str, np.ndarray]:
+def noisy(decibels: Mapping[str, float]) -> dict[str, NDArray[Any]]:
     """Tensors whose SQNR against EXACT is as given, exact where none is."""
-    signs = np.resize(np.float32([1, -1]), (1, 100))
+    signs = np.resize(np.array([1, -1], np.float32), (1, 100))
     return {
         n: v * (1 + signs * 10 ** (-decibels.get(n, math.inf) / 20)).astype(np.float32) for n, v in EXACT.items()
     }
@@ -116,12 +118,14 @@ def test_inputs_are_read_from_the_file(tmp_path: Path) -> None:
 
 
 class Tensors:
-    def __init__(self, values: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, values: Mapping[str, NDArray[Any]]) -> None:
         self.values = dict(values)
         self.tensor_names = tuple(values)
-        self.asked: list[str] | None = None
+        self.asked: Sequence[str] | None = None
 
-    def tensors(self, feeds: object, names: list[str] | None = None) -> dict[str, np.ndarray]:
+    def tensors(
+        self, feeds: Mapping[str, NDArray[Any]], names: Sequence[str] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
         self.asked = names
         return {name: self.values[name] for name in names or self.values}
 
@@ -156,7 +160,7 @@ def four_layers() -> onnx.ModelProto:
 
 @pytest.mark.toolchain
 def test_a_spoiled_threshold_is_found_in_a_real_network(tpuc_root: Path, tmp_path: Path) -> None:
-    onnx.save(four_layers(), tmp_path / "four.onnx")
+    onnx.save(four_layers(), str(tmp_path / "four.onnx"))
     x = {"x": np.random.RandomState(1).randn(2, 3, 32, 32).astype(np.float32)}
     top_file = lower_tiny(tmp_path, tmp_path / "four.onnx", tpuc_root, [])["top"]
     top = MlirSession(top_file, tpuc_root)

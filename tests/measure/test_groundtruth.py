@@ -5,6 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.io import savemat
 
 from bmzoo.errors import SourceError
@@ -125,7 +126,7 @@ def test_missing_json(tmp_path: Path) -> None:
         load_json(tmp_path / "gt.json")
 
 
-def cells(*values: object) -> np.ndarray:
+def cells(*values: object) -> NDArray[Any]:
     """A column of cells, as MATLAB writes it."""
     column = np.empty((len(values), 1), object)
     for i, value in enumerate(values):

@@ -1,9 +1,11 @@
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo.errors import SessionError, SourceError
 from bmzoo.measure.evaluate import detect_all, evaluate, evaluation_curves
@@ -32,11 +34,11 @@ class OnePrior:
     outputs: tuple[TensorInfo, ...] = ()
 
     def __init__(self, batch: int = 2, score: float = 0.05) -> None:
-        self.inputs = (TensorInfo("x", (batch, 3, SIDE, SIDE), "float32"),)
+        self.inputs: tuple[TensorInfo, ...] = (TensorInfo("x", (batch, 3, SIDE, SIDE), "float32"),)
         self.score = score
-        self.batches: list[np.ndarray] = []
+        self.batches: list[NDArray[Any]] = []
 
-    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         array = feeds["x"]
         self.batches.append(array)
         widths = {"loc": 4, "conf": 2, "landms": 10}
@@ -82,7 +84,7 @@ def test_doubtful_faces_count_unless_told_otherwise(tmp_path: Path) -> None:
 
 def test_suppression_is_done_in_pixels_of_the_picture(tmp_path: Path) -> None:
     class Two(OnePrior):
-        def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
             heads = super().run(feeds)
             heads["conf"][:, 1, 1] = 0.04
             heads["loc"][:, 0], heads["loc"][:, 1] = (0, 0, -10.397, -10.397), (0.36875, 0, -13.863, -13.863)
@@ -96,7 +98,8 @@ def test_suppression_is_done_in_pixels_of_the_picture(tmp_path: Path) -> None:
 
 def test_whole_pixels_are_cut_towards_zero() -> None:
     picture = Picture("p", None, 9, 9, np.array([[0.0, 0, 0, 0]]), {"all": np.array([0])})
-    faces = Detections(np.float32([[-0.9, 0.9, 0.9, 1.9]]), np.float32([0.5]), np.empty((1, 0, 2), np.float32))
+    box, score = np.array([[-0.9, 0.9, 0.9, 1.9]], np.float32), np.array([0.5], np.float32)
+    faces = Detections(box, score, np.empty((1, 0, 2), np.float32))
     assert evaluate([faces], [picture], whole_pixels=True) == {"all": 1.0}  # 0, 0, w 0, h 1
     assert evaluate([faces], [picture]) == {"all": 0.0}
     assert evaluation_curves([faces], [picture])["all"].faces == 1

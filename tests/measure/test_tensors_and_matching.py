@@ -1,12 +1,17 @@
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bmzoo.errors import VerifyFailed
-from bmzoo.measure.matching import iou_matrix, match_detections
+from bmzoo.measure.matching import Match, iou_matrix, match_detections
 from bmzoo.measure.tensors import cosine, max_error, sqnr_db
 from bmzoo.runtime.decoders.registry import Detections
+
+Metric = Callable[[NDArray[Any], NDArray[Any]], float]
 
 
 def faces(*boxes_and_scores: tuple[list[float], float]) -> Detections:
@@ -19,7 +24,7 @@ A, B, C = [0.0, 0, 10, 10], [20.0, 0, 30, 10], [40.0, 0, 50, 10]
 
 
 def test_tensor_metrics() -> None:
-    reference, test = np.float32([3, 4, 0]), np.float32([3, 4, 0.5])
+    reference, test = np.array([3, 4, 0], np.float32), np.array([3, 4, 0.5], np.float32)
     assert cosine(reference, reference * 7) == pytest.approx(1)
     assert cosine(reference, -reference) == pytest.approx(-1)
     assert sqnr_db(reference, test) == pytest.approx(20)
@@ -35,7 +40,7 @@ def test_limits_of_tensor_metrics() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("metric", [cosine, sqnr_db])
-def test_values_that_are_not_finite_give_nan(metric, value: float) -> None:  # noqa: ANN001
+def test_values_that_are_not_finite_give_nan(metric: Metric, value: float) -> None:
     bad = np.array([1, value])
     assert math.isnan(metric(np.ones(2), bad))
     assert math.isnan(metric(bad, np.ones(2)))
@@ -43,18 +48,18 @@ def test_values_that_are_not_finite_give_nan(metric, value: float) -> None:  # n
 
 
 @pytest.mark.parametrize("metric", [cosine, sqnr_db, max_error])
-def test_shapes_must_agree(metric) -> None:  # noqa: ANN001
+def test_shapes_must_agree(metric: Metric) -> None:
     with pytest.raises(VerifyFailed, match=r"\[2\] and \[3\]"):
         metric(np.ones(2), np.ones(3))
 
 
 def test_iou_matrix() -> None:
-    boxes = np.float32([A, [5, 0, 15, 10], [3, 3, 3, 3]])
-    np.testing.assert_allclose(iou_matrix(boxes, boxes), [[1, 1 / 3, 0], [1 / 3, 1, 0], [0, 0, 0]])
+    boxes = np.array([A, [5, 0, 15, 10], [3, 3, 3, 3]], np.float32)
+    np.testing.assert_allclose(iou_matrix(boxes, boxes), np.array([[1, 1 / 3, 0], [1 / 3, 1, 0], [0, 0, 0]]))
     assert iou_matrix(np.empty((0, 4), np.float32), boxes).shape == (0, 3)
 
 
-def match(reference: Detections, test: Detections):  # noqa: ANN201
+def match(reference: Detections, test: Detections) -> Match:
     return match_detections(reference, test, threshold=0.5, margin=0.1, min_iou=0.5)
 
 

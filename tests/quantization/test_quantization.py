@@ -1,10 +1,12 @@
 """Equalization, emulated INT8, and the choice of float layers."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.errors import ConfigError
@@ -35,7 +37,7 @@ def model() -> onnx.ModelProto:
     random = np.random.default_rng(0)
     uneven = np.array([1, 8, 0.05, 30], np.float32).reshape(-1, 1, 1, 1)
 
-    def weight(name: str, shape: tuple[int, ...], scale: object = 1.0) -> TensorProto:
+    def weight(name: str, shape: tuple[int, ...], scale: float | NDArray[np.float32] = 1.0) -> TensorProto:
         return numpy_helper.from_array((random.standard_normal(shape) * scale).astype(np.float32), name)
 
     nodes = [
@@ -57,7 +59,7 @@ def model() -> onnx.ModelProto:
 PICTURE = np.random.default_rng(1).uniform(-1, 1, (1, 3, 8, 8)).astype(np.float32)
 
 
-def run(network: onnx.ModelProto) -> np.ndarray:
+def run(network: onnx.ModelProto) -> NDArray[Any]:
     return np.asarray(session(network, 1).run(None, {"x": PICTURE})[0])
 
 

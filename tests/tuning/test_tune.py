@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,9 +78,9 @@ def tunable(project: Project) -> Project:
     return project
 
 
-def tuned(project: Project, **values: object) -> Found:
+def tuned(project: Project, **values: Any) -> Found:
     at = project.open()
-    return Tuner(at, at.models["tiny"], "bm1684", "bm1684", Options(**values)).run()  # type: ignore[arg-type]
+    return Tuner(at, at.models["tiny"], "bm1684", "bm1684", Options(**values)).run()
 
 
 def with_truth(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,8 +41,8 @@ def layers(number: int, agreement: float, cost: int) -> Point:
     return point(replace(NOW, max_float_layers=number), agreement, cost)
 
 
-def found_of(points: tuple[Point, ...], **values: object) -> Found:
-    told = {
+def found_of(points: tuple[Point, ...], **values: Any) -> Found:
+    told: dict[str, Any] = {
         "name": "m.w.bm1684",
         "measure": "agreement",
         "pictures": 32,
@@ -56,7 +57,7 @@ def found_of(points: tuple[Point, ...], **values: object) -> Found:
         "left_out": ("max_float_layers 1: no time left",),
         "paste": "",
     }
-    return Found(**{**told, **values})  # type: ignore[arg-type]
+    return Found(**{**told, **values})
 
 
 # --- settings ------------------------------------------------------------------------------------------------
