@@ -137,7 +137,7 @@ class Perturbed(LocalToolchain):
 
 
 # With randomization the compiler itself may write two instructions the other way round: see supervisor.py.
-VARIANTS = ({"perturb": "255"}, {"perturb": "85", "padding": 4001})
+VARIANTS: tuple[dict[str, str | int], ...] = ({"perturb": "255"}, {"perturb": "85", "padding": 4001})
 
 
 @pytest.mark.toolchain

@@ -167,7 +167,7 @@ def test_git_is_asked_what_it_tracks(tmp_path: Path) -> None:
     (root / "a\nb").write_text("")
     (root / "other").write_text("")
     subprocess.run(["git", "-C", root, "add", "a\nb"], check=True, env=environ)
-    assert tracked(root, environ) == {root / "a\nb"}
+    assert tracked(root, environ) == frozenset({root / "a\nb"})
     shutil.rmtree(root / ".git")
     (root / ".git").write_text("no repository")
     assert tracked(root, environ) is None

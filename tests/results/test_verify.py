@@ -1,6 +1,7 @@
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Project
@@ -20,7 +21,7 @@ def verify(project: Project, name: str) -> tuple[Workspace, str]:
     return at, verification.make(at, at.target(name))
 
 
-def told(project: Project, stem: str) -> dict[str, object]:
+def told(project: Project, stem: str) -> dict[str, Any]:
     path = project.root / "build" / f"{stem}.verify.json"
     return dict(json.loads(path.read_text()))
 
@@ -36,7 +37,7 @@ def test_more_pictures_than_the_batch_run_through_the_mlir(project: Project) -> 
         "relative": 0.0,
         "sqnr_db": None,
     }
-    assert list(figures["consistency"]) == ["bm1688_int8_1b"]  # type: ignore[call-overload]
+    assert list(figures["consistency"]) == ["bm1688_int8_1b"]
     assert said.startswith("3 pictures: ") and "equal to its MLIR" in said and "equal to bm1688_int8_1b" in said
     assert verification.is_current(at, at.target("bm1688_int8_2b"))
     assert project.open().toolchain_override is project.toolchain
@@ -56,7 +57,7 @@ def test_a_bound_on_the_noise_between_simulator_and_mlir(project: Project) -> No
     project.edit("selection}}", f"selection}}, quantized: 3, {rule}}}")
     project.toolchain.gap = 0.01
     _, said = verify(project, "bm1688_int8_2b")
-    noise = told(project, "BM1688/tiny_int8_2b")["engines"]["sqnr_db"]  # type: ignore[index]
+    noise = told(project, "BM1688/tiny_int8_2b")["engines"]["sqnr_db"]
     assert 30 < noise < 60 and f"{noise:.0f} dB from its MLIR" in said
     project.edit("engines_sqnr: 30", "engines_sqnr: 60")
     with pytest.raises(VerifyFailed, match=r"simulator and MLIR differ by an SQNR of .* dB, allowed: 60 dB"):
@@ -72,7 +73,7 @@ def test_a_miss_names_the_first_layer_and_writes_its_figures(project: Project) -
         verify(project, "bm1688_fp32_2b")
     assert "the first layer that goes wrong is r (SQNR 1.0 dB)" in caught.value.hint
     figures = told(project, "BM1688/tiny_fp32_2b")
-    assert not figures["passed"] and figures["drift"]["layer"] == "r"  # type: ignore[index]
+    assert not figures["passed"] and figures["drift"]["layer"] == "r"
     at = project.open()
     assert not verification.is_current(at, at.target("bm1688_fp32_2b"))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
+from bmzoo.errors import BmzooError
 from bmzoo.plan.step import Command, Step
 from bmzoo.tasks import doctor
 from bmzoo.tasks.doctor import Finding, examine
@@ -134,7 +135,7 @@ def test_a_compiler_that_computes_nonsense_is_a_problem(healthy: Project) -> Non
     healthy.toolchain.version = "broken"
 
     def fail(command: Command, folder: Path) -> None:
-        raise doctor.BmzooError("golden: int8.npz is off by 40%", "another version of TPU-MLIR")
+        raise BmzooError("golden: int8.npz is off by 40%", "another version of TPU-MLIR")
 
     healthy.toolchain.before = fail
     (problem,) = problems(healthy).values()
