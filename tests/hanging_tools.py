@@ -60,6 +60,10 @@ def alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if _state(pid) not in ("Z", "X", "")]
 
 
+def all_gone(pids: list[int]) -> bool:
+    return alive(pids) == []
+
+
 def _state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

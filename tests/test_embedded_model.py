@@ -3,10 +3,12 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from bmzoo.measure.average_precision import Found, Truth, curves
@@ -39,7 +41,7 @@ def detect(scenes: list[Scene], confidence: float = 0.02) -> list[Detections]:
     return found
 
 
-def xywh(corners: np.ndarray) -> np.ndarray:
+def xywh(corners: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
 
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -138,16 +139,18 @@ def test_a_disagreeing_artifact_is_not_published_and_the_evidence_is_kept(projec
     assert (project.root / "build/BM1688/tiny_fp32_2b.bmodel").exists()
 
 
-def fail_with(tool: str, action: object) -> object:
+def fail_with(tool: str, action: Callable[[Path], object]) -> Callable[[Command, Path], None]:
     def before(command: Command, folder: Path) -> None:
         if command.tool == tool:
-            action(folder)  # type: ignore[operator]
+            action(folder)
 
     return before
 
 
-def test_a_tool_that_ends_well_without_output_is_an_error(project: Project) -> None:
-    project.toolchain._model_transform = lambda folder, command: None  # type: ignore[method-assign]
+def test_a_tool_that_ends_well_without_output_is_an_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project.toolchain, "_model_transform", lambda folder, command: None)
     with pytest.raises(ToolFailed, match="did not write: model.mlir") as caught:
         project.build("bm1688_fp32_1b")
     assert "log: build/failed/transform" in caught.value.render()
@@ -157,7 +160,7 @@ def test_a_crash_keeps_its_log_and_publishes_nothing(project: Project) -> None:
     def crash(folder: Path) -> None:
         raise ToolFailed("model_deploy.py: killed by SIGKILL")
 
-    project.toolchain.before = fail_with("model_deploy.py", crash)  # type: ignore[assignment]
+    project.toolchain.before = fail_with("model_deploy.py", crash)
     with pytest.raises(ToolFailed, match="SIGKILL"):
         project.build("bm1688_fp32_1b")
     assert list((project.root / "build/scratch").glob("*-*/")) == []

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Project, Silent
 from fake_toolchain import FakeToolchain
-from hanging_tools import alive, hanging, wait_for_tools
+from hanging_tools import alive, all_gone, hanging, wait_for_tools
 
 from bmzoo.cluster import client as cluster_module
 from bmzoo.cluster.job import Job, Outcome
@@ -127,7 +128,9 @@ def test_files_that_a_worker_has_are_not_sent(project: Project, far: Here, tmp_p
     assert len(far.jobs) == len(told)  # none twice
 
 
-def test_without_a_shared_store_the_disk_must_be_shared(project: Project, far: Here) -> None:
+def test_without_a_shared_store_the_disk_must_be_shared(
+    project: Project, far: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build(open_on(project, "tcp://far"), "bm1688_fp32_1b")  # it is: `hidden` hides only sources
     assert len(results(project)) >= 5
     shutil.rmtree(project.root / "build")
@@ -137,19 +140,21 @@ def test_without_a_shared_store_the_disk_must_be_shared(project: Project, far: H
     def submit(run: object, job: Job, **options: Any) -> Here:
         return apart(run, replace(job, witness=job.witness.replace("checkout", "elsewhere")), **options)
 
-    far.submit = submit  # type: ignore[method-assign]
+    monkeypatch.setattr(far, "submit", submit)
     with pytest.raises(StoreError, match="does not see .*checkout/build, and there is no shared store") as caught:
         build(open_on(project, "tcp://far"), "bm1688_fp32_1b")
     assert "store: {url: ...}" in caught.value.hint and "tcp://far:1" in caught.value.message
 
 
-def test_a_store_that_a_worker_cannot_reach_is_named(project: Project, far: Here, tmp_path: Path) -> None:
+def test_a_store_that_a_worker_cannot_reach_is_named(
+    project: Project, far: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     apart = far.submit
 
     def submit(run: object, job: Job, **options: Any) -> Here:
         return apart(run, replace(job, channel=str(tmp_path / "no mount" / "shared")), **options)
 
-    far.submit = submit  # type: ignore[method-assign]
+    monkeypatch.setattr(far, "submit", submit)
     with pytest.raises(StoreError, match="worker tcp://far:1: gets no source.onnx from") as caught:
         build(open_on(project, "tcp://far", tmp_path / "shared"), "bm1688_fp32_1b")
     assert "no mount" in caught.value.hint
@@ -214,7 +219,9 @@ def test_steps_say_what_they_need(project: Project, far: Here, tmp_path: Path) -
     assert str(OTHERS) == "cores=2 memory=4e9" and all(1 <= one.cores <= 2 for one in BY_KIND.values())
 
 
-def test_a_picture_that_changes_under_way_is_noticed(project: Project, far: Here, tmp_path: Path) -> None:
+def test_a_picture_that_changes_under_way_is_noticed(
+    project: Project, far: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = open_on(project, "tcp://far", tmp_path / "shared")
     real = at.cluster
     assert real is not None
@@ -225,7 +232,7 @@ def test_a_picture_that_changes_under_way_is_noticed(project: Project, far: Here
             Path(wanted.path).write_bytes(b"changed")
         send(wanted, entry)
 
-    real._send_one = late  # type: ignore[method-assign]
+    monkeypatch.setattr(real, "_send_one", late)
     with pytest.raises(StoreError, match=r"gets no pictures/00000.png") as caught:
         build(at, "bm1688_fp32_1b")
     assert "damaged" in caught.value.hint
@@ -412,7 +419,7 @@ def test_the_steps_of_a_lost_worker_run_elsewhere(
     for one in building:
         one.result(timeout=30)
     close(at)
-    wait_until(lambda: alive(tools) == [], 2)
+    wait_until(partial(all_gone, tools), 2)
     assert len(artifacts(project)) == 2
     ran = engine.running()
     other = next(pid for pid in ran if pid != first.pid)
@@ -464,7 +471,7 @@ def test_a_scheduler_that_goes_is_one_line(project: Project, engine: Engine, poo
         ToolFailed, match=r"deploy tiny.given bm1684_fp32_1b: connection to scheduler tcp://.* lost"
     ):
         building.result(timeout=10)
-    wait_until(lambda: alive(tools) == [], 5)  # the worker knows that nobody waits
+    wait_until(partial(all_gone, tools), 5)  # the worker knows that nobody waits
     close(at)
 
 
@@ -490,7 +497,7 @@ def test_an_interrupt_here_ends_the_step_there(checkout: Path, tmp_path: Path) -
             assert alive(pids) == pids
             doit.send_signal(number)
             out, _ = doit.communicate(timeout=10)
-            wait_until(lambda pids=pids: alive(pids) == [], 5)
+            wait_until(partial(all_gone, pids), 5)
             assert doit.returncode != 0
             if number != signal.SIGKILL:
                 assert b"interrupted" in out and b"Traceback" not in out, out.decode()
