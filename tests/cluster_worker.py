@@ -1,4 +1,4 @@
-"""Preloaded by the workers of test_cluster.py: the fake toolchain for the real one.
+"""Preloaded by the workers of dask_processes.py: the fake toolchain for the real one.
 
 `$FAKE_MARKS` is a folder. In it `slow` says which tool takes how many seconds, and every such tool leaves a file
 `<process id of the worker>-<n>` with the process ids of what it started there: a process and its child.
