@@ -1,21 +1,18 @@
 """Shared stores: a directory, a real S3 server (moto's), a web server; and all that can be wrong with them."""
 
-from __future__ import annotations
-
 import errno
-import http.server
-import json
 import os
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from damaged_remotes import DAMAGES, KEY, OTHER, read, rewrite
+from web_servers import Denied, Endless, Quiet, Server, Silent, check_signatures
 
 from bmzoo.errors import ConfigError, StoreError
 from bmzoo.store import fsck, urls
@@ -24,8 +21,6 @@ from bmzoo.store.entry import MANIFEST
 from bmzoo.store.local import Entry, Store
 from bmzoo.store.remote import Remote
 from bmzoo.store.shared import SharedStore
-
-KEY, OTHER = "ab" * 32, "cd" * 32
 
 
 @pytest.fixture(scope="module")
@@ -96,22 +91,6 @@ def yours(tmp_path: Path, remote: Remote) -> SharedStore:
     return SharedStore(tmp_path / "yours", remote)
 
 
-def rewrite(remote: Remote, name: str, data: bytes | None) -> None:
-    """Change a file of the entry where it is shared, or remove it."""
-    path = f"{remote._root}/ab/{KEY}/{name}"
-    fs = remote._fs
-    if data is None:
-        fs.rm_file(path)
-        return
-    if isinstance(remote._root, str) and Path(path).exists():
-        Path(path).chmod(0o644)
-    fs.pipe_file(path, data)
-
-
-def read(remote: Remote, name: str) -> bytes:
-    return bytes(remote._fs.cat_file(f"{remote._root}/ab/{KEY}/{name}"))
-
-
 def test_what_one_made_another_gets_whole_and_read_only(remote: Remote, entry: Entry, yours: SharedStore) -> None:
     assert yours.fetch(KEY) is None
     remote.push(entry)
@@ -148,64 +127,6 @@ def test_an_interrupted_upload_does_not_count(
     assert sorted(names[:-1]) == sorted(entry.files) and names[-1] == MANIFEST
     assert yours.fetch(KEY) is None and said == []
     monkeypatch.undo()
-
-
-def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Remote], None]:
-    """The same entry with another manifest."""
-
-    def damage(remote: Remote) -> None:
-        manifest = json.loads(read(remote, MANIFEST))
-        change(manifest)
-        rewrite(remote, MANIFEST, json.dumps(manifest).encode())
-
-    return damage
-
-
-def named(name: str) -> Callable[[Remote], None]:
-    """A manifest that asks for a file of that name in place of note.txt."""
-
-    def change(manifest: dict[str, Any]) -> None:
-        for key in ("files", "sizes"):
-            manifest[key][name] = manifest[key].pop("note.txt")
-
-    return edited(change)
-
-
-DAMAGES: dict[str, Callable[[Remote], None]] = {
-    "one bit": lambda r: rewrite(r, "out.bin", b"\1" + read(r, "out.bin")[1:]),
-    "truncated": lambda r: rewrite(r, "out.bin", read(r, "out.bin")[:-1]),
-    "empty": lambda r: rewrite(r, "out.bin", b""),
-    "longer": lambda r: rewrite(r, "out.bin", read(r, "out.bin") + b"x" * 100_000),
-    "file missing": lambda r: rewrite(r, "out.bin", None),
-    "manifest cut off": lambda r: rewrite(r, MANIFEST, read(r, MANIFEST)[:-20]),
-    "manifest empty": lambda r: rewrite(r, MANIFEST, b""),
-    "manifest not text": lambda r: rewrite(r, MANIFEST, b"\xff\xfe\0"),
-    "manifest a list": lambda r: rewrite(r, MANIFEST, b"[]"),
-    "manifest nested deeply": lambda r: rewrite(r, MANIFEST, b"[" * 100_000),
-    "manifest huge": lambda r: rewrite(r, MANIFEST, read(r, MANIFEST) + b" " * 100_000),
-    "another fingerprint": edited(lambda m: m.update(fingerprint=OTHER)),
-    "no fingerprint": edited(lambda m: m.pop("fingerprint")),
-    "material of another step": edited(lambda m: m["facts"].update(material={"kind": "other"})),
-    "no files": edited(lambda m: m.update(files={}, sizes={})),
-    "too many files": edited(
-        lambda m: [m[k].update({f"f{i}": m[k]["note.txt"] for i in range(2000)}) for k in ("files", "sizes")]
-    ),
-    "size missing": edited(lambda m: m["sizes"].pop("note.txt")),
-    "size negative": edited(lambda m: m["sizes"].update({"note.txt": -1})),
-    "size a truth": edited(lambda m: m["sizes"].update({"note.txt": True})),
-    "size endless": edited(lambda m: m["sizes"].update({"note.txt": float("inf")})),
-    "digest no digest": edited(lambda m: m["files"].update({"note.txt": "a" * 63})),
-    "digest a number": edited(lambda m: m["files"].update({"note.txt": 7})),
-    "name upwards": named("../note.txt"),
-    "name absolute": named("/tmp/note.txt"),
-    "name of a parent": named(".."),
-    "name hidden": named(".publish"),
-    "name empty": named(""),
-    "name of the manifest": named(MANIFEST),
-    "name with a backslash": named("a\\b"),
-    "name with a null": named("a\0b"),
-    "name too long": named("n" * 300),
-}
 
 
 # The manifest is judged by the same code wherever it comes from, so few of them go through S3.
@@ -270,45 +191,6 @@ def test_fsck_finds_what_is_damaged_and_sets_it_aside(
 
 
 # --- a web server: read only ---------------------------------------------------------------------------------
-
-
-class Server(http.server.ThreadingHTTPServer):
-    def __init__(self, handler: type[Quiet], folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), partial(handler, directory=str(folder)))
-        self.cut_off = threading.Event()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    server: Server
-
-    def log_message(self, *_: object) -> None: ...
-
-
-class Denied(Quiet):
-    def do_GET(self) -> None:
-        self.send_error(403)
-
-
-class Endless(Quiet):
-    """Serves the manifest, and for every other file more than it should."""
-
-    def do_GET(self) -> None:
-        if self.path.endswith(MANIFEST):
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.end_headers()
-        try:
-            for _ in range(100_000):
-                self.wfile.write(b"x" * 10_000)
-        except OSError:
-            self.server.cut_off.set()
-
-
-class Silent(Quiet):
-    def do_GET(self) -> None:
-        time.sleep(1)
-        self.close_connection = True
 
 
 @pytest.fixture
@@ -403,13 +285,6 @@ def test_a_store_that_goes_away_while_sharing_is_said_once(
     remote.push(entry)
     assert remote.fetch(KEY, tmp_path) is None
     assert "cannot be reached" in said.one() and "not shared" in said[0]
-
-
-def check_signatures(server: str, after: bytes) -> None:
-    """Let the S3 server check who asks, after that many requests."""
-    plain = {"Content-Type": "text/plain"}
-    request = urllib.request.Request(f"{server}/moto-api/reset-auth", data=after, headers=plain, method="POST")
-    urllib.request.urlopen(request).close()
 
 
 def test_wrong_credentials_are_said_as_such(

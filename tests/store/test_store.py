@@ -3,14 +3,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from damaged_entries import DAMAGES, truncate
+from other_process import another
 
 from bmzoo.errors import StoreError
 from bmzoo.store import scratch as scratch_module
@@ -20,7 +21,6 @@ from bmzoo.store.scratch import DAY, HOUR
 from bmzoo.system.files import cannot_write
 from bmzoo.system.hashing import sha256
 
-ROOT = Path(__file__).parents[2]
 KEY = "ab" * 32
 OTHER = "cd" * 32
 
@@ -64,59 +64,6 @@ def test_the_first_result_of_a_fingerprint_stays(store: Store) -> None:
     assert first.path("out.txt").read_text() == "result"
 
 
-def truncate(entry: Entry) -> None:
-    entry.path("out.txt").chmod(0o644)
-    entry.path("out.txt").write_text("res")
-
-
-def remove(entry: Entry) -> None:
-    entry.path("out.txt").unlink()
-
-
-def empty(entry: Entry) -> None:
-    for path in entry.folder.iterdir():
-        path.unlink()
-
-
-def break_manifest(text: str) -> Callable[[Entry], None]:
-    def damage(entry: Entry) -> None:
-        entry.path(MANIFEST).chmod(0o644)
-        entry.path(MANIFEST).write_text(text)
-
-    return damage
-
-
-def modify(entry: Entry) -> None:
-    entry.path("out.txt").chmod(0o644)
-    entry.path("out.txt").write_text("RESULT")  # of the same size
-
-
-def link(entry: Entry) -> None:
-    entry.path("out.txt").rename(entry.path("other"))
-    entry.path("out.txt").symlink_to("other")
-
-
-def not_text(entry: Entry) -> None:
-    entry.path(MANIFEST).unlink()
-    entry.path(MANIFEST).write_bytes(b"\xff")
-
-
-DAMAGES: dict[str, Callable[[Entry], None]] = {
-    "truncated": truncate,
-    "modified": modify,
-    "replaced by a link": link,
-    "file missing": remove,
-    "empty folder": empty,
-    "manifest missing": lambda entry: entry.path(MANIFEST).unlink(),
-    "manifest cut off": break_manifest('{"files": {"out'),
-    "manifest of nothing": break_manifest("{}"),
-    "manifest a list": break_manifest("[]"),
-    "manifest without sizes": break_manifest('{"files": {"out.txt": "0"}}'),
-    "manifest of wrong types": break_manifest('{"files": ["out.txt"], "sizes": 3}'),
-    "manifest not text": not_text,
-}
-
-
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_entry_counts_as_none_and_is_replaced(what: str, store: Store) -> None:
     DAMAGES[what](publish(store))
@@ -156,21 +103,6 @@ def test_a_failure_at_any_moment_of_publishing_leaves_nothing_visible(
         store.publish(KEY, folder, ("not written",), {})
     assert files(tmp_path) == []
     publish(store)
-
-
-@contextmanager
-def another(tmp_path: Path, code: str) -> Iterator["subprocess.Popen[str]"]:
-    """Another process that works on the same store and has said that it does; killed at the end."""
-    opened = "import os, time; from pathlib import Path; from bmzoo.store.local import Store\n"
-    opened += f"store = Store(Path({str(tmp_path / 'build')!r}))"
-    argv = [sys.executable, "-c", f"{opened}\n{code}"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT)}) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "ready\n"
-        try:
-            yield other
-        finally:
-            other.kill()
 
 
 def scratch_folders(tmp_path: Path) -> list[Path]:
