@@ -1,40 +1,25 @@
 import os
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_package import INFO, DoublingNet, make_package, script
 from numpy.typing import NDArray
 
 from bmzoo.errors import SessionError
 from bmzoo.measure.tensors import cosine
 from bmzoo.runtime.engines.bmodel import parse_info
-from bmzoo.runtime.engines.overlay import CMODELS, FOREIGN_LIBC, overlay
+from bmzoo.runtime.engines.overlay import overlay
 from bmzoo.runtime.engines.session import OnnxSession, Session, TensorInfo
 from bmzoo.runtime.engines.simulate import forward, from_engine, rounds, to_engine, write_arrays
 from bmzoo.runtime.engines.simulator import SimulatorSession
-
-INFO = """bmodel version: B.2.2+v1.30.2
-chip: BM1688
-kernel mode: normal
-==========================================
-net 0: [t]  static
-------------
-stage 0, core num: 2
-input: x, y, [1, 3, 8, 8], float32, scale: 1, zero_point: 0
-output: y_Conv, [1, 4, 8, 8], int8, scale: 0.0113941, zero_point: -3
-output: z, [1], float32, scale: 1, zero_point: 0
-stage 1, core num: 2
-input: x, y, [4, 3, 8, 8], float32, scale: 1, zero_point: 0
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -50,27 +35,7 @@ def temporary_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """Something shaped like the TPU-MLIR package, with a `model_tool` that answers INFO."""
-    root = tmp_path / "tpu_mlir"
-    libs = [cmodel for cmodel, _ in CMODELS.values()] + [
-        "libcmodel.so",
-        "libbmrt.so",
-        "libbmlib_bm1684x.so.0",
-    ]
-    names = [f"lib/{name}" for name in [*libs, "libbmlib.so.0", "libcmodel_custom_1688.so"]]
-    names += [f"lib/third_party/{name}" for name in (*FOREIGN_LIBC, "libomp.so.5")]
-    for name in [*names, "python/pyruntime_bm.so", "customlayer/readme"]:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    (root / "bin").mkdir()
-    script(root / "bin" / "model_tool", f"cat <<'END'\n{INFO}END")
-    return root
-
-
-def script(path: Path, body: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(stat.S_IRWXU)
-    return path
+    return make_package(tmp_path / "tpu_mlir")
 
 
 @pytest.fixture
@@ -163,21 +128,6 @@ def test_feeds_must_be_whole_batches(feeds: dict[str, tuple[int, ...]], message:
 def test_inputs_must_hold_as_many_batches() -> None:
     with pytest.raises(SessionError, match="different numbers"):
         rounds({"a": (1,), "b": (1,)}, {"a": np.zeros(2), "b": np.zeros(1)})
-
-
-class DoublingNet:
-    """Stands in for `pyruntime_bm`: one input, outputs in an order that is not the alphabet's."""
-
-    def __init__(self) -> None:
-        def tensor(name: str, dtype: str, array: type) -> SimpleNamespace:
-            data: NDArray[Any] = np.zeros((2, 3), array)
-            return SimpleNamespace(name=name, dtype=dtype, data=data, qscale=0.5, qzero_point=0)
-
-        self.inputs = [tensor("x", "f32", np.float32)]
-        self.outputs = [tensor("z", "i8", np.int8), tensor("file", "f32", np.float32)]
-
-    def forward(self) -> None:
-        self.outputs[0].data[:] = self.outputs[1].data[:] = self.inputs[0].data * 2
 
 
 def test_forward_runs_batch_after_batch_and_keeps_the_order(tmp_path: Path) -> None:
