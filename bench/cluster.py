@@ -67,7 +67,7 @@ def engine(folder: Path, workers: int) -> Iterator[str]:
 def _start(folder: Path, kind: str, *options: str) -> subprocess.Popen[bytes]:
     with (folder / f"{kind}.log").open("ab") as log:
         argv = [sys.executable, "-m", "dask", kind, "--no-dashboard", *options]
-        return subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)  # noqa: S603
+        return subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
 
 
 def run(checkout: Path, data: Path, steps: list[Step], workers: int, number: int) -> tuple[float, dict[str, float]]:
@@ -82,7 +82,7 @@ def run(checkout: Path, data: Path, steps: list[Step], workers: int, number: int
         builder = workspace(checkout, data, address).builder(next(iter(at.models.values())))
         builder.executor = at.cluster
         assert at.cluster is not None
-        at.cluster._client()  # noqa: SLF001  # connecting is not what is timed
+        at.cluster._client()  # connecting is not what is timed
         start = time.perf_counter()
         with ThreadPoolExecutor(len(steps)) as pool:
             entries = list(pool.map(builder.run, steps))

@@ -106,7 +106,7 @@ def measure(commands: Mapping[str, Sequence[str]], checkout: Path, data: Path, r
     for number in range(rounds + 1):
         for name, argv in commands.items():
             command = [sys.executable, "-I", "-S", "-c", LAUNCH, *argv]
-            done = subprocess.run(command, cwd=checkout, env=environment(data), stdout=subprocess.PIPE, check=False)  # noqa: S603
+            done = subprocess.run(command, cwd=checkout, env=environment(data), stdout=subprocess.PIPE, check=False)
             status, wall, processor, memory = json.loads(done.stdout)
             if status:
                 raise SystemExit(f"{' '.join(argv)}: wait status {status}")
@@ -132,7 +132,7 @@ def make(checkout: Path, data: Path) -> float:
     start = time.perf_counter()
     with (checkout / "making.log").open("ab") as log:
         argv = doit("-f", "making.py", "zoo")
-        done = subprocess.run(argv, cwd=checkout, env=environment(data), stdout=log, stderr=log, check=False)  # noqa: S603
+        done = subprocess.run(argv, cwd=checkout, env=environment(data), stdout=log, stderr=log, check=False)
     if done.returncode:
         raise SystemExit((checkout / "making.log").read_text(encoding="utf-8")[-3000:])
     return time.perf_counter() - start

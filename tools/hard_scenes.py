@@ -18,10 +18,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from retinaface_network import RetinaFace, prepared  # noqa: E402
-from scene_cache import BLOCK, training_seed, write  # noqa: E402
+from retinaface_network import RetinaFace, prepared
+from scene_cache import BLOCK, training_seed, write
 
-from bmzoo.scenes import draw  # noqa: E402
+from bmzoo.scenes import draw
 
 SIZE, KIND = 640, "empty"
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bmzoo.scenes import FIRST_TRAINING_SEED, KINDS, Scene, draw  # noqa: E402
+from bmzoo.scenes import FIRST_TRAINING_SEED, KINDS, Scene, draw
 
 BLOCK = 256
 

@@ -35,7 +35,7 @@ def literal(found: Sequence[Found], truths: Sequence[Truth], subset: str) -> flo
         faces += len(kept)
         if not len(truth.boxes) or not len(one.boxes):
             continue
-        by_score = sorted(range(len(one.scores)), key=lambda i: -one.scores[i])  # noqa: B023
+        by_score = sorted(range(len(one.scores)), key=lambda i: -one.scores[i])
         taken: set[int] = set()
         counted, recalled, normal = [], [], []
         for i in by_score:

@@ -44,7 +44,7 @@ def model_of(
     return draft
 
 
-def node(kind: str, *inputs: str, outputs: tuple[str, ...] = ("y",), **attributes: Any) -> Node:  # noqa: ANN401
+def node(kind: str, *inputs: str, outputs: tuple[str, ...] = ("y",), **attributes: Any) -> Node:
     return helper.make_node(kind, inputs or ("x",), outputs, **attributes)
 
 
