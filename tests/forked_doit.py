@@ -15,9 +15,7 @@ from doit.doit_cmd import DoitMain
 from fake_toolchain import FakeToolchain
 
 import bmzoo.commands.prepare
-import bmzoo.tasks.explain
-import bmzoo.tasks.search
-import bmzoo.tasks.zoo  # noqa: F401
+import bmzoo.tasks.registry  # noqa: F401
 from bmzoo.plan.step import Command
 from bmzoo.system.process import Call, run
 

@@ -37,7 +37,7 @@ ONLY = {
         "bmzoo/config/project.py",
     },
     "doit": {
-        "bmzoo/tasks/targets.py",
+        "bmzoo/tasks/registry.py",
         "bmzoo/tasks/guard.py",
         "bmzoo/tasks/reporter.py",
         "bmzoo/tasks/run_command.py",
@@ -63,7 +63,7 @@ PURE = (
 IMPURE = {
     *("os", "time", "datetime", "random", "socket", "subprocess", "tempfile", "shutil", "platform"),
     *("bmzoo.system.process", "bmzoo.store.local", "bmzoo.execute.toolchain", "bmzoo.execute.builder"),
-    *("bmzoo.workspace", "bmzoo.tasks.targets", "bmzoo.system.hashing"),
+    *("bmzoo.workspace", "bmzoo.tasks.row", "bmzoo.system.hashing"),
 }
 # What also runs on the board, where Python is 3.8 and nothing else of bmzoo is.
 STANDS_ALONE = ("bmzoo/runtime/", "bmzoo/sail/", "bmzoo/errors.py")

@@ -30,7 +30,7 @@ class Failing(fake_toolchain.FakeToolchain):
 
 WORKSPACE.toolchain_override = Failing()
 WORKSPACE.toolchain_override.noise = float(os.environ.get("NOISE", "0"))
-TASKS = Tasks(WORKSPACE)
+OUTCOMES = Outcomes()
 """
 
 
@@ -38,8 +38,8 @@ TASKS = Tasks(WORKSPACE)
 def checkout(project: Project) -> Path:
     """Eight targets with ground truth for them."""
     text = (REPOSITORY / "dodo.py").read_text()
-    assert "\nTASKS = Tasks(WORKSPACE)\n" in text
-    (project.root / "dodo.py").write_text(text.replace("TASKS = Tasks(WORKSPACE)\n", FAKE, 1))
+    assert "\nOUTCOMES = Outcomes()\n" in text
+    (project.root / "dodo.py").write_text(text.replace("OUTCOMES = Outcomes()\n", FAKE, 1))
     shutil.copy(REPOSITORY / "doit.cfg", project.root / "doit.cfg")
     truth = project.data / "truth" / "gt.json"
     truth.parent.mkdir()

@@ -8,7 +8,6 @@ from bmzoo.explain.why import OPEN, Finding, State
 from bmzoo.plan.step import Step
 
 _WIDTH = 110  # columns
-_OF_TARGETS = ("build:", "verify:", "eval:")
 
 
 @dataclass(frozen=True)
@@ -24,17 +23,18 @@ class Told:
     error: BmzooError | None = None
 
 
-def render(tasks: Sequence[Told], shared: bool) -> str:
+def render(tasks: Sequence[Told], shared: bool, what: str) -> str:
     """All of it. Reasons of a step that several tasks share are told at the first.
 
-    shared: whether results may come from other checkouts in place of being made.
+    shared: whether results may come from other checkouts in place of being made. what: "target" or "task", to
+    count them by.
     """
     lines: list[str] = []
     seen: set[Step] = set()
     for told in tasks:
         lines += [*_block(told, seen), ""]
     also = "; what is in the shared store is taken from there" if shared else ""
-    return "\n".join([*lines, _total(tasks) + also, ""])
+    return "\n".join([*lines, _total(tasks, what) + also, ""])
 
 
 def _block(told: Told, seen: set[Step]) -> list[str]:
@@ -63,13 +63,12 @@ def _with_reasons(text: str, why: Sequence[str]) -> list[str]:
     return [text, *_indented(why, 6)]
 
 
-def _total(tasks: Sequence[Told]) -> str:
+def _total(tasks: Sequence[Told], what: str) -> str:
     steps = {finding.step: finding.state for told in tasks for finding in told.findings}
     states = list(steps.values())
     running = [state for state in states if state in OPEN]
     maybe, stuck = states.count(State.MAY_RUN), states.count(State.FAILS)
     broken = sum(told.error is not None for told in tasks)
-    what = "target" if all(told.name.startswith(_OF_TARGETS) for told in tasks) else "task"
     text = f"{len(running) or 'none'} of {_steps(len(states))} would run for {_many(len(tasks), what)}"
     if maybe:
         text += f", {maybe if maybe < len(running) else 'all'} of them only if what they read comes out differently"

@@ -1,100 +1,102 @@
-"""The doit tasks that account for results: `explain` says what would run and why, `reproduce` makes them again."""
+"""The doit task `explain`: what would run, and why."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 
+from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError, nearest
-from bmzoo.explain.goals import KINDS, Subtask, subtasks
+from bmzoo.explain.goals import Goal
 from bmzoo.explain.text import Told, render
 from bmzoo.explain.why import Explanation
 from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry, Store
-from bmzoo.target import Target
-from bmzoo.tasks.guard import Task, group, guarded
+from bmzoo.tasks.guard import Task, guarded
+from bmzoo.tasks.row import Context, Group, Kind
 from bmzoo.workspace import Workspace
 
-# Tasks whose subtasks are targets: what is wrong with a target's name is explained part by part.
-OF_TARGETS = ("build", "verify", "eval")
+
+@dataclass(frozen=True)
+class Subtask:
+    """One that can be explained. `goal` raises BmzooError when nothing can be said, as without any weights."""
+
+    name: str
+    kind: Kind
+    model: Model
+    goal: Callable[[], Goal]
 
 
-class ExplainTasks:
-    """Yields doit's task dictionaries for one workspace."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._at = workspace
-
-    def explain(self) -> Iterator[Task]:
-        """Say what would run and why, and run nothing: explain build:bm1684_int8_1b, explain 'verify:*'"""
-        yield {
-            "basename": "explain",
-            "doc": self.explain.__doc__,
-            "actions": [guarded(lambda names: sys.stdout.write(explain(self._at, names)))],
-            "pos_arg": "names",
-            "verbosity": 2,
-        }
-
-    def reproduce(self) -> Iterator[Task]:
-        """Compile a target twice more in other places and compare the bytes."""
-        yield group("reproduce", self.reproduce.__doc__)
-        for model in self._at.models.values():
-            for target in model.targets:
-                name = target.qualified(self._at.default_model)
-                yield {
-                    "basename": "reproduce",
-                    "name": name,
-                    "doc": f"build/{target.artifact} made again, byte for byte",
-                    "actions": [guarded(partial(self._reproduce, target, name))],
-                    "task_dep": [f"build:{name}"],
-                }
-
-    def _reproduce(self, target: Target, name: str) -> None:
-        from bmzoo.results import reproduce  # brings numpy, which listing tasks should not wait for
-
-        self._at.report.say(f"reproduce:{name}: {reproduce.make(self._at, target)}")
+def task(context: Context) -> Task:
+    """Say what would run."""
+    return {
+        "actions": [guarded(lambda names: sys.stdout.write(explain(context, names)))],
+        "pos_arg": "names",
+        "verbosity": 2,
+    }
 
 
-def explain(at: Workspace, names: Sequence[str]) -> str:
+def explain(context: Context, names: Sequence[str]) -> str:
     """What the tasks that names or patterns stand for (all builds when empty) would run. Raises BmzooError."""
-    chosen = select(at, names or ["build:*"])
+    at, chosen = context.workspace, select(context, names or ["build:*"])
     store = Store(at.layout.build, stamping=False)  # to look is not to use
     explanations = {task.model.name: Explanation(at.builder(task.model), store, at.last) for task in chosen}
-    return render([_told(at, task, explanations[task.model.name]) for task in chosen], at.remote is not None)
+    told = [_told(at, task, explanations[task.model.name]) for task in chosen]
+    what = "target" if all(task.kind is Kind.TARGET for task in chosen) else "task"
+    return render(told, at.remote is not None, what)
 
 
-def select(at: Workspace, names: Sequence[str]) -> list[Subtask]:
+def subtasks(context: Context) -> Iterator[Subtask]:
+    """Every subtask that can be explained, in the order of the table and the configs."""
+    at = context.workspace
+    for row in context.rows:
+        if isinstance(row, Group) and row.goal is not None:
+            for subject in row.by.subjects(at):
+                if row.explained(subject.model, subject.of):
+                    goal = partial(row.goal, at, subject.model, subject.of)
+                    yield Subtask(f"{row.name}:{subject.name}", row.kind, subject.model, goal)
+
+
+def _explained(context: Context) -> list[str]:
+    """Names of the tasks whose subtasks can be explained."""
+    return [row.name for row in context.rows if isinstance(row, Group) and row.goal is not None]
+
+
+def select(context: Context, names: Sequence[str]) -> list[Subtask]:
     """Subtasks by name or pattern, in listing order; a target alone means its build. Raises ConfigError."""
-    everything = subtasks(at)
+    everything, groups = list(subtasks(context)), _explained(context)
     known = {task.name: task for task in everything}
     chosen: set[str] = set()
     for name in names:
-        full = f"{name}:*" if name in KINDS else name if ":" in name else f"build:{name}"
+        full = f"{name}:*" if name in groups else name if ":" in name else f"build:{name}"
         if any(sign in full for sign in "*?["):
             found = {task for task in known if fnmatchcase(task, full)}
             if not found:
-                raise ConfigError(f"{name}: matches no task that can be explained", _kinds())
+                raise ConfigError(f"{name}: matches no task that can be explained", _explainable(groups))
             chosen |= found
         elif full in known:
             chosen.add(full)
         else:
-            raise _unknown(at, full, name, list(known))
+            raise _unknown(context, full, name, list(known))
     return [task for task in everything if task.name in chosen]
 
 
-def _unknown(at: Workspace, full: str, name: str, known: Sequence[str]) -> BmzooError:
-    kind, _, target = full.partition(":")
-    if kind in OF_TARGETS and not target.endswith("onnx"):
+def _unknown(context: Context, full: str, name: str, known: Sequence[str]) -> BmzooError:
+    group, _, target = full.partition(":")
+    groups = _explained(context)
+    if group in groups and context.kind(group) is Kind.TARGET and not target.endswith("onnx"):
         try:
-            at.target(target)
+            context.workspace.target(target)
         except BmzooError as error:
             return error
     guess = nearest(full, known)
-    return ConfigError(f"{name}: no task that can be explained", f"did you mean {guess}?" if guess else _kinds())
+    hint = f"did you mean {guess}?" if guess else _explainable(groups)
+    return ConfigError(f"{name}: no task that can be explained", hint)
 
 
-def _kinds() -> str:
-    return f"explained are {', '.join(KINDS)}; ./doit list --all shows every target"
+def _explainable(groups: Sequence[str]) -> str:
+    return f"explained are {', '.join(groups)}; ./doit list --all shows every target"
 
 
 def _told(at: Workspace, task: Subtask, explanation: Explanation) -> Told:

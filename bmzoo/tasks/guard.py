@@ -1,4 +1,4 @@
-"""Tasks as doit takes them: actions whose errors are for people, checks that never fail, groups."""
+"""Tasks as doit takes them: actions whose errors are for people, checks that never fail."""
 
 import gc
 from collections.abc import Callable
@@ -37,8 +37,3 @@ def quietly(check: Callable[[], bool]) -> Callable[..., bool]:
             return False
 
     return call
-
-
-def group(name: str, doc: str | None) -> Task:
-    """The task that stands for all its subtasks."""
-    return {"basename": name, "name": None, "doc": doc}

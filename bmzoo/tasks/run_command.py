@@ -14,11 +14,7 @@ from doit.exceptions import InvalidCommand
 
 from bmzoo.chips import CHIPS
 from bmzoo.errors import BmzooError, nearest
-
-# Tasks whose subtasks are targets: a wrong name there is explained part by part.
-OF_TARGETS = ("build", "verify", "eval", "bench", "reproduce")
-# Tasks whose subtasks are chips with INT8 targets, with the model in front unless it is the default one.
-OF_CHIPS = ("rank", "qtable", "tune")
+from bmzoo.tasks.row import Context, Kind
 
 
 class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
@@ -39,11 +35,11 @@ class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
 
     @wraps(DoitRun._execute)  # doit reads the parameters' names off this method
     def _execute(self, *args: Any, **kwargs: Any) -> int:
-        workspace = _workspace(self.task_list)
+        context = _context(self.task_list)
         problem = explain_unknown(self.task_list, self.sel_tasks or ())
         if problem:
             raise InvalidCommand(problem)
-        for error in workspace.broken.values() if workspace is not None else ():
+        for error in context.workspace.broken.values() if context is not None else ():
             sys.stderr.write(f"warning: {error.message}\n")
         return int(super()._execute(*args, **kwargs))
 
@@ -75,31 +71,32 @@ def explain_unknown(tasks: Iterable[Any], words: Iterable[str]) -> str:
         if takes_words or word.startswith("-") or word in targets:
             continue
         if task is None and not _matches(word, known):
-            return _why(word, list(known), _workspace(known.values()))
+            return _why(word, list(known), _context(known.values()))
         takes_words = task is not None and (task.pos_arg is not None or bool(task.params))
     return ""
 
 
-def _workspace(tasks: Iterable[Any]) -> Any:
-    return next((task.meta["workspace"] for task in tasks if task.meta), None)
+def _context(tasks: Iterable[Any]) -> Context | None:
+    return next((task.meta["context"] for task in tasks if task.meta), None)
 
 
 def _matches(word: str, known: Iterable[str]) -> bool:
     return "*" in word and any(fnmatch(name, word) for name in known)
 
 
-def _why(word: str, names: list[str], workspace: Any) -> str:  # noqa: ANN401
-    kind, colon, rest = word.partition(":")
+def _why(word: str, names: list[str], context: Context | None) -> str:
+    group, colon, rest = word.partition(":")
     if "*" in word:
         return f"{word}: matches no task\nhint: ./doit list --all shows every task"
     groups = sorted({name.partition(":")[0] for name in names})
-    if colon and kind in groups and workspace is not None and kind in OF_TARGETS:
+    kind = context.kind(group) if context is not None else None
+    if context is not None and colon and kind is Kind.TARGET:
         try:
-            workspace.target(rest)
+            context.workspace.target(rest)
         except BmzooError as error:
             return error.render()
-    if kind in OF_CHIPS and rest.rpartition(".")[2] in CHIPS:
-        chips = ", ".join(name.partition(":")[2] for name in names if name.startswith(f"{kind}:"))
+    if kind is Kind.CHIP and rest.rpartition(".")[2] in CHIPS:
+        chips = ", ".join(name.partition(":")[2] for name in names if name.startswith(f"{group}:"))
         return f"{word}: no INT8 targets for this chip in the config\nhint: there are for: {chips or 'none'}"
     guess = nearest(word, names)
     hint = f"did you mean {guess}?" if guess else f"tasks: {', '.join(groups)}"

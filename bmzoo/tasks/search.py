@@ -1,7 +1,7 @@
 """The doit tasks of mixed precision: rank and qtable, by model and chip."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,10 @@ from bmzoo.config.search_methods import why_not
 from bmzoo.errors import ConfigError
 from bmzoo.plan.float_layers import ranking_step
 from bmzoo.plan.lowering import int8_target
-from bmzoo.results import qtable
+from bmzoo.results import qtable as tables
 from bmzoo.system import files
-from bmzoo.tasks.guard import Task, group, guarded, quietly
+from bmzoo.tasks.guard import Task, guarded, quietly
+from bmzoo.tasks.row import Context, Subject
 from bmzoo.workspace import Workspace, read_json
 
 SHOWN = 20
@@ -39,91 +40,73 @@ _KINDS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-class SearchTasks:
-    """Yields doit's task dictionaries for one workspace."""
+def rank(context: Context, subject: Subject[str]) -> Task:
+    """Show how sensitive a model's layers are on a chip."""
+    return {
+        "doc": f"layers of {subject.model.name} by sensitivity on {subject.of}",
+        "actions": [guarded(partial(_rank, context.workspace, subject.model, subject.of, subject.name))],
+        "task_dep": [f"model:{subject.model.name}"],
+        "verbosity": 2,
+    }
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._at = workspace
 
-    def rank(self) -> Iterator[Task]:
-        """How much each layer hurts alone in INT8, over selection pictures."""
-        yield group("rank", self.rank.__doc__)
-        for model, chip, name in self._searched():
-            yield {
-                "basename": "rank",
-                "name": name,
-                "doc": f"layers of {model.name} by sensitivity on {chip}",
-                "actions": [guarded(partial(self._rank, model, chip, name))],
-                "task_dep": [f"model:{model.name}"],
-                "verbosity": 2,
-            }
+def qtable(context: Context, subject: Subject[str]) -> Task:
+    """Search a model's float layers on a chip."""
+    at, model, chip = context.workspace, subject.model, subject.of
+    return {
+        "doc": f"qtables/{model.name}.<weights>.{chip}.qtable",
+        "actions": [guarded(partial(_qtable, at, model, chip, subject.name))],
+        "uptodate": [_unless_tried(quietly(partial(_is_current, at, model, chip)))],
+        "task_dep": [f"model:{model.name}"],
+        "params": [{"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()],
+    }
 
-    def qtable(self) -> Iterator[Task]:
-        """Choose the layers that stay in float, and confirm them: qtables/<model>.<weights>.<chip>.qtable"""
-        yield group("qtable", self.qtable.__doc__)
-        for model, chip, name in self._searched():
-            yield {
-                "basename": "qtable",
-                "name": name,
-                "doc": f"qtables/{model.name}.<weights>.{chip}.qtable",
-                "actions": [guarded(partial(self._qtable, model, chip, name))],
-                "uptodate": [_unless_tried(quietly(partial(self._is_current, model, chip)))],
-                "task_dep": [f"model:{model.name}"],
-                "params": [
-                    {"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()
-                ],
-            }
 
-    def _searched(self) -> Iterator[tuple[Model, str, str]]:
-        """Model, chip and subtask name, for every chip with INT8 targets of a model with selection pictures."""
-        for model in self._at.models.values():
-            if model.config.quantization.images is not None:
-                for chip in dict.fromkeys(t.chip for t in model.targets if t.precision == "int8"):
-                    yield model, chip, chip if model.name == self._at.default_model else f"{model.name}.{chip}"
+def _rank(at: Workspace, model: Model, chip: str, name: str) -> None:
+    at.announce(model)
+    at.check_image_sets(model)
+    search = model.search(int8_target(model, chip))
+    entry = at.builder(model).run(ranking_step(model, chip, at.chosen(model), search))
+    ranking = read_json(entry, "ranking.json")
+    rows = ranking["layers"][:SHOWN]
+    width = max((len(row["layer"]) for row in rows), default=0)
+    lines = [f"rank:{name}: {len(ranking['layers'])} layers on {ranking['pictures']} pictures, the worst first"]
+    lines.append(f"  {'layer':{width}}  {'loss':>9}  {'1 - cosine':>10}")
+    lines += [f"  {row['layer']:{width}}  {row['loss']:9.5f}  {row['cosine_loss']:10.6f}" for row in rows]
+    more = len(ranking["layers"]) - len(rows)
+    lines.append(f"  and {more} more, all of them in {at.layout.shown(entry.path('ranking.json'))}")
+    at.report.say("\n".join(lines))
 
-    def _rank(self, model: Model, chip: str, name: str) -> None:
-        self._at.announce(model)
-        self._at.check_image_sets(model)
-        search = model.search(int8_target(model, chip))
-        entry = self._at.builder(model).run(ranking_step(model, chip, self._at.chosen(model), search))
-        ranking = read_json(entry, "ranking.json")
-        rows = ranking["layers"][:SHOWN]
-        width = max((len(row["layer"]) for row in rows), default=0)
-        lines = [f"rank:{name}: {len(ranking['layers'])} layers on {ranking['pictures']} pictures, the worst first"]
-        lines.append(f"  {'layer':{width}}  {'loss':>9}  {'1 - cosine':>10}")
-        lines += [f"  {row['layer']:{width}}  {row['loss']:9.5f}  {row['cosine_loss']:10.6f}" for row in rows]
-        more = len(ranking["layers"]) - len(rows)
-        lines.append(f"  and {more} more, all of them in {self._at.layout.shown(entry.path('ranking.json'))}")
-        self._at.report.say("\n".join(lines))
 
-    def _qtable(self, model: Model, chip: str, name: str, **options: str) -> None:
-        given = {key: text for key, text in options.items() if text}
-        configured = model.search(int8_target(model, chip))
-        search = _with_options(configured, given)
-        if problem := why_not(search.method, chip, model.searches):
-            raise ConfigError(f"--method: {problem[0]}: {search.method}", problem[1])
-        if not search.max_float_layers and not search.keep:
-            self._at.report.say(f"qtable:{name}: nothing to search: max_float_layers is 0, so INT8 is plain")
-            return
-        found = qtable.make(self._at, model, chip, search, publish_it=search == configured)
-        if search == configured:
-            where = self._at.layout.qtable(model.name, self._at.chosen(model).name, chip)
-            self._at.report.say(f"qtable:{name}: {self._at.layout.shown(where)}: {found}")
-            return
-        tried = re.sub(r"[^A-Za-z0-9.,-]+", "_", "_".join(given.values()))
-        path = self._at.layout.build / "qtables" / f"{model.name}.{chip}.{tried[:100]}.qtable"
-        layers = "".join(f"{layer} {found.choice['mode']}\n" for layer in found.choice["layers"])
-        files.write(layers, path)
-        chosen = search.model_dump(include=set(given), mode="json")
-        line = yamlfile.flow({"quantization": {"chips": {chip: chosen}}}).strip()
-        self._at.report.say(
-            f"qtable:{name}: tried, not used yet: {self._at.layout.shown(path)}: {found}\n"
-            f"to use it: in {self._at.layout.shown(model.path)}, {line}"
-        )
+def _qtable(at: Workspace, model: Model, chip: str, name: str, **options: str) -> None:
+    given = {key: text for key, text in options.items() if text}
+    configured = model.search(int8_target(model, chip))
+    search = _with_options(configured, given)
+    if problem := why_not(search.method, chip, model.searches):
+        raise ConfigError(f"--method: {problem[0]}: {search.method}", problem[1])
+    if not search.max_float_layers and not search.keep:
+        at.report.say(f"qtable:{name}: nothing to search: max_float_layers is 0, so INT8 is plain")
+        return
+    found = tables.make(at, model, chip, search, publish_it=search == configured)
+    if search == configured:
+        where = at.layout.qtable(model.name, at.chosen(model).name, chip)
+        at.report.say(f"qtable:{name}: {at.layout.shown(where)}: {found}")
+        return
+    tried = re.sub(r"[^A-Za-z0-9.,-]+", "_", "_".join(given.values()))
+    path = at.layout.build / "qtables" / f"{model.name}.{chip}.{tried[:100]}.qtable"
+    layers = "".join(f"{layer} {found.choice['mode']}\n" for layer in found.choice["layers"])
+    files.write(layers, path)
+    chosen = search.model_dump(include=set(given), mode="json")
+    line = yamlfile.flow({"quantization": {"chips": {chip: chosen}}}).strip()
+    at.report.say(
+        f"qtable:{name}: tried, not used yet: {at.layout.shown(path)}: {found}\n"
+        f"to use it: in {at.layout.shown(model.path)}, {line}"
+    )
 
-    def _is_current(self, model: Model, chip: str) -> bool:
-        search = model.search(int8_target(model, chip))
-        return search is not None and qtable.is_current(self._at, model, chip, search)
+
+def _is_current(at: Workspace, model: Model, chip: str) -> bool:
+    search = model.search(int8_target(model, chip))
+    return search is not None and tables.is_current(at, model, chip, search)
 
 
 def _unless_tried(check: Callable[[], bool]) -> Callable[..., bool]:

@@ -1,7 +1,7 @@
 """The doit tasks that look after the store: `gc` and `fsck`."""
 
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError, StoreError
@@ -9,96 +9,84 @@ from bmzoo.execute.builder import Builder
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.step import Step
 from bmzoo.plan.verify import proof
-from bmzoo.store import fsck
+from bmzoo.store import fsck as check
 from bmzoo.store import gc as cleanup
 from bmzoo.store.local import Store
-from bmzoo.tasks.guard import guarded
+from bmzoo.tasks.guard import Task, guarded
 from bmzoo.tasks.progress import bar
+from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace
 
-Task = dict[str, Any]
+
+def gc(context: Context) -> Task:
+    """Remove results that were not used for longest."""
+    return {
+        "actions": [guarded(partial(_gc, context.workspace))],
+        "params": [{"name": "dry_run", "long": "dry-run", "type": bool, "default": False, "help": "only say"}],
+        "verbosity": 2,
+    }
 
 
-class StoreTasks:
-    """Yields doit's task dictionaries for one workspace."""
+def fsck(context: Context) -> Task:
+    """Check what is stored against its digests."""
+    return {
+        "actions": [guarded(partial(_fsck, context.workspace))],
+        "params": [{"name": "remote", "long": "remote", "type": bool, "default": False, "help": "shared store"}],
+        "verbosity": 2,
+    }
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._at = workspace
 
-    def gc(self) -> Iterator[Task]:
-        """Remove results not used for longest until build/store is within its limit [--dry-run]"""
-        yield {
-            "basename": "gc",
-            "doc": self.gc.__doc__,
-            "actions": [guarded(self._gc)],
-            "params": [{"name": "dry_run", "long": "dry-run", "type": bool, "default": False, "help": "only say"}],
-            "verbosity": 2,
-        }
+def _gc(at: Workspace, dry_run: bool) -> None:
+    limit = at.settings.store.limit
+    store = Store(at.layout.build, stamping=False)  # asking what is needed is no use of it
+    needed = _needed(at, store) if limit is not None else frozenset()
+    done = cleanup.clean(store, limit, needed, dry_run)
+    for line in done.lines():
+        at.report.say(f"{'gc --dry-run' if dry_run else 'gc'}: {line}")
+    if limit is None:
+        at.report.say("gc: for a limit, put `store: {limit: 20GB}` into configs/zoo.yaml")
 
-    def fsck(self) -> Iterator[Task]:
-        """Read every stored result again and set aside what is damaged [--remote: in the shared store]"""
-        yield {
-            "basename": "fsck",
-            "doc": self.fsck.__doc__,
-            "actions": [guarded(self._fsck)],
-            "params": [
-                {"name": "remote", "long": "remote", "type": bool, "default": False, "help": "shared store"}
-            ],
-            "verbosity": 2,
-        }
 
-    def _gc(self, dry_run: bool) -> None:
-        limit = self._at.settings.store.limit
-        store = Store(self._at.layout.build, stamping=False)  # asking what is needed is no use of it
-        needed = self._needed(store) if limit is not None else frozenset()
-        done = cleanup.clean(store, limit, needed, dry_run)
-        for line in done.lines():
-            self._at.report.say(f"{'gc --dry-run' if dry_run else 'gc'}: {line}")
-        if limit is None:
-            self._at.report.say("gc: for a limit, put `store: {limit: 20GB}` into configs/zoo.yaml")
+def _needed(at: Workspace, store: Store) -> frozenset[str]:
+    """Fingerprints of what the configs' targets are made of, as far as it is there."""
+    needed: frozenset[str] = frozenset()
+    for model in at.models.values():
+        try:
+            builder = Builder(at.toolchain, store, at.sources(model), at.digests, at.layout, at.report)
+            for step in _steps(at, model):
+                builder.find(step)
+            needed |= builder.found()
+        except BmzooError as error:
+            at.report.warn(f"gc: what {model.name} uses cannot be told, so it is not kept: {error.message}")
+    return needed
 
-    def _needed(self, store: Store) -> frozenset[str]:
-        """Fingerprints of what the configs' targets are made of, as far as it is there."""
-        needed: frozenset[str] = frozenset()
-        for model in self._at.models.values():
-            try:
-                at = self._at
-                builder = Builder(at.toolchain, store, at.sources(model), at.digests, at.layout, at.report)
-                for step in _steps(self._at, model):
-                    builder.find(step)
-                needed |= builder.found()
-            except BmzooError as error:
-                self._at.report.warn(
-                    f"gc: what {model.name} uses cannot be told, so it is not kept: {error.message}"
-                )
-        return needed
 
-    def _fsck(self, remote: bool) -> None:
-        where, shared = "build/store", self._at.remote
-        store = Store(self._at.layout.build, stamping=False)
-        if remote and shared is None:
-            raise ConfigError(
-                "fsck: there is no shared store",
-                "name one below `store` as `url` in configs/zoo.yaml, or in $BMZOO_STORE",
-            )
-        if remote and shared is not None:
-            where = shared.url
-            names = shared.fingerprints()
-            count, size = len(names), 0
-            with bar("fsck", count) as advance:
-                bad = fsck.check_remote(shared, store, names, advance)
-        else:
-            usage = cleanup.usages(store)
-            count, size = len(usage), sum(entry.size for entry in usage)
-            with bar("fsck", size) as advance:
-                bad = fsck.check(store, advance)
-        if bad:
-            found = "\n".join(f"  {entry}" for entry in bad)
-            raise StoreError(
-                f"{where}: {len(bad)} of {count} entries are damaged\n{found}", "the next build makes them again"
-            )
-        amount = f", {cleanup.size(size)}" if size else ""
-        self._at.report.say(f"fsck: {where}: {count} entries{amount}, all as they were made")
+def _fsck(at: Workspace, remote: bool) -> None:
+    where, shared = "build/store", at.remote
+    store = Store(at.layout.build, stamping=False)
+    if remote and shared is None:
+        raise ConfigError(
+            "fsck: there is no shared store",
+            "name one below `store` as `url` in configs/zoo.yaml, or in $BMZOO_STORE",
+        )
+    if remote and shared is not None:
+        where = shared.url
+        names = shared.fingerprints()
+        count, size = len(names), 0
+        with bar("fsck", count) as advance:
+            bad = check.check_remote(shared, store, names, advance)
+    else:
+        usage = cleanup.usages(store)
+        count, size = len(usage), sum(entry.size for entry in usage)
+        with bar("fsck", size) as advance:
+            bad = check.check(store, advance)
+    if bad:
+        found = "\n".join(f"  {entry}" for entry in bad)
+        raise StoreError(
+            f"{where}: {len(bad)} of {count} entries are damaged\n{found}", "the next build makes them again"
+        )
+    amount = f", {cleanup.size(size)}" if size else ""
+    at.report.say(f"fsck: {where}: {count} entries{amount}, all as they were made")
 
 
 def _steps(at: Workspace, model: Model) -> Iterator[Step]:

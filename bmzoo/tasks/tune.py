@@ -2,12 +2,12 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
-from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError, nearest
-from bmzoo.tasks.guard import Task, group, guarded
+from bmzoo.tasks.guard import Task, guarded
+from bmzoo.tasks.row import Context, Subject
 from bmzoo.tuning import run
 from bmzoo.workspace import Workspace
 
@@ -17,32 +17,20 @@ OPTIONS: Mapping[str, str] = {
 }
 
 
-class TuneTasks:
-    """Yields doit's task dictionaries for one workspace."""
+def tune(context: Context, subject: Subject[str]) -> Task:
+    """Try settings of INT8 for a model on a chip."""
+    return {
+        "doc": f"build/tune/{subject.model.name}.<weights>.{subject.of}/",
+        "actions": [guarded(partial(_tune, context.workspace, subject))],
+        "task_dep": [f"model:{subject.model.name}"],
+        "params": [{"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()],
+    }
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._at = workspace
 
-    def tune(self) -> Iterator[Task]:
-        """Try settings of INT8 one axis at a time; a table, a plot, and what to write into the config."""
-        yield group("tune", self.tune.__doc__)
-        for model in self._at.models.values():
-            for chip in dict.fromkeys(t.chip for t in model.targets if t.precision == "int8"):
-                name = chip if model.name == self._at.default_model else f"{model.name}.{chip}"
-                yield {
-                    "basename": "tune",
-                    "name": name,
-                    "doc": f"build/tune/{model.name}.<weights>.{chip}/",
-                    "actions": [guarded(partial(self._tune, model, chip, name))],
-                    "task_dep": [f"model:{model.name}"],
-                    "params": [
-                        {"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()
-                    ],
-                }
-
-    def _tune(self, model: Model, chip: str, name: str, ap: str, minutes: str) -> None:
-        found = run.Tuner(self._at, model, chip, name, options(ap, minutes)).run()
-        self._at.report.say(f"tune:{name}:\n{run.publish_found(self._at, model, found)}")
+def _tune(at: Workspace, subject: Subject[str], ap: str, minutes: str) -> None:
+    model, name = subject.model, subject.name
+    found = run.Tuner(at, model, subject.of, name, options(ap, minutes)).run()
+    at.report.say(f"tune:{name}:\n{run.publish_found(at, model, found)}")
 
 
 def options(ap: str, minutes: str) -> run.Options:

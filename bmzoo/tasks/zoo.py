@@ -2,138 +2,126 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 from bmzoo.errors import BmzooError, VerifyFailed
-from bmzoo.release import inventory, prune
+from bmzoo.release import inventory
+from bmzoo.release import prune as pruning
 from bmzoo.release.manifest import MAX_BYTES, Manifest, read, text_of
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.results import reference
 from bmzoo.system import files
 from bmzoo.system.junit import document
 from bmzoo.target import longest_first
-from bmzoo.tasks.guard import guarded
+from bmzoo.tasks.guard import Task, guarded
+from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace
 
-Task = dict[str, Any]
+
+def zoo(context: Context) -> Task:
+    """Write the manifest of all targets once they were built, verified and evaluated."""
+    at, layout = context.workspace, context.workspace.layout
+    needs = []
+    for model in at.models.values():
+        names = [target.qualified(at.default_model) for target in longest_first(model.targets)]
+        needs += [f"verify:{name}" for name in names]
+        if inventory.has_truth(at, model):
+            needs += [f"eval:{name}" for name in names]
+    return {
+        "actions": [guarded(partial(_write, at, context.outcomes))],
+        # Not task_dep: doit leaves out what has a failed one, and the manifest is to tell of failures. What
+        # is needed as `setup` runs before this as well, and this runs whatever came of it.
+        "setup": needs,
+        "targets": [str(path) for path in (layout.manifest, layout.sums, layout.results)],
+        "clean": True,
+    }
 
 
-class ZooTasks:
-    """Yields doit's task dictionaries for one workspace."""
+def diff(context: Context) -> Task:
+    """Compare two manifests."""
+    return {
+        "actions": [guarded(partial(_diff, context.workspace))],
+        "params": [{"name": "allow_removed", "long": "allow-removed", "type": bool, "default": False}],
+        "pos_arg": "words",
+        "verbosity": 2,
+    }
 
-    def __init__(self, workspace: Workspace, outcomes: Outcomes, sure: bool) -> None:
-        """`outcomes` hears of every failure of the run; `sure` is whether `yes=1` was said."""
-        self._at = workspace
-        self._outcomes = outcomes
-        self._sure = sure
 
-    def zoo(self) -> Iterator[Task]:
-        """Build, verify and evaluate every target of every config: build/zoo.json, SHA256SUMS, RESULTS.md"""
-        needs = []
-        for model in self._at.models.values():
-            names = [target.qualified(self._at.default_model) for target in longest_first(model.targets)]
-            needs += [f"verify:{name}" for name in names]
-            if inventory.has_truth(self._at, model):
-                needs += [f"eval:{name}" for name in names]
-        layout = self._at.layout
-        yield {
-            "basename": "zoo",
-            "doc": self.zoo.__doc__,
-            "actions": [guarded(self._write)],
-            # Not task_dep: doit leaves out what has a failed one, and the manifest is to tell of failures. What
-            # is needed as `setup` runs before this as well, and this runs whatever came of it.
-            "setup": needs,
-            "targets": [str(path) for path in (layout.manifest, layout.sums, layout.results)],
-            "clean": True,
-        }
+def prune(context: Context) -> Task:
+    """List, or remove, what belongs to no config."""
+    return {"actions": [guarded(partial(_prune, context.workspace, context.confirmed))], "verbosity": 2}
 
-    def diff(self) -> Iterator[Task]:
-        """Compare two manifests, files or URLs: diff OLD NEW [--allow-removed]; regressions fail"""
-        yield {
-            "basename": "diff",
-            "doc": self.diff.__doc__,
-            "actions": [guarded(self._diff)],
-            "params": [{"name": "allow_removed", "long": "allow-removed", "type": bool, "default": False}],
-            "pos_arg": "words",
-            "verbosity": 2,
-        }
 
-    def prune(self) -> Iterator[Task]:
-        """List results whose target is in no config any more; prune yes=1 removes them."""
-        yield {
-            "basename": "prune",
-            "doc": self.prune.__doc__,
-            "actions": [guarded(self._prune)],
-            "verbosity": 2,
-        }
+def _write(at: Workspace, outcomes: Outcomes) -> None:
+    from bmzoo.release.results_table import render
 
-    def _write(self) -> None:
-        from bmzoo.release.results_table import render
+    manifest = inventory.take(at, outcomes)
+    layout = at.layout
+    texts = {
+        layout.manifest: text_of(manifest),
+        layout.sums: sums(manifest),
+        layout.results: render(manifest, reference.reference(at)),
+    }
+    for path, text in texts.items():
+        if not path.is_file() or path.read_bytes() != text.encode():
+            files.write(text, path)
+    for model in at.models.values():
+        if model.config.evaluate is not None and not inventory.has_truth(at, model):
+            truth = model.config.evaluate.truth
+            at.report.warn(f"{model.name}: not evaluated: no ground truth on this machine: {truth}")
+    whole = len(manifest.artifacts)
+    bad = [a for a in manifest.artifacts if a.status != "verified"]
+    said = f"{whole - len(bad)} of {whole} targets verified"
+    if not bad and not manifest.broken:
+        at.report.say(f"zoo: {said}: {layout.shown(layout.manifest)}")
+        return
+    raise VerifyFailed("\n".join([said, *_failures(at, manifest)]), f"see {layout.shown(layout.results)}")
 
-        manifest = inventory.take(self._at, self._outcomes)
-        layout = self._at.layout
-        texts = {
-            layout.manifest: text_of(manifest),
-            layout.sums: sums(manifest),
-            layout.results: render(manifest, reference.reference(self._at)),
-        }
-        for path, text in texts.items():
-            if not path.is_file() or path.read_bytes() != text.encode():
-                files.write(text, path)
-        for model in self._at.models.values():
-            if model.config.evaluate is not None and not inventory.has_truth(self._at, model):
-                truth = model.config.evaluate.truth
-                self._at.report.warn(f"{model.name}: not evaluated: no ground truth on this machine: {truth}")
-        whole = len(manifest.artifacts)
-        bad = [a for a in manifest.artifacts if a.status != "verified"]
-        said = f"{whole - len(bad)} of {whole} targets verified"
-        if not bad and not manifest.broken:
-            self._at.report.say(f"zoo: {said}: {layout.shown(layout.manifest)}")
-            return
-        raise VerifyFailed("\n".join([said, *self._failures(manifest)]), f"see {layout.shown(layout.results)}")
 
-    def _failures(self, manifest: Manifest) -> Iterator[str]:
-        for artifact in manifest.artifacts:
-            if artifact.status != "verified":
-                name = artifact.target.qualified(self._at.default_model)
-                where = f" ({artifact.evidence})" if artifact.evidence else ""
-                what = f"{artifact.status}, {artifact.stage}" if artifact.status != "failed" else artifact.stage
-                yield f"  {name}: {what}: {artifact.cause}{where}"
-        for model, why in sorted(manifest.broken.items()):
-            yield f"  {model}: all targets: {why}"
+def _failures(at: Workspace, manifest: Manifest) -> Iterator[str]:
+    for artifact in manifest.artifacts:
+        if artifact.status != "verified":
+            name = artifact.target.qualified(at.default_model)
+            where = f" ({artifact.evidence})" if artifact.evidence else ""
+            what = f"{artifact.status}, {artifact.stage}" if artifact.status != "failed" else artifact.stage
+            yield f"  {name}: {what}: {artifact.cause}{where}"
+    for model, why in sorted(manifest.broken.items()):
+        yield f"  {model}: all targets: {why}"
 
-    def _diff(self, words: list[str], allow_removed: bool) -> None:
-        from bmzoo.release import diff_report
-        from bmzoo.release.diff import compare
-        from bmzoo.sources import fetch
 
-        flag = "--allow-removed"  # doit takes options before the words only
-        names = [word for word in words if word != flag]
-        if len(names) != 2 or any(name.startswith("-") for name in names):
-            raise BmzooError(f"diff: two manifests are needed: {' '.join(words) or 'none given'}", "diff OLD NEW")
-        old, new = (read(fetch.text(name, self._at.root, MAX_BYTES), name) for name in names)
-        limits = self._at.settings.regression
-        found = compare(old, new, limits, self._at.default_model, allow_removed or flag in words)
-        layout = self._at.layout
-        files.write(diff_report.document(found, *names), layout.difference)
-        files.write(document("diff", diff_report.cases(found)), layout.difference.with_suffix(".xml"))
-        sys.stdout.write(diff_report.table(found))
-        sys.stdout.flush()
-        if found.regressions:
-            count = len(found.regressions)
-            raise VerifyFailed(
-                f"{count} regression{'s' if count > 1 else ''} from {names[0]} to {names[1]}",
-                "what is one is set in configs/zoo.yaml, below `regression`",
-            )
+def _diff(at: Workspace, words: list[str], allow_removed: bool) -> None:
+    from bmzoo.release import diff_report
+    from bmzoo.release.diff import compare
+    from bmzoo.sources import fetch
 
-    def _prune(self) -> None:
-        from bmzoo.sources.git import tracked
+    flag = "--allow-removed"  # doit takes options before the words only
+    names = [word for word in words if word != flag]
+    if len(names) != 2 or any(name.startswith("-") for name in names):
+        raise BmzooError(f"diff: two manifests are needed: {' '.join(words) or 'none given'}", "diff OLD NEW")
+    old, new = (read(fetch.text(name, at.root, MAX_BYTES), name) for name in names)
+    limits = at.settings.regression
+    found = compare(old, new, limits, at.default_model, allow_removed or flag in words)
+    layout = at.layout
+    files.write(diff_report.document(found, *names), layout.difference)
+    files.write(document("diff", diff_report.cases(found)), layout.difference.with_suffix(".xml"))
+    sys.stdout.write(diff_report.table(found))
+    sys.stdout.flush()
+    if found.regressions:
+        count = len(found.regressions)
+        raise VerifyFailed(
+            f"{count} regression{'s' if count > 1 else ''} from {names[0]} to {names[1]}",
+            "what is one is set in configs/zoo.yaml, below `regression`",
+        )
 
-        found = prune.examine(self._at, tracked(self._at.root, self._at.environ))
-        if self._sure:
-            prune.remove(found)
-        for line in prune.lines(found, self._at.layout, removed=self._sure):
-            sys.stdout.write(f"{line}\n")
+
+def _prune(at: Workspace, confirmed: bool) -> None:
+    from bmzoo.sources.git import tracked
+
+    found = pruning.examine(at, tracked(at.root, at.environ))
+    if confirmed:
+        pruning.remove(found)
+    for line in pruning.lines(found, at.layout, removed=confirmed):
+        sys.stdout.write(f"{line}\n")
 
 
 def sums(manifest: Manifest) -> str:

@@ -13,6 +13,8 @@ from bmzoo.plan.verify import count, family, proof, siblings
 from bmzoo.results import verify as verification
 from bmzoo.system.junit import document
 from bmzoo.tasks.explain import explain
+from bmzoo.tasks.registry import TASKS
+from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace
 
 
@@ -132,9 +134,11 @@ def test_a_verification_is_of_the_bytes_that_are_published(project: Project) -> 
     assert second["sha256"] != first["sha256"] and second["fingerprint"] == first["fingerprint"]
     at = project.open()
     assert verification.is_current(at, at.target(name))
-    assert "BM1684/tiny_fp32_1b" not in explain(at, [f"verify:{name}"])
+    assert "BM1684/tiny_fp32_1b" not in explain(Context(at, TASKS), [f"verify:{name}"])
     path = at.layout.verification(at.target(name))
     path.write_text(path.read_text().replace(str(second["sha256"]), str(first["sha256"])))
     at = project.open()
     assert not verification.is_current(at, at.target(name))
-    assert "tiny_fp32_1b.verify.json: of an artifact of other bytes" in explain(at, [f"verify:{name}"])
+    assert "tiny_fp32_1b.verify.json: of an artifact of other bytes" in explain(
+        Context(at, TASKS), [f"verify:{name}"]
+    )

@@ -145,11 +145,12 @@ def test_a_compiler_that_computes_nonsense_is_a_problem(healthy: Project) -> Non
 def test_the_screen_of_the_task_ends_in_failure_when_something_is_wrong(
     healthy: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bmzoo.tasks.targets import Tasks
+    from bmzoo.tasks import inspection
+    from bmzoo.tasks.row import Context
 
     (healthy.data / "model.onnx").unlink()
     at: Workspace = healthy.open()
     at.environ = {**at.environ, "TPUC_ROOT": str(healthy.root.parent / "vendor")}
-    (task,) = Tasks(at).doctor()
+    task = inspection.doctor(Context(at, ()))
     assert "a build could not work here" in task["actions"][0]().message
     assert "PROBLEM  weights" in capsys.readouterr().out

@@ -34,8 +34,10 @@ from bmzoo.results import qtable
 from bmzoo.target import parse
 from bmzoo.tasks import doctor
 from bmzoo.tasks.explain import explain
+from bmzoo.tasks.guard import Task
 from bmzoo.tasks.plan import render_recipe
-from bmzoo.tasks.search import SearchTasks
+from bmzoo.tasks.registry import TASKS
+from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace
 
 PLANS = Path(__file__).parents[1] / "data" / "plans"
@@ -406,6 +408,13 @@ def made(at: Workspace, chip: str = "bm1684") -> str:
     return at.layout.qtable("tiny", "given", chip).read_text()
 
 
+def subtask(at: Workspace, name: str, chip: str = "bm1684") -> Task:
+    """What doit gets for the subtask of a chip."""
+    [row] = [row for row in TASKS if row.name == name]
+    [task] = [task for task in row.dictionaries(Context(at, TASKS)) if task["name"] == chip]
+    return task
+
+
 def layers(table: str) -> list[str]:
     return [line for line in table.splitlines() if not line.startswith("#")]
 
@@ -507,7 +516,7 @@ def test_a_qtable_with_names_that_the_model_does_not_have_is_refused_with_the_ne
 
 def test_the_rank_task_shows_the_ranking_of_the_method(searching: Project) -> None:
     at = searching.open()
-    [task] = [t for t in SearchTasks(at).rank() if t.get("name") == "bm1684"]
+    task = subtask(at, "rank")
     assert task["actions"][0]() in (None, True)
     assert "2 layers on 3 pictures" in searching.report.said[-1]
     assert "y " in searching.report.said[-1] and "0.08000" in searching.report.said[-1]
@@ -516,7 +525,7 @@ def test_the_rank_task_shows_the_ranking_of_the_method(searching: Project) -> No
 def test_settings_on_the_line_are_tried_though_the_table_is_up_to_date(searching: Project) -> None:
     at = searching.open()
     made(at)
-    [task] = [t for t in SearchTasks(at).qtable() if t.get("name") == "bm1684"]
+    task = subtask(at, "qtable")
     [check] = task["uptodate"]
     for options in (None, {}, {"keep": "", "method": ""}):
         assert check(task=SimpleNamespace(options=options))
@@ -524,8 +533,7 @@ def test_settings_on_the_line_are_tried_though_the_table_is_up_to_date(searching
 
 
 def test_a_method_on_the_line_is_checked_like_one_in_the_config(searching: Project) -> None:
-    tasks = SearchTasks(searching.open())
-    [task] = [t for t in tasks.qtable() if t.get("name") == "bm1684"]
+    task = subtask(searching.open(), "qtable")
     failed = task["actions"][0](method="vendor_sensitive_layer")
     assert "--method: the installed TPU-MLIR has no run_sensitive_layer.py" in str(failed)
 
@@ -535,10 +543,10 @@ def test_a_method_on_the_line_is_checked_like_one_in_the_config(searching: Proje
 
 def test_explain_says_of_each_layer_why_it_is_in_or_out(searching: Project) -> None:
     at = searching.open()
-    assert "not searched yet" in explain(at, ["qtable:bm1684"])
+    assert "not searched yet" in explain(Context(at, TASKS), ["qtable:bm1684"])
     made(at)
     at.make_model(at.models["tiny"])
-    text = explain(searching.open(), ["qtable:bm1684"])
+    text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "qtable:bm1684: nothing would run" in text
     assert "1 layers F32; the choosing ended as max_float_layers is 1" in text
     told = {line.split()[0]: line.split(maxsplit=2)[1:] for line in text.splitlines() if line.startswith("  ")}
@@ -556,19 +564,19 @@ def test_explain_of_a_committed_table_says_how_to_get_the_losses_and_uses_those_
     model, search = searched(at)
     at.builder(model).run(cut_step(model, "bm1684", at.chosen(model), search))
     assert "vendor-cut" not in searching.toolchain.ran  # taken from the checkout
-    text = explain(searching.open(), ["qtable:bm1684"])
+    text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "1 layers F32, taken from qtables/tiny.given.bm1684.qtable, which was made elsewhere" in text
     assert "./doit rank:bm1684 finds the losses of all layers" in text
     assert "y              ?  in: number 1 of the table" in text
     at.builder(model).run(ranking_step(model, "bm1684", at.chosen(model), search))
-    text = explain(searching.open(), ["qtable:bm1684"])
+    text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "made elsewhere; the choosing ended as max_float_layers is 1" in text
     assert "out: max_float_layers is 1; it is number 2 of the search" in text and "./doit rank" not in text
 
 
 def test_explain_of_an_unknown_table_names_the_nearest(searching: Project) -> None:
     with pytest.raises(BmzooError) as caught:
-        explain(searching.open(), ["qtable:bm1685"])
+        explain(Context(searching.open(), TASKS), ["qtable:bm1685"])
     assert "did you mean qtable:bm168" in caught.value.hint
 
 

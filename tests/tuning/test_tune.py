@@ -14,7 +14,9 @@ from bmzoo.config.model import load
 from bmzoo.errors import BmzooError, ConfigError, ToolFailed
 from bmzoo.plan.step import Command
 from bmzoo.quantization.tables import float_layers
-from bmzoo.tasks.tune import TuneTasks, options
+from bmzoo.tasks.registry import TASKS
+from bmzoo.tasks.row import Context
+from bmzoo.tasks.tune import options
 from bmzoo.tuning.report import Found, markdown
 from bmzoo.tuning.run import Options, Tuner, publish_found
 from bmzoo.tuning.settings import Setting
@@ -241,7 +243,8 @@ def test_what_cannot_be_tuned_is_refused(tunable: Project, old: str, new: str, m
 
 
 def test_there_is_a_task_for_each_chip_with_int8(tunable: Project) -> None:
-    names = [task["name"] for task in TuneTasks(tunable.open()).tune()]
+    [row] = [row for row in TASKS if row.name == "tune"]
+    names = [task["name"] for task in row.dictionaries(Context(tunable.open(), TASKS))]
     assert names == [None, "bm1684", "bm1688"]
 
 

@@ -1,0 +1,159 @@
+"""The table of tasks: their names, what is said of them, and what makes their dictionaries.
+
+A task is one row here and one function in the module of its family. dodo.py, the usage, `explain`, the check of
+names on the line and the tests of the documentation read this table.
+"""
+
+from collections.abc import Callable, Iterator
+
+from doit.exceptions import InvalidDodoFile
+
+from bmzoo.errors import BmzooError
+from bmzoo.explain import goals
+from bmzoo.tasks import development, explain, inspection, models, search, store, subjects, targets, tune, zoo
+from bmzoo.tasks.guard import Task
+from bmzoo.tasks.row import Context, Group, Row, Single
+
+# In the order of the usage.
+TASKS = (
+    Group(
+        "build",
+        "Make a bmodel, run it on the chip simulator, publish it if it agrees with ONNX.",
+        subjects.TARGETS,
+        targets.build,
+        order=subjects.longest_first,
+        goal=goals.of_build,
+    ),
+    Group(
+        "verify",
+        "Compare an artifact with ONNX on more pictures, with its MLIR, and with its siblings.",
+        subjects.TARGETS,
+        targets.verify,
+        order=subjects.longest_first,
+        goal=goals.of_verify,
+    ),
+    Group(
+        "eval",
+        "Average precision where there is ground truth, and the difference to the ONNX model.",
+        subjects.EVALUATED,
+        targets.evaluate,
+        goal=goals.of_eval,
+    ),
+    Group(
+        "bench",
+        "Time preprocessing, inference and postprocessing per image, of the ONNX model or of an artifact.",
+        subjects.TIMED,
+        targets.bench,
+    ),
+    Single(
+        "detect",
+        "Find faces: detect TARGET|MODEL PICTURE|FOLDER|VIDEO... [--out DIR and more, see detect --help]",
+        inspection.detect,
+    ),
+    Single(
+        "plan",
+        "Print every command of every target, or of those named: plan build:bm1684_int8_1b",
+        inspection.plan,
+    ),
+    Single("doctor", "Check the machine, the data and the compiler; each problem with its fix.", inspection.doctor),
+    Group(
+        "model",
+        "Import the checkpoint or ONNX file into models/onnx/, checked and converted if need be.",
+        subjects.MODELS,
+        models.model,
+        goal=goals.of_model,
+    ),
+    Group(
+        "transform",
+        "Convert the ONNX model to MLIR, once for each batch.",
+        subjects.BATCHES,
+        models.transform,
+        goal=goals.of_transform,
+    ),
+    Group(
+        "calibrate",
+        "Find activation thresholds over the calibration pictures: calibration/<model>.<weights>.table",
+        subjects.CALIBRATED,
+        models.calibrate,
+        goal=goals.of_calibrate,
+    ),
+    Group(
+        "rank",
+        "How much each layer hurts alone in INT8, over selection pictures.",
+        subjects.SEARCHABLE_CHIPS,
+        search.rank,
+    ),
+    Group(
+        "qtable",
+        "Choose the layers that stay in float, and confirm them: qtables/<model>.<weights>.<chip>.qtable",
+        subjects.SEARCHABLE_CHIPS,
+        search.qtable,
+        goal=goals.of_qtable,
+        explained=goals.is_searched,
+    ),
+    Group(
+        "tune",
+        "Try settings of INT8 one axis at a time; a table, a plot, and what to write into the config.",
+        subjects.INT8_CHIPS,
+        tune.tune,
+    ),
+    Single(
+        "zoo",
+        "Build, verify and evaluate every target of every config: build/zoo.json, SHA256SUMS, RESULTS.md",
+        zoo.zoo,
+    ),
+    Single(
+        "diff",
+        "Compare two manifests, files or URLs: diff OLD NEW [--allow-removed]; regressions fail",
+        zoo.diff,
+    ),
+    Single(
+        "prune",
+        "List results whose target is in no config any more; prune yes=1 removes them.",
+        zoo.prune,
+    ),
+    Single(
+        "explain",
+        "Say what would run and why, and run nothing: explain build:bm1684_int8_1b, explain 'verify:*'",
+        explain.task,
+    ),
+    Group(
+        "reproduce",
+        "Compile a target twice more in other places and compare the bytes.",
+        subjects.TARGETS,
+        targets.reproduce,
+    ),
+    Single(
+        "gc",
+        "Remove results not used for longest until build/store is within its limit [--dry-run]",
+        store.gc,
+    ),
+    Single(
+        "fsck",
+        "Read every stored result again and set aside what is damaged [--remote: in the shared store]",
+        store.fsck,
+    ),
+    Single("test", "All tests: the fast ones, then those on the real compiler.", development.test),
+    Single("lint", "Style and types: ruff and mypy.", development.lint),
+    Single("usage", "How to start.", inspection.usage, shown=False),
+)
+
+
+def creators(context: Context) -> dict[str, Callable[[], Iterator[Task]]]:
+    """Functions named `task_<name>`, as doit looks for them in dodo.py, one for each row of the context.
+
+    Raises InvalidDodoFile where nothing can be done at all: no build folder, or a broken zoo.yaml.
+    """
+    try:
+        context.workspace.open()
+        _ = context.workspace.default_model
+    except BmzooError as error:
+        raise InvalidDodoFile(error.render()) from None
+    return {f"task_{row.name}": _creator(row, context) for row in context.rows}
+
+
+def _creator(row: Row, context: Context) -> Callable[[], Iterator[Task]]:
+    def create() -> Iterator[Task]:  # doit takes functions only, so not a partial
+        return row.dictionaries(context)
+
+    return create

@@ -1,0 +1,101 @@
+"""What a row of the table of tasks holds, and the dictionaries that doit gets for it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from bmzoo.config.model import Model
+from bmzoo.explain.goals import Goal
+from bmzoo.release.outcomes import Outcomes
+from bmzoo.tasks.guard import Task
+from bmzoo.workspace import Workspace
+
+T = TypeVar("T")
+
+
+class Kind(Enum):
+    """What the names of a task's subtasks are made of."""
+
+    SINGLE = "no subtasks"
+    MODEL = "a model, or a model and a batch"
+    TARGET = "a target, or the ONNX model in its place"
+    CHIP = "a chip, with the model in front unless it is the default one"
+
+
+@dataclass(frozen=True)
+class Subject(Generic[T]):
+    """What one subtask works on: a model, and its target, chip or batch. `name`: what follows the task's."""
+
+    name: str
+    model: Model
+    of: T
+
+
+@dataclass(frozen=True)
+class By(Generic[T]):
+    """What a task has one subtask each for."""
+
+    kind: Kind
+    subjects: Callable[[Workspace], Iterator[Subject[T]]]  # in the order of the configs
+
+
+@dataclass(frozen=True)
+class Single:
+    """A task without subtasks. `make`: its dictionary, without `basename` and `doc`."""
+
+    name: str
+    doc: str
+    make: Callable[["Context"], Task]
+    shown: bool = True  # in the usage
+
+    kind = Kind.SINGLE
+
+    def dictionaries(self, context: "Context") -> Iterator[Task]:
+        """The task as doit takes it."""
+        yield {"basename": self.name, "doc": self.doc, **self.make(context)}
+
+
+@dataclass(frozen=True)
+class Group(Generic[T]):
+    """A task with subtasks. `make`: the dictionary of one, without `basename` and `name`."""
+
+    name: str
+    doc: str
+    by: By[T]
+    make: Callable[["Context", Subject[T]], Task]
+    order: Callable[[Iterable[Subject[T]]], Iterable[Subject[T]]] = tuple  # in which they start
+    # What a subtask comes to, for `explain`; it raises BmzooError when nothing can be said, as without any weights.
+    goal: Callable[[Workspace, Model, T], Goal] | None = None
+    explained: Callable[[Model, T], bool] = lambda model, of: True  # whether `explain` lists this one
+    shown: bool = True  # in the usage
+
+    @property
+    def kind(self) -> Kind:
+        return self.by.kind
+
+    def dictionaries(self, context: "Context") -> Iterator[Task]:
+        """The task that stands for all its subtasks, then each of these, as doit takes them.
+
+        The first carries the context, by which run_command.py finds it.
+        """
+        yield {"basename": self.name, "name": None, "doc": self.doc, "meta": {"context": context}}
+        for subject in self.order(self.by.subjects(context.workspace)):
+            yield {"basename": self.name, "name": subject.name, **self.make(context, subject)}
+
+
+Row = Single | Group[Any]
+
+
+@dataclass(frozen=True, repr=False)  # `doit info` prints it, and it holds the environment
+class Context:
+    """What tasks are made from: a workspace, the table itself, and what else one run has."""
+
+    workspace: Workspace
+    rows: tuple[Row, ...]
+    outcomes: Outcomes = field(default_factory=Outcomes)  # of all tasks of the run
+    confirmed: bool = False  # whether `yes=1` stands on the line
+
+    def kind(self, task: str) -> Kind | None:
+        """What the task has subtasks for; None for a name that is no task."""
+        return next((row.kind for row in self.rows if row.name == task), None)

@@ -1,0 +1,83 @@
+"""What tasks have subtasks for: every loop over models, targets, batches and chips, and how subtasks are named."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from bmzoo import target as targets
+from bmzoo.config.model import Model
+from bmzoo.target import Target
+from bmzoo.tasks.row import By, Kind, Subject
+from bmzoo.workspace import Workspace
+
+
+def named(at: Workspace, model: Model, rest: str) -> str:
+    """A subtask's name: the model stands in front unless it is the default one."""
+    return rest if model.name == at.default_model else f"{model.name}.{rest}"
+
+
+def transform_name(at: Workspace, model: Model, batch: int) -> str:
+    """The task that other tasks depend on for the MLIR of a batch."""
+    return f"transform:{named(at, model, f'{batch}b')}"
+
+
+def longest_first(subjects: Iterable[Subject[Target]]) -> Iterator[Subject[Target]]:
+    """Targets of each model in the order to start them."""
+    for _, group in groupby(subjects, key=lambda subject: subject.model.name):
+        own = {subject.of: subject for subject in group}
+        yield from (own[target] for target in targets.longest_first(own))
+
+
+def _targets(at: Workspace) -> Iterator[Subject[Target]]:
+    for model in at.models.values():
+        for target in model.targets:
+            yield Subject(target.qualified(at.default_model), model, target)
+
+
+def _with_onnx(at: Workspace, models: Iterable[Model]) -> Iterator[Subject[Target | None]]:
+    """The ONNX model, as None, before the targets of each."""
+    for model in models:
+        yield Subject(named(at, model, "onnx"), model, None)
+        for target in model.targets:
+            yield Subject(target.qualified(at.default_model), model, target)
+
+
+def _evaluated(at: Workspace) -> Iterator[Subject[Target | None]]:
+    return _with_onnx(at, (model for model in at.models.values() if model.config.evaluate is not None))
+
+
+def _timed(at: Workspace) -> Iterator[Subject[Target | None]]:
+    return _with_onnx(at, (model for model in at.models.values() if model.config.decoder.kind != "none"))
+
+
+def _models(at: Workspace) -> Iterator[Subject[None]]:
+    return (Subject(model.name, model, None) for model in at.models.values())
+
+
+def _calibrated(at: Workspace) -> Iterator[Subject[None]]:
+    return (subject for subject in _models(at) if subject.model.calibrates)
+
+
+def _batches(at: Workspace) -> Iterator[Subject[int]]:
+    for model in at.models.values():
+        for batch in sorted({target.batch for target in model.targets} | {1}):
+            yield Subject(named(at, model, f"{batch}b"), model, batch)
+
+
+def _chips(at: Workspace) -> Iterator[Subject[str]]:
+    for model in at.models.values():
+        for chip in dict.fromkeys(target.chip for target in model.targets if target.precision == "int8"):
+            yield Subject(named(at, model, chip), model, chip)
+
+
+def _searchable(at: Workspace) -> Iterator[Subject[str]]:
+    return (subject for subject in _chips(at) if subject.model.config.quantization.images is not None)
+
+
+TARGETS = By(Kind.TARGET, _targets)
+EVALUATED = By(Kind.TARGET, _evaluated)  # and the ONNX models, of models with ground truth
+TIMED = By(Kind.TARGET, _timed)  # and the ONNX models, of models with a decoder
+MODELS = By(Kind.MODEL, _models)
+CALIBRATED = By(Kind.MODEL, _calibrated)  # with a calibration table of bmzoo's own
+BATCHES = By(Kind.MODEL, _batches)  # 1 is always one of them
+INT8_CHIPS = By(Kind.CHIP, _chips)  # with INT8 targets
+SEARCHABLE_CHIPS = By(Kind.CHIP, _searchable)  # those of them whose model has selection pictures
