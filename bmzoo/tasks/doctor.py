@@ -1,4 +1,4 @@
-"""Can this machine build? One screen: each finding, and for each problem its fix."""
+"""Checks whether this machine can build: a list of findings, with a fix for each problem."""
 
 import importlib.metadata
 import os
@@ -27,14 +27,14 @@ from bmzoo.workspace import Workspace
 
 GIB = 1 << 30
 DISK_NEEDED, MEMORY_NEEDED = 3 * GIB, 2 * GIB
-# Fails where the process itself lies at random addresses.
+# Exits with 1 where address space randomization is on.
 _FIXED = f"import ctypes, sys; sys.exit(not ctypes.CDLL(None).personality(0xFFFFFFFF) & {ADDR_NO_RANDOMIZE})"
 _PIN = re.compile(r"^([A-Za-z0-9_.\-]+)==([^\s;]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the screen. `bad` findings stop a build; `fix` says what to do."""
+    """One line of the report. A `bad` finding prevents builds; `fix` is the hint."""
 
     what: str
     state: str
@@ -48,7 +48,7 @@ class Finding:
 
 
 def examine(at: Workspace) -> Iterator[Finding]:
-    """All findings, the quick ones first."""
+    """All findings, the quick checks first."""
     yield _interpreter()
     yield _packages(at.root / "requirements.lock", external=bool(at.environ.get("TPUC_ROOT")))
     installation = find_installation(at.environ)
@@ -163,7 +163,7 @@ def _data(at: Workspace) -> Iterator[Finding]:
 
 
 def _drawing(at: Workspace) -> Iterator[Finding]:
-    """Graphviz, where a model's layers are searched by TPU-MLIR, which draws the network and fails without."""
+    """Graphviz, where a model uses a search of TPU-MLIR, which draws the network and fails without it."""
     searches = ((m.name, m.search(target)) for m in at.models.values() for target in m.targets)
     models = dict.fromkeys(name for name, search in searches if search and search.method in METHODS)
     if models:
@@ -173,7 +173,7 @@ def _drawing(at: Workspace) -> Iterator[Finding]:
 
 
 def _shared_store(at: Workspace) -> Finding:
-    """A build goes on without the store, so only a setting that is wrong stops it."""
+    """Builds work without the shared store, so only an invalid setting is bad."""
     what = "shared store"
     try:
         remote = at.remote

@@ -20,7 +20,7 @@ from bmzoo.workspace import Workspace
 
 @dataclass(frozen=True)
 class Subtask:
-    """One that can be explained. `goal` raises BmzooError when nothing can be said, as without any weights."""
+    """A subtask that can be explained. `goal` raises BmzooError where it is unknown, as without weights."""
 
     name: str
     kind: Kind
@@ -40,7 +40,7 @@ def task(context: Context) -> Task:
 def explain(context: Context, names: Sequence[str]) -> str:
     """What the tasks that names or patterns stand for (all builds when empty) would run. Raises BmzooError."""
     at, chosen = context.workspace, select(context, names or ["build:*"])
-    store = Store(at.layout.build, stamping=False)  # to look is not to use
+    store = Store(at.layout.build, stamping=False)  # this lookup does not count as use
     explanations = {task.model.name: Explanation(at.builder(task.model), store, at.last) for task in chosen}
     told = [_told(at, task, explanations[task.model.name]) for task in chosen]
     what = "target" if all(task.kind is Kind.TARGET for task in chosen) else "task"

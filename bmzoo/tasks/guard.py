@@ -1,7 +1,7 @@
-"""Tasks as doit takes them: actions whose errors are for people, checks that never fail."""
+"""Parts of doit's dictionaries: actions and `uptodate` checks with errors handled, and options."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from doit.exceptions import TaskFailed
@@ -12,10 +12,10 @@ Task = dict[str, Any]
 
 
 def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
-    """A user's mistake or a failed tool becomes a failed task, without a traceback; a bug keeps its own."""
+    """An action whose BmzooError becomes doit's TaskFailed, without a traceback; other exceptions propagate."""
 
     def call(**values: Any) -> Any:  # noqa: ANN401
-        if not gc.isenabled():  # see commandline.py; what is there by now stays
+        if not gc.isenabled():  # turned off in run_command.py; objects of the planning are exempt
             gc.freeze()
             gc.enable()
         try:
@@ -28,7 +28,7 @@ def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def quietly(check: Callable[[], bool]) -> Callable[..., bool]:
-    """An `uptodate` check: whatever is wrong is said by the action, which then runs."""
+    """An `uptodate` check that is false on BmzooError: the action then runs and reports the error."""
 
     def call(*_: Any) -> bool:
         try:
@@ -37,3 +37,8 @@ def quietly(check: Callable[[], bool]) -> Callable[..., bool]:
             return False
 
     return call
+
+
+def params(options: Mapping[str, str]) -> list[dict[str, str]]:
+    """doit's `params` for text options, each with its help; empty when not given."""
+    return [{"name": name, "long": name, "default": "", "help": text} for name, text in options.items()]

@@ -54,7 +54,7 @@ def usage_text(rows: Sequence[Row]) -> str:
 
 
 def _detect(at: Workspace, words: list[str]) -> None:
-    """The runtime's own command line; a target stands for its artifact."""
+    """Run the runtime's command line; a target's name is replaced by its artifact."""
     from bmzoo.runtime.__main__ import main
 
     if words and not words[0].startswith("-") and not Path(words[0]).suffix:
@@ -64,10 +64,10 @@ def _detect(at: Workspace, words: list[str]) -> None:
         words = [str(path), *words[1:]]
     try:
         status = main(["detect", *words])
-    except SystemExit as end:  # argparse has said what is wrong
+    except SystemExit as end:  # argparse has printed the error
         status = int(end.code or 0)
     if status:
-        raise BmzooError("detect did not succeed", "what went wrong is said above")
+        raise BmzooError("detect failed", "see the error above")
 
 
 def _doctor(at: Workspace) -> None:

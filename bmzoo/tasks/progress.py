@@ -1,4 +1,4 @@
-"""What a run says on the terminal: which step, how long so far, how many to go. Everything goes to stderr."""
+"""Progress of a run on stderr: the running steps, their elapsed time, and how many tasks are left."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from bmzoo.plan.step import Step
 
 
 class Progress:
-    """Lines for steps done; on a terminal also a live line for each step that is running."""
+    """A line for each finished step; on a terminal also a live line for each running one."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out if out is not None else sys.stderr
@@ -25,7 +25,7 @@ class Progress:
         self._lines: dict[Step, Any] = {}
 
     def expect(self, tasks: int) -> None:
-        """How many tasks the run may come to."""
+        """Set how many tasks the run has at most."""
         self._left = tasks
 
     def task_done(self) -> None:
@@ -33,7 +33,7 @@ class Progress:
             self._left = max(0, self._left - 1)
 
     def started(self, step: Step, progress: Path | None = None) -> None:
-        """`progress`: where the step writes how far it is, if it does."""
+        """`progress`: the file in which the step reports its progress, if it does."""
         with self._lock:
             self._running[step] = time.monotonic()
             if self._out.isatty():
@@ -42,7 +42,7 @@ class Progress:
                 self._write(f"{step} ...{self._to_go()}")
 
     def finished(self, step: Step, seconds: float, where: str = "") -> None:
-        """`where`: the machine that ran it, if it was not this one."""
+        """`where`: the machine that ran it, if not this one."""
         self._end(step, f"{step}: {_duration(seconds)}{f' on {where}' if where else ''}")
 
     def failed(self, step: Step) -> None:
@@ -51,7 +51,7 @@ class Progress:
         self._end(step, f"{step}: failed after {_duration(time.monotonic() - start)}")
 
     def warn(self, text: str) -> None:
-        """Said once, however many steps meet it."""
+        """Each text is printed once."""
         with self._lock:
             if text not in self._said:
                 self._said.add(text)
@@ -62,7 +62,7 @@ class Progress:
             self._write(text)
 
     def close(self) -> None:
-        """Take the live lines off the terminal."""
+        """Remove the live lines from the terminal."""
         with self._lock:
             if self._live is not None:
                 self._live.stop()
@@ -111,7 +111,7 @@ class Progress:
 
 
 def how_far(progress: Path | None) -> str:
-    """`12/16, about 40 s left` from what a step writes while it runs; empty where it has not written anything."""
+    """`12/16, about 40 s left` from the progress file of a step; empty without a readable one."""
     try:
         told = json.loads(progress.read_text(encoding="utf-8")) if progress is not None else {}
         done, number, left = int(told["done"]), int(told["of"]), float(told["seconds_left"])
@@ -122,7 +122,7 @@ def how_far(progress: Path | None) -> str:
 
 @contextmanager
 def bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr while bytes are read, where that is a terminal; yields what to tell how many more."""
+    """A progress bar on stderr, where that is a terminal; yields a callback that takes the number of bytes read."""
     if not sys.stderr.isatty():
         yield lambda count: None
         return

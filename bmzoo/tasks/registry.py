@@ -1,7 +1,7 @@
-"""The table of tasks: their names, what is said of them, and what makes their dictionaries.
+"""The table of tasks: names, one-line docs, subtasks, and the functions that make the dictionaries for doit.
 
 A task is one row here and one function in the module of its family. dodo.py, the usage, `explain`, the check of
-names on the line and the tests of the documentation read this table.
+task names on the command line and the tests of the documentation read this table.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from bmzoo.tasks.row import Context, Group, Row, Single
 TASKS = (
     Group(
         "build",
-        "Make a bmodel, run it on the chip simulator, publish it if it agrees with ONNX.",
+        "Compile a bmodel, run it on the chip simulator, and publish it if it agrees with ONNX.",
         subjects.TARGETS,
         targets.build,
         order=subjects.longest_first,
@@ -79,13 +79,13 @@ TASKS = (
     ),
     Group(
         "rank",
-        "How much each layer hurts alone in INT8, over selection pictures.",
+        "Rank the layers by their sensitivity to INT8, measured on the selection pictures.",
         subjects.SEARCHABLE_CHIPS,
         search.rank,
     ),
     Group(
         "qtable",
-        "Choose the layers that stay in float, and confirm them: qtables/<model>.<weights>.<chip>.qtable",
+        "Choose and check the layers that stay in float: qtables/<model>.<weights>.<chip>.qtable",
         subjects.SEARCHABLE_CHIPS,
         search.qtable,
         goal=goals.of_qtable,
@@ -93,7 +93,7 @@ TASKS = (
     ),
     Group(
         "tune",
-        "Try settings of INT8 one axis at a time; a table, a plot, and what to write into the config.",
+        "Try INT8 settings one axis at a time; writes a table, a plot and the lines for the config.",
         subjects.INT8_CHIPS,
         tune.tune,
     ),
@@ -119,18 +119,18 @@ TASKS = (
     ),
     Group(
         "reproduce",
-        "Compile a target twice more in other places and compare the bytes.",
+        "Compile a target twice more, in other folders, and compare the bytes.",
         subjects.TARGETS,
         targets.reproduce,
     ),
     Single(
         "gc",
-        "Remove results not used for longest until build/store is within its limit [--dry-run]",
+        "Remove the least recently used results until build/store is within its limit [--dry-run]",
         store.gc,
     ),
     Single(
         "fsck",
-        "Read every stored result again and set aside what is damaged [--remote: in the shared store]",
+        "Check every stored result against its digests; quarantine damaged ones [--remote: in the shared store]",
         store.fsck,
     ),
     Single("test", "All tests: the fast ones, then those on the real compiler.", development.test),

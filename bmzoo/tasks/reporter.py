@@ -1,4 +1,4 @@
-"""doit's reporter for bmzoo: failures said once, with cause and hint; a summary when several tasks fail."""
+"""doit's reporter for bmzoo: each failure once, with cause and hint, and the tasks that were skipped for it."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from bmzoo.system.junit import document
 from bmzoo.tasks.progress import Progress
 
 
-# doit wants a class and makes the instance itself, so what it needs is in a closure.
+# doit takes a class and makes the instance itself, so a closure holds what the instance needs.
 def reporter(progress: Progress, junit: Path, outcomes: Outcomes) -> type:  # noqa: C901
-    """A reporter class that draws on `progress`, leaves verdicts in `junit` and tells `outcomes` of failures."""
+    """A reporter class that prints to `progress`, writes verdicts to `junit` and records failures in `outcomes`."""
 
     class Reporter:
         desc = "bmzoo"
@@ -86,7 +86,7 @@ def _leave(text: str, path: Path, progress: Progress) -> None:
 
 
 def _closure(tasks: dict[str, Any], selected: list[str]) -> set[str]:
-    """Names of all tasks with actions that the selected ones come to."""
+    """Names of the selected tasks and all their dependencies, of those that have actions."""
     seen: set[str] = set()
     todo = list(selected)
     while todo:

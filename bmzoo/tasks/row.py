@@ -1,4 +1,4 @@
-"""What a row of the table of tasks holds, and the dictionaries that doit gets for it."""
+"""Rows of the table of tasks, and the dictionaries that they give doit."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Group(Generic[T]):
     by: By[T]
     make: Callable[["Context", Subject[T]], Task]
     order: Callable[[Iterable[Subject[T]]], Iterable[Subject[T]]] = tuple  # in which they start
-    # What a subtask comes to, for `explain`; it raises BmzooError when nothing can be said, as without any weights.
+    # The steps and files of a subtask, for `explain`. Raises BmzooError where unknown, as without weights.
     goal: Callable[[Workspace, Model, T], Goal] | None = None
     explained: Callable[[Model, T], bool] = lambda model, of: True  # whether `explain` lists this one
     shown: bool = True  # in the usage
@@ -89,12 +89,12 @@ Row = Single | Group[Any]
 
 @dataclass(frozen=True, repr=False)  # `doit info` prints it, and it holds the environment
 class Context:
-    """What tasks are made from: a workspace, the table itself, and what else one run has."""
+    """What the tasks of one run share: the workspace, the table itself, failures, and a confirmation."""
 
     workspace: Workspace
     rows: tuple[Row, ...]
     outcomes: Outcomes = field(default_factory=Outcomes)  # of all tasks of the run
-    confirmed: bool = False  # whether `yes=1` stands on the line
+    confirmed: bool = False  # `yes=1` on the command line
 
     def kind(self, task: str) -> Kind | None:
         """What the task has subtasks for; None for a name that is no task."""

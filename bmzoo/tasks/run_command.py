@@ -1,4 +1,4 @@
-"""`doit run` for bmzoo: wrong names explained, patterns that match nothing refused, SIGTERM like Ctrl-C."""
+"""`doit run` for bmzoo: unknown tasks explained, patterns without a match refused, SIGTERM handled like Ctrl-C."""
 
 import gc
 import signal
@@ -23,8 +23,8 @@ class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
     name = "run"
 
     def execute(self, params: dict[str, Any], args: list[str]) -> int:
-        # Nearly all that planning and looking make lives to the end, and looking for garbage in it takes a fifth of
-        # the time of a run that finds nothing to do. The first action turns it on again, see guard.py.
+        # Nearly all objects of planning live to the end, and garbage collection takes a fifth of the time of a run
+        # where everything is up to date. The first action turns it on again, see guard.py.
         gc.disable()
         signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -33,7 +33,7 @@ class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
             sys.stderr.write("interrupted; what was finished is kept, run the same command to go on\n")
             return 130
 
-    @wraps(DoitRun._execute)  # doit reads the parameters' names off this method
+    @wraps(DoitRun._execute)  # doit reads the parameters' names from this signature
     def _execute(self, *args: Any, **kwargs: Any) -> int:
         context = _context(self.task_list)
         problem = explain_unknown(self.task_list, self.sel_tasks or ())
@@ -45,7 +45,7 @@ class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
 
 
 class Info(DoitInfo):  # type: ignore[misc]
-    """doit's own ends in a traceback for a name that is no task."""
+    """The same command; doit's own shows a traceback for an unknown task."""
 
     name = "info"
 
@@ -62,7 +62,7 @@ def _interrupt(*_: object) -> None:
 
 
 def explain_unknown(tasks: Iterable[Any], words: Iterable[str]) -> str:
-    """Why the first word that names no task is wrong, and the nearest that does; empty when all are known."""
+    """The error for the first word that names no task, with the nearest name; empty when all are known."""
     known = {task.name: task for task in tasks}
     targets = {path for task in known.values() for path in task.targets}
     takes_words = False

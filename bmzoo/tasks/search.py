@@ -14,24 +14,23 @@ from bmzoo.plan.float_layers import ranking_step
 from bmzoo.plan.lowering import int8_target
 from bmzoo.results import qtable as tables
 from bmzoo.system import files
-from bmzoo.tasks.guard import Task, guarded, quietly
+from bmzoo.tasks.guard import Task, guarded, params, quietly
 from bmzoo.tasks.row import Context, Subject
 from bmzoo.workspace import Workspace, read_json
 
 SHOWN = 20
-# Settings that may stand on the line: `./doit qtable:bm1684 --max_float_layers 8`.
+# Options on the command line: `./doit qtable:bm1684 --max_float_layers 8`.
 OPTIONS: Mapping[str, str] = {
     "max_float_layers": "most layers that may stay in float",
-    "expected_cos": "enough when the lowest cosine over heads is at least this, 0 to 1",
-    "gain": "enough when a further layer takes off less than this share of the loss, 0 to 1",
-    "keep": "the N most sensitive layers as ranked, no search",
+    "expected_cos": "stop when the lowest cosine over the heads is at least this, 0 to 1",
+    "gain": "stop when a further layer reduces the loss by less than this fraction, 0 to 1",
+    "keep": "keep the N most sensitive layers in float, without a search",
     "metric": "faces or cosine",
-    "exclude": "layers that stay INT8, as patterns with commas between",
+    "exclude": "layers that stay INT8: patterns, separated by commas",
     "method": "bmzoo, or TPU-MLIR's: vendor_qtable or vendor_sensitive_layer",
 }
-
-
-_KINDS: Mapping[str, Callable[[str], object]] = {
+# How an option's text is read; as it is where none is named.
+_PARSERS: Mapping[str, Callable[[str], object]] = {
     "max_float_layers": int,
     "keep": int,
     "expected_cos": float,
@@ -58,7 +57,7 @@ def qtable(context: Context, subject: Subject[str]) -> Task:
         "actions": [guarded(partial(_qtable, at, model, chip, subject.name))],
         "uptodate": [_unless_tried(quietly(partial(_is_current, at, model, chip)))],
         "task_dep": [f"model:{model.name}"],
-        "params": [{"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()],
+        "params": params(OPTIONS),
     }
 
 
@@ -110,7 +109,7 @@ def _is_current(at: Workspace, model: Model, chip: str) -> bool:
 
 
 def _unless_tried(check: Callable[[], bool]) -> Callable[..., bool]:
-    """An `uptodate` check that lets settings on the line be tried, whatever is published."""
+    """An `uptodate` check that is false when there are options on the command line, whatever is published."""
 
     def call(task: Any) -> bool:  # noqa: ANN401  # doit's Task, handed over by this argument's name
         return not any((task.options or {}).values()) and check()
@@ -119,11 +118,11 @@ def _unless_tried(check: Callable[[], bool]) -> Callable[..., bool]:
 
 
 def _with_options(configured: Search | None, given: Mapping[str, str]) -> Search:
-    """The configured search with what stands on the line. Raises ConfigError for values that are none."""
+    """The configured search with the options of the command line. Raises ConfigError for invalid values."""
     values: dict[str, Any] = dict(SEARCH_DEFAULTS) if configured is None else configured.model_dump()
     for key, text in given.items():
         try:
-            values[key] = _KINDS.get(key, str)(text)
+            values[key] = _PARSERS.get(key, str)(text)
         except ValueError:
             raise ConfigError(f"--{key}: not a number: {text}", OPTIONS[key]) from None
     return search_of(values)

@@ -1,4 +1,4 @@
-"""The doit tasks that look after the store: `gc` and `fsck`."""
+"""The doit tasks that maintain the store: `gc` and `fsck`."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -19,16 +19,18 @@ from bmzoo.workspace import Workspace
 
 
 def gc(context: Context) -> Task:
-    """Remove results that were not used for longest."""
+    """Remove the least recently used results."""
     return {
         "actions": [guarded(partial(_gc, context.workspace))],
-        "params": [{"name": "dry_run", "long": "dry-run", "type": bool, "default": False, "help": "only say"}],
+        "params": [
+            {"name": "dry_run", "long": "dry-run", "type": bool, "default": False, "help": "list, remove nothing"}
+        ],
         "verbosity": 2,
     }
 
 
 def fsck(context: Context) -> Task:
-    """Check what is stored against its digests."""
+    """Check stored results against their digests."""
     return {
         "actions": [guarded(partial(_fsck, context.workspace))],
         "params": [{"name": "remote", "long": "remote", "type": bool, "default": False, "help": "shared store"}],
@@ -38,7 +40,7 @@ def fsck(context: Context) -> Task:
 
 def _gc(at: Workspace, dry_run: bool) -> None:
     limit = at.settings.store.limit
-    store = Store(at.layout.build, stamping=False)  # asking what is needed is no use of it
+    store = Store(at.layout.build, stamping=False)  # this lookup does not count as use
     needed = _needed(at, store) if limit is not None else frozenset()
     done = cleanup.clean(store, limit, needed, dry_run)
     for line in done.lines():
@@ -48,7 +50,7 @@ def _gc(at: Workspace, dry_run: bool) -> None:
 
 
 def _needed(at: Workspace, store: Store) -> frozenset[str]:
-    """Fingerprints of what the configs' targets are made of, as far as it is there."""
+    """Fingerprints of the stored results that the configs' targets depend on."""
     needed: frozenset[str] = frozenset()
     for model in at.models.values():
         try:
@@ -57,7 +59,9 @@ def _needed(at: Workspace, store: Store) -> frozenset[str]:
                 builder.find(step)
             needed |= builder.found()
         except BmzooError as error:
-            at.report.warn(f"gc: what {model.name} uses cannot be told, so it is not kept: {error.message}")
+            at.report.warn(
+                f"gc: the results that {model.name} uses are unknown, so they are not protected: {error.message}"
+            )
     return needed
 
 

@@ -1,4 +1,4 @@
-"""What tasks have subtasks for: every loop over models, targets, batches and chips, and how subtasks are named."""
+"""What tasks have subtasks for: the loops over models, targets, batches and chips, and the names of subtasks."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -16,7 +16,7 @@ def named(at: Workspace, model: Model, rest: str) -> str:
 
 
 def transform_name(at: Workspace, model: Model, batch: int) -> str:
-    """The task that other tasks depend on for the MLIR of a batch."""
+    """Name of the task that makes the MLIR of a batch."""
     return f"transform:{named(at, model, f'{batch}b')}"
 
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from functools import partial
 
 from bmzoo.errors import ConfigError, nearest
-from bmzoo.tasks.guard import Task, guarded
+from bmzoo.tasks.guard import Task, guarded, params
 from bmzoo.tasks.row import Context, Subject
 from bmzoo.tuning import run
 from bmzoo.workspace import Workspace
 
 OPTIONS: Mapping[str, str] = {
-    "ap": f"whose average precision to show: {', '.join(run.EVALUATED)}; front when left out",
-    "minutes": "after so many nothing new is started; 20 when left out",
+    "ap": f"settings whose average precision is evaluated: {', '.join(run.EVALUATED)}; default: front",
+    "minutes": "time limit after which no new trial starts; default: 20",
 }
 
 
@@ -23,7 +23,7 @@ def tune(context: Context, subject: Subject[str]) -> Task:
         "doc": f"build/tune/{subject.model.name}.<weights>.{subject.of}/",
         "actions": [guarded(partial(_tune, context.workspace, subject))],
         "task_dep": [f"model:{subject.model.name}"],
-        "params": [{"name": key, "long": key, "default": "", "help": text} for key, text in OPTIONS.items()],
+        "params": params(OPTIONS),
     }
 
 
@@ -34,7 +34,7 @@ def _tune(at: Workspace, subject: Subject[str], ap: str, minutes: str) -> None:
 
 
 def options(ap: str, minutes: str) -> run.Options:
-    """What stands on the line; empty for what is left out. Raises ConfigError."""
+    """Options of the command line; an empty text means the default. Raises ConfigError."""
     if ap and ap not in run.EVALUATED:
         guess = nearest(ap, run.EVALUATED)
         hint = f"did you mean {guess}? " if guess else ""

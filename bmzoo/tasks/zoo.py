@@ -1,4 +1,4 @@
-"""doit's tasks about the zoo as a whole: make all of it, compare two of it, remove what belongs to none."""
+"""The doit tasks of the whole zoo: `zoo`, `diff` and `prune`."""
 
 import sys
 from collections.abc import Iterator
@@ -29,8 +29,8 @@ def zoo(context: Context) -> Task:
             needs += [f"eval:{name}" for name in names]
     return {
         "actions": [guarded(partial(_write, at, context.outcomes))],
-        # Not task_dep: doit leaves out what has a failed one, and the manifest is to tell of failures. What
-        # is needed as `setup` runs before this as well, and this runs whatever came of it.
+        # Not task_dep: doit skips a task after a failed dependency, and the manifest has to list failures. Tasks
+        # named as `setup` run before this one as well, and it runs whether they succeed or not.
         "setup": needs,
         "targets": [str(path) for path in (layout.manifest, layout.sums, layout.results)],
         "clean": True,
@@ -48,7 +48,7 @@ def diff(context: Context) -> Task:
 
 
 def prune(context: Context) -> Task:
-    """List, or remove, what belongs to no config."""
+    """List, or remove, the results of targets that no config names."""
     return {"actions": [guarded(partial(_prune, context.workspace, context.confirmed))], "verbosity": 2}
 
 
@@ -110,7 +110,7 @@ def _diff(at: Workspace, words: list[str], allow_removed: bool) -> None:
         count = len(found.regressions)
         raise VerifyFailed(
             f"{count} regression{'s' if count > 1 else ''} from {names[0]} to {names[1]}",
-            "what is one is set in configs/zoo.yaml, below `regression`",
+            "the thresholds are in configs/zoo.yaml, below `regression`",
         )
 
 
@@ -125,6 +125,6 @@ def _prune(at: Workspace, confirmed: bool) -> None:
 
 
 def sums(manifest: Manifest) -> str:
-    """Digests for `sha256sum -c` in `build/`, of every artifact that nothing is known against."""
+    """Digests for `sha256sum -c` in `build/`, of every artifact that has not failed."""
     sound = [a for a in manifest.artifacts if a.status != "failed"]
     return "".join(f"{a.sha256}  {a.file}\n" for a in sorted(sound, key=lambda a: a.file))
