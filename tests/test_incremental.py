@@ -20,13 +20,15 @@ from typing import Any
 import pytest
 from conftest import Project, Silent, draw
 
-from bmzoo.explain.goals import subtasks
 from bmzoo.explain.why import OPEN, Explanation, Finding
 from bmzoo.plan.step import Step
 from bmzoo.results.artifact import is_current, make
 from bmzoo.runtime.preprocess import InputSpec, prepare, read_image
 from bmzoo.store.local import Store
 from bmzoo.system.hashing import sha256
+from bmzoo.tasks.explain import subtasks
+from bmzoo.tasks.registry import TASKS
+from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace
 
 INT8, FP32 = "bm1688_int8_2b", "bm1684_fp32_1b"
@@ -276,7 +278,7 @@ CHANGES: tuple[Callable[[World], None], ...] = (
 
 def explained(at: Workspace) -> list[Finding]:
     explanation = Explanation(at.builder(at.models["tiny"]), Store(at.layout.build, stamping=False), at.last)
-    goals = [task.goal() for task in subtasks(at) if task.name.startswith("build:")]
+    goals = [task.goal() for task in subtasks(Context(at, TASKS)) if task.name.startswith("build:")]
     return explanation.of(end for goal in goals for end in goal.ends)
 
 
