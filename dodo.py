@@ -11,13 +11,12 @@ from bmzoo.tasks.progress import Progress
 from bmzoo.tasks.registry import TASKS, creators
 from bmzoo.tasks.reporter import reporter
 from bmzoo.tasks.row import Context
-from bmzoo.workspace import Workspace
+from bmzoo.workspace import Options, Workspace
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS = Progress()
-WORKSPACE = Workspace(
-    ROOT, os.environ, PROGRESS, get_var("weights"), get_var("echo") == "yes", get_var("scheduler")
-)
+OPTIONS = Options(get_var("weights"), get_var("echo") == "yes", get_var("scheduler"), get_var("locked") == "yes")
+WORKSPACE = Workspace(ROOT, os.environ, PROGRESS, OPTIONS)
 OUTCOMES = Outcomes()
 CONTEXT = Context(WORKSPACE, TASKS, OUTCOMES, confirmed=get_var("yes") in ("1", "yes"))
 atexit.register(WORKSPACE.close)

@@ -33,7 +33,7 @@ from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.plan.step import Step  # noqa: E402
 from bmzoo.store.local import Store  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
-from bmzoo.workspace import Workspace  # noqa: E402
+from bmzoo.workspace import Options, Workspace  # noqa: E402
 
 CONFIG = "retinaface_mobilenet0.25.yaml"
 # Of about the same length, so that two workers can share them evenly. Not of BM1684 and BM1684X, whose simulators
@@ -92,7 +92,7 @@ def run(checkout: Path, data: Path, steps: list[Step], workers: int, number: int
 
 
 def workspace(checkout: Path, data: Path, scheduler: str | None = None) -> Workspace:
-    return Workspace(checkout, {**os.environ, "BMZOO_DATA": str(data)}, Progress(), scheduler=scheduler)
+    return Workspace(checkout, {**os.environ, "BMZOO_DATA": str(data)}, Progress(), Options(scheduler=scheduler))
 
 
 def main() -> int:

@@ -98,7 +98,7 @@ def run_graph(builder: Builder, ends: Sequence[Step]) -> list[Step]:
     running: dict[Future[object], Step] = {}
     with ThreadPoolExecutor(STEPS_AT_A_TIME) as pool:
         while waiting or running:
-            ready = [step for step in waiting if all(needed in done for needed in step.needs())]
+            ready = [step for step in waiting if all(needed in done for needed in step.needs)]
             for step in ready[: STEPS_AT_A_TIME - len(running)]:
                 waiting.remove(step)
                 running[pool.submit(builder.run, step)] = step
@@ -109,7 +109,7 @@ def run_graph(builder: Builder, ends: Sequence[Step]) -> list[Step]:
 
 
 def in_order(step: Step) -> Iterator[Step]:
-    for needed in step.needs():
+    for needed in step.needs:
         yield from in_order(needed)
     yield step
 
@@ -153,7 +153,7 @@ def published(at: Workspace, targets: Sequence[Target], model_onnx: Path, folder
         wanted = [t for t in targets if (t.chip, t.precision) == (chip, precision)]
         batches = sorted({t.batch for t in wanted} | ({1} if precision in CALIBRATED else set()))
         for batch in batches:
-            (step,) = transform_step(model, at.chosen(model), batch).commands
+            (step,) = transform_step(model, at.weights.chosen(model), batch).commands
             mlir = f"{chip}_{precision}_{batch}b.mlir"
             commands.run(f"transform {chip} {precision} {batch}b", step.tool, *swapped(step.args, "--mlir", mlir))
         table = f"{chip}.table"
@@ -225,7 +225,7 @@ def one_round(folder: Path, data: Path, names: Sequence[str], count: int) -> Rou
         print(f"bmzoo, {place}: {runs[equalized].seconds:.1f} s", flush=True)
     at = opened(folder / "sequence" / "checkout", data, count, equalized=False)
     model = at.models[MODEL]
-    onnx = at.builder(model).run(import_step(model, at.chosen(model))).path("model.onnx")
+    onnx = at.builder(model).run(import_step(model, at.weights.chosen(model))).path("model.onnx")
     print("published sequence", flush=True)
     theirs = published(at, targets, onnx, folder / "published")
     print(f"published sequence: {theirs.seconds:.1f} s", flush=True)

@@ -37,7 +37,7 @@ from bmzoo.plan.step import Step  # noqa: E402
 from bmzoo.plan.vendor_search import search_step  # noqa: E402
 from bmzoo.results import qtable  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
-from bmzoo.workspace import Workspace, read_json  # noqa: E402
+from bmzoo.workspace import Options, Workspace, read_json  # noqa: E402
 
 
 def main() -> int:
@@ -73,13 +73,13 @@ def _checkout(root: Path, data: Path) -> Workspace:
     for name in ("configs", "calibration"):
         shutil.copytree(ROOT / name, root / name)
     (root / "models" / "onnx").mkdir(parents=True)
-    at = Workspace(root, {**os.environ, "BMZOO_DATA": str(data)}, Progress(), weights="official")
+    at = Workspace(root, {**os.environ, "BMZOO_DATA": str(data)}, Progress(), Options(weights="official"))
     at.open()
     return at
 
 
 def _ours(at: Workspace, model: Model, chip: str) -> dict[str, Any]:
-    builder, weights = at.builder(model), at.chosen(model)
+    builder, weights = at.builder(model), at.weights.chosen(model)
     builder.run(plain_lowering(model, chip, weights))
     search = model.search(int8_target(model, chip))
     assert search is not None, "the model's config asks for a search"
@@ -101,7 +101,7 @@ def _ours(at: Workspace, model: Model, chip: str) -> dict[str, Any]:
 
 
 def _vendor(at: Workspace, model: Model, ours: dict[str, Any]) -> dict[str, Any]:
-    chip, weights = ours["chip"], at.chosen(model)
+    chip, weights = ours["chip"], at.weights.chosen(model)
     # The mean cosine of 0.9999 is out of reach, so that it ranks every layer.
     step = search_step(
         model, chip, weights, Search(method="vendor_qtable", max_float_layers=8, expected_cos=0.9999)
@@ -123,7 +123,7 @@ def _vendor(at: Workspace, model: Model, ours: dict[str, Any]) -> dict[str, Any]
 
 
 def _ranking(at: Workspace, model: Model, chip: str) -> dict[str, Any]:
-    entry = at.builder(model).run(rank_step(model, chip, at.chosen(model)))
+    entry = at.builder(model).run(rank_step(model, chip, at.weights.chosen(model)))
     return {row["layer"]: row for row in read_json(entry, "ranking.json")["layers"]}
 
 

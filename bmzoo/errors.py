@@ -16,19 +16,26 @@ from typing import Iterable, Type
 
 
 class BmzooError(Exception):
-    """A failure that is explained in one line, with an optional hint on what to do next."""
+    """A failure that is explained in one line, with an optional hint on what to do next.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    `evidence`: the path of what it left to look at, as people see it; empty where there is nothing.
+    """
+
+    def __init__(self, message: str, hint: str = "", evidence: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.evidence = evidence
 
-    def __reduce__(self):  # type: ignore[no-untyped-def]  # keeps the hint when an error crosses a process
-        return type(self), (self.message, self.hint)
+    def __reduce__(self):  # type: ignore[no-untyped-def]  # keeps all of it when an error crosses a process
+        return type(self), (self.message, self.hint, self.evidence)
 
     def render(self) -> str:
-        """The text shown to a person: the message, then the hint on a line of its own."""
-        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+        """The text shown to a person: the message, then hint and evidence on lines of their own."""
+        lines = [self.message]
+        lines += [f"hint: {self.hint}"] if self.hint else []
+        lines += [f"evidence: {self.evidence}"] if self.evidence else []
+        return "\n".join(lines)
 
 
 class ConfigError(BmzooError):

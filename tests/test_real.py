@@ -13,9 +13,10 @@ from bmzoo.errors import ToolFailed
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
 from bmzoo.plan.selftest import selftest_step
 from bmzoo.plan.step import Command
+from bmzoo.results import calibration
 from bmzoo.results.artifact import is_current, make
 from bmzoo.system.hashing import Digests, sha256
-from bmzoo.workspace import Workspace
+from bmzoo.workspace import Options, Workspace
 
 pytestmark = pytest.mark.toolchain
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,7 +76,7 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(
         root = tmp_path / place / "checkout"
         shutil.copytree(project.root / "configs", root / "configs")
         at = Workspace(root, {"BMZOO_DATA": str(project.data)}, Silent(), toolchain_override=real)
-        at.make_table(at.models["tiny"])
+        calibration.make(at, at.models["tiny"], "")
         make(at, at.target("bm1688_int8_2b"))
         table = at.layout.table("tiny", "given").read_bytes()
         results.append((table, sha256(at.layout.artifact(at.target("bm1688_int8_2b")))))
@@ -83,7 +84,7 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(
 
 
 def test_the_self_test_passes(small: Callable[[], Workspace]) -> None:
-    entry = small().plain_builder().run(selftest_step())
+    entry = small().builder(None).run(selftest_step())
     errors = json.loads(entry.path("golden.json").read_text())
     assert 0 < errors["int8.npz"] < 0.05 and errors["float.npz"] < 1e-4
 
@@ -98,7 +99,9 @@ def test_a_killed_compiler_is_named(real: LocalToolchain, tmp_path: Path) -> Non
 def test_the_headline_target_at_full_size(data: Path, real: LocalToolchain, tmp_path: Path) -> None:
     """From the official checkpoint to a verified bm1688_int8_4b_2core, calibration included."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    at = Workspace(tmp_path, {"BMZOO_DATA": str(data)}, Silent(), weights="official", toolchain_override=real)
+    at = Workspace(
+        tmp_path, {"BMZOO_DATA": str(data)}, Silent(), Options(weights="official"), toolchain_override=real
+    )
     target = at.target("bm1688_int8_4b_2core")
     make(at, target)
     told = json.loads(at.layout.provenance(target).read_text())
@@ -108,7 +111,7 @@ def test_the_headline_target_at_full_size(data: Path, real: LocalToolchain, tmp_
     assert told["facts"]["cores"] == 2 and told["facts"]["chip"] == "bm1688"
     assert [t["shape"] for t in told["facts"]["outputs"]] == [[4, 16800, 4], [4, 16800, 2], [4, 16800, 10]]
     assert told["verdict"]["detections"]["expected"] >= 30
-    assert "run_calibration.py" in told["steps"]["calibrate"]["tools"]
+    assert told["steps"]["calibrate"]["toolchain"] == real.version
 
 
 def test_a_clone_alone_builds_a_target(real: LocalToolchain, tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ def test_a_clone_alone_builds_a_target(real: LocalToolchain, tmp_path: Path) -> 
         text = text.replace(old, new)
     path.write_text(text)
     told, environ = Silent(), {"HOME": str(tmp_path), "BMZOO_OFFLINE": "1"}
-    at = Workspace(tmp_path, environ, told, weights="embedded", toolchain_override=real)
+    at = Workspace(tmp_path, environ, told, Options(weights="embedded"), toolchain_override=real)
     target = at.target("bm1688_int8_4b_2core")
     make(at, target)
     provenance = json.loads(at.layout.provenance(target).read_text())

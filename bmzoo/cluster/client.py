@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from bmzoo.cluster.job import Job, Outcome, Wanted
 from bmzoo.errors import BmzooError, ConfigError, StoreError, ToolFailed
-from bmzoo.execute.builder import Made, Ready, Report
+from bmzoo.execute.resolve import Resolved
+from bmzoo.execute.run import Made, Report
 from bmzoo.plan.resources import Needs, needs
 from bmzoo.plan.step import File, Output, Pictures, Step, Tree
 from bmzoo.store import upload, urls
@@ -57,11 +58,11 @@ class Cluster:
         self._connecting = threading.Lock()
         self._connection: Client | BmzooError | None = None
 
-    def make(self, step: Step, ready: Ready, needed: Mapping[str, Entry], folder: Path) -> Made:
+    def make(self, step: Step, resolved: Resolved, needed: Mapping[str, Entry], folder: Path) -> Made:
         """The step's result, made by a worker. Raises BmzooError; evidence is then in the folder."""
-        for warning in ready.warnings:
+        for warning in resolved.warnings:
             self._report.warn(warning)
-        job = _job(step, ready, needed, self._channel.url, str(folder) if self._remote is None else "")
+        job = _job(step, resolved, needed, self._channel.url, str(folder) if self._remote is None else "")
         outcome = self._run(job)
         if outcome.lacks:  # made or found here before there were others to share it with
             self._send([(job.inputs[name], needed.get(name)) for name in outcome.lacks])
@@ -201,21 +202,30 @@ def _connect(address: str) -> "Client | BmzooError":
         )
 
 
-def _job(step: Step, ready: Ready, needed: Mapping[str, Entry], channel: str, witness: str) -> Job:
-    names = dict(_names(step, ready))
+def _job(step: Step, resolved: Resolved, needed: Mapping[str, Entry], channel: str, witness: str) -> Job:
+    names = dict(_names(step, resolved))
     inputs: dict[str, Wanted] = {}
-    for name, (path, sha256) in ready.files.items():
+    for name, (path, sha256) in resolved.files.items():
         entry, wanted = needed.get(name), names[name]
         if entry is None:
             inputs[name] = Wanted(sha256, wanted, path=str(path.absolute()))
         else:
             inputs[name] = Wanted(entry.files[wanted], wanted, entry.fingerprint)
     # Without its inputs the step is small: they hold all steps before it.
-    bare = replace(step, inputs=())
-    return Job(bare, ready.fingerprint, dict(ready.material), inputs, dict(ready.pictures), channel, witness)
+    bare = replace(step, inputs=(), decision=None)
+    return Job(
+        bare,
+        resolved.fingerprint,
+        dict(resolved.material),
+        inputs,
+        dict(resolved.pictures),
+        channel,
+        witness,
+        dict(resolved.facts),
+    )
 
 
-def _names(step: Step, ready: Ready) -> Iterator[tuple[str, str]]:
+def _names(step: Step, resolved: Resolved) -> Iterator[tuple[str, str]]:
     """Each input's name in the step's folder, and at its source: in an entry, or below a data folder."""
     for name, ref in step.inputs:
         if isinstance(ref, Output):
@@ -223,8 +233,8 @@ def _names(step: Step, ready: Ready) -> Iterator[tuple[str, str]]:
         elif isinstance(ref, File):
             yield name, ref.path
         else:
-            for inside in (key for key in ready.files if key.startswith(f"{name}/")):
-                yield inside, _below(ref, inside.removeprefix(f"{name}/"), ready.files[inside][0])
+            for inside in (key for key in resolved.files if key.startswith(f"{name}/")):
+                yield inside, _below(ref, inside.removeprefix(f"{name}/"), resolved.files[inside][0])
 
 
 def _below(ref: Pictures | Tree, inside: str, path: Path) -> str:

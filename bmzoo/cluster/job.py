@@ -27,7 +27,8 @@ class Job:
 
     `inputs` and `pictures`: by name in the step's folder. `material`: as in `fingerprint`, with the identities of
     the sender's tools. `channel`: URL of the store through which inputs and results travel. `witness`: a folder
-    that a worker must see when the channel is a plain folder on the sender's machine, else empty.
+    that a worker must see when the channel is a plain folder on the sender's machine, else empty. `facts`: what a
+    decision is derived from.
     """
 
     step: Step
@@ -37,6 +38,7 @@ class Job:
     pictures: Mapping[str, str]
     channel: str
     witness: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from bmzoo.cluster.job import Job, Outcome, Wanted
 from bmzoo.errors import BmzooError, StoreError, ToolFailed
-from bmzoo.execute.builder import Builder, Ready
 from bmzoo.execute.layout import Layout
+from bmzoo.execute.resolve import Resolved
+from bmzoo.execute.run import Runner
 from bmzoo.execute.toolchain import LocalToolchain, Toolchain, find_installation
 from bmzoo.plan.resources import needs
 from bmzoo.plan.step import Step
-from bmzoo.sources.lookup import Sources
 from bmzoo.store import upload
 from bmzoo.store.remote import Remote
 from bmzoo.store.shared import SharedStore
@@ -83,10 +83,10 @@ class RemoteStep:
         if lacks := tuple(name for name, path in found.items() if path is None):
             return Outcome(self._name, lacks=lacks)
         notes = Notes()
-        builder = Builder(toolchain, store, Sources(()), digests, self._layout, notes)
+        runner = Runner(toolchain, store, self._layout, notes)
         with store.scratch() as folder:
             try:
-                made = builder.make_here(job.step, _ready(job, found), {}, folder)
+                made = runner.run(job.step, _resolved(job, found), folder)
             except BmzooError as error:
                 return Outcome(self._name, error=error, warnings=tuple(notes.warnings), files=_evidence(folder))
             log = _tail(folder / "log.txt")
@@ -165,9 +165,9 @@ def _difference(a: str, b: str) -> tuple[str, str]:
     return " ".join(x for x, _ in shown).strip(), " ".join(y for _, y in shown).strip()
 
 
-def _ready(job: Job, found: Mapping[str, Path | None]) -> Ready:
+def _resolved(job: Job, found: Mapping[str, Path | None]) -> Resolved:
     files = {name: (path, job.inputs[name].sha256) for name, path in found.items() if path is not None}
-    return Ready(files, job.fingerprint, job.material, (), job.pictures, {})
+    return Resolved(files, job.fingerprint, job.material, job.facts, (), job.pictures)
 
 
 def _check_witness(job: Job) -> None:

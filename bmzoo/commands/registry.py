@@ -57,9 +57,12 @@ COMMANDS: Mapping[str, OwnCommand] = {
         ),
         installation=True,
     ),
+    "scales": OwnCommand(
+        "scales",
+        ("commands/scales.py", "quantization/equalize.py", "quantization/session.py", "measure/npz.py"),
+    ),
     "equalize": OwnCommand(
-        "equalize",
-        ("commands/equalize.py", "quantization/equalize.py", "quantization/session.py", "measure/npz.py"),
+        "equalize", ("commands/equalize.py", "quantization/equalize.py", "quantization/session.py")
     ),
     "rank": OwnCommand("rank", ("commands/rank.py", *_MEASURING, *_QUANTIZATION)),
     "choose": OwnCommand("choose", ("commands/choose.py", *_MEASURING, *_QUANTIZATION)),

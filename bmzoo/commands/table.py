@@ -1,19 +1,17 @@
-"""`table`: the calibration table that the tool wrote, checked, with a header that says what it was made from."""
+"""`table`: the calibration table that the tool wrote, checked and rounded."""
 
-import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from bmzoo.errors import ToolFailed
-from bmzoo.plan.fingerprint import digest_of_list
 from bmzoo.quantization.tables import calibrated
+
+# The last digits of a threshold are those of one processor's floats. What three digits cost is in bench/README.md.
+DIGITS = 3
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """`tool.table` to `calibration.table`. Raises ToolFailed when the tool's table is not one."""
-    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
-    pictures = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
     text = (folder / "tool.table").read_text(encoding="utf-8")
     try:
         names = calibrated(text)
@@ -21,15 +19,17 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         raise ToolFailed(f"run_calibration.py: wrote a table that cannot be read: {error}") from None
     if not names:
         raise ToolFailed("run_calibration.py: wrote a table without a single tensor")
-    facts = (
-        "bmzoo calibration table",
-        f"pictures: {len(pictures)}, sha256 of their digests in order: {digest_of_list(pictures)}",
-        f"method: {request['method']}",
-    )
-    (folder / "calibration.table").write_text(with_header(text, facts), encoding="utf-8")
+    (folder / "calibration.table").write_text(rounded(text), encoding="utf-8")
 
 
-def with_header(table: str, facts: Iterable[str]) -> str:
-    """The tool's table with our facts on top and without what changes from run to run (time, path)."""
+def rounded(table: str) -> str:
+    """The tool's table with DIGITS significant digits, and without what changes from run to run (time, path)."""
     kept = [line for line in table.splitlines() if not re.match(r"# (genetated|generated) time:|# mlir:", line)]
-    return "\n".join([*(f"# {fact}" for fact in facts), *kept]) + "\n"
+    return "\n".join(map(_line, kept)) + "\n"
+
+
+def _line(line: str) -> str:
+    if line.startswith("#") or not line.strip():
+        return line
+    name, *numbers = line.split()
+    return " ".join([name, *(f"{float(number):.{DIGITS}g}" for number in numbers)])

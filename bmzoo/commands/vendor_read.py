@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bmzoo.commands.table import with_header
+from bmzoo.commands.table import rounded
 from bmzoo.config.search_methods import RUN_QTABLE, RUN_SENSITIVE_LAYER
 from bmzoo.errors import ToolFailed
 from bmzoo.quantization import vendor_output
@@ -81,8 +81,7 @@ def _tuned(folder: Path, table: str, changed: bool) -> str:
         raise ToolFailed(f"{RUN_SENSITIVE_LAYER}: {path.name}: {error}") from None
     if missing:
         raise ToolFailed(f"{RUN_SENSITIVE_LAYER}: {path.name} lacks {len(missing)} tensors: {min(missing)}")
-    facts = [f"bmzoo calibration table, its thresholds changed by {RUN_SENSITIVE_LAYER}"]
-    return with_header(text, facts)
+    return f"# its thresholds changed by {RUN_SENSITIVE_LAYER}\n{rounded(text)}"
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bmzoo.errors import StoreError
-from bmzoo.execute.builder import Ready
 from bmzoo.execute.layout import Layout
+from bmzoo.execute.resolve import Resolved
 from bmzoo.plan.fingerprint import fingerprint as fingerprint_of
 from bmzoo.plan.step import Step
 from bmzoo.system import files
@@ -28,9 +28,9 @@ class Record:
     origins: Mapping[str, str]
 
 
-def record(ready: Ready) -> Record:
+def record(resolved: Resolved) -> Record:
     """What a step would be made from now."""
-    return Record(ready.fingerprint, ready.material, ready.origins)
+    return Record(resolved.fingerprint, resolved.material, resolved.origins)
 
 
 class Last:
@@ -47,13 +47,13 @@ class Last:
             return None
         return _parse(raw, str(step)) if isinstance(raw, dict) else None
 
-    def note(self, step: Step, ready: Ready) -> None:
+    def note(self, step: Step, resolved: Resolved) -> None:
         """Keep what a result is made from. Never fails: what cannot be kept is not explained later."""
         told = {
             "step": str(step),
-            "fingerprint": ready.fingerprint,
-            "material": dict(ready.material),
-            "origins": dict(ready.origins),
+            "fingerprint": resolved.fingerprint,
+            "material": dict(resolved.material),
+            "origins": dict(resolved.origins),
         }
         text = json.dumps(told, sort_keys=True)
         path = self._layout.last(step)

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bmzoo.plan.step import Step
+from bmzoo.system.files import cannot_write
 from bmzoo.target import Target
 
 # The quantizer that most chips have: its calibration table goes without a mark.
@@ -34,6 +35,13 @@ class Layout:
     def scenes(self) -> Path:
         """Sets of drawn scenes."""
         return self.build / "cache" / "scenes"
+
+    def make_build(self) -> None:
+        """Make `build/`, where everything made goes. Raises StoreError."""
+        try:
+            self.build.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.build, error) from None
 
     def partial(self, fingerprint: str) -> Path:
         """What an interrupted step has finished so far."""
@@ -95,6 +103,16 @@ class Layout:
         """The calibration table. `quantizer`: whose it is, where one network does not serve all of them."""
         own = f".{quantizer}" if quantizer not in ("", COMMON) else ""
         return self.root / "calibration" / f"{model}.{weights}{own}.table"
+
+    def scales(self, model: str, weights: str, quantizer: str) -> Path:
+        """By what the channels of a quantizer's network are divided."""
+        return self.table(model, weights, quantizer).with_suffix(".scales")
+
+    def decision(self, step: Step) -> Path:
+        """The committed file of a step that makes a decision."""
+        about = step.subject
+        place = {"scales": self.scales, "calibrate": self.table, "cut": self.qtable}[step.kind]
+        return place(about.model, about.weights, about.chip)
 
     def log(self, step: Step) -> Path:
         """The log of a step's last successful run."""

@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from bmzoo.config.model import Model
+from bmzoo.execute import decisions
+from bmzoo.execute.decisions import Standing
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
-from bmzoo.plan.float_layers import agree_step, cut_step
+from bmzoo.plan.float_layers import cut_step
 from bmzoo.plan.lowering import int8_target
-from bmzoo.plan.shared import calibrate_step, import_step, tables, transform_step
-from bmzoo.plan.step import Output, Step
+from bmzoo.plan.shared import equalized_for, import_step, transform_step
+from bmzoo.plan.step import Step
 from bmzoo.plan.verify import engine, proof
 from bmzoo.results import artifact, calibration, eval, qtable, verify
 from bmzoo.store.local import Entry
@@ -40,16 +42,15 @@ class Goal:
 
 def of_build(at: Workspace, model: Model, target: Target) -> Goal:
     steps = at.recipe(target)
-    judged = tuple(step for step in steps.steps if not step.deferred)
     before = [of_model(at, model).results]
     if steps.calibrate is not None:
-        before.append(of_calibrate(at, model).results)
-    own = Result(at.layout.artifact(target), judged, partial(artifact.outdated, at, target))
+        before.append(of_calibrate(at, model, equalized_for(model, target.chip)).results)
+    own = Result(at.layout.artifact(target), steps.grounds, partial(artifact.outdated, at, target))
     return Goal((steps.measure,), (*(result for results in before for result in results), own))
 
 
 def of_verify(at: Workspace, model: Model, target: Target) -> Goal:
-    steps = proof(model, target, at.chosen(model))
+    steps = proof(model, target, at.weights.chosen(model))
     builds = [of_build(at, model, each.target) for each in (steps.build, *steps.siblings)]
 
     def outdated(entries: Entries) -> str:
@@ -60,7 +61,7 @@ def of_verify(at: Workspace, model: Model, target: Target) -> Goal:
 
 
 def _of_eval_onnx(at: Workspace, model: Model) -> Goal:
-    step = evaluate_onnx(model, at.chosen(model))
+    step = evaluate_onnx(model, at.weights.chosen(model))
     return _joined(of_model(at, model), Goal((step,), (_evaluated(at, model, "onnx", step),)))
 
 
@@ -68,19 +69,19 @@ def of_eval(at: Workspace, model: Model, target: Target | None) -> Goal:
     """`target`: None for the ONNX model."""
     if target is None:
         return _of_eval_onnx(at, model)
-    weights = at.chosen(model)
+    weights = at.weights.chosen(model)
     compare, step = proof(model, target, weights).compare, evaluate_lowering(model, target, weights)
     own = Goal((compare, step), (_evaluated(at, model, engine(model, target), step),))
     return _joined(of_build(at, model, target), _of_eval_onnx(at, model), own)
 
 
 def _evaluated(at: Workspace, model: Model, name: str, step: Step) -> Result:
-    path = at.layout.evaluation(model.name, at.chosen(model).name, name)
+    path = at.layout.evaluation(model.name, at.weights.chosen(model).name, name)
     return Result(path, (step,), lambda entries: eval.outdated(at, model, name, entries[step]))
 
 
 def of_model(at: Workspace, model: Model, _: None = None) -> Goal:
-    weights = at.chosen(model)
+    weights = at.weights.chosen(model)
     step, path = import_step(model, weights), at.layout.onnx(model.name, weights.name)
 
     def outdated(entries: Entries) -> str:
@@ -92,30 +93,25 @@ def of_model(at: Workspace, model: Model, _: None = None) -> Goal:
 
 
 def of_transform(at: Workspace, model: Model, batch: int) -> Goal:
-    return Goal((transform_step(model, at.chosen(model), batch),), ())
+    return Goal((transform_step(model, at.weights.chosen(model), batch),), ())
 
 
-def of_calibrate(at: Workspace, model: Model, _: None = None) -> Goal:
-    weights = at.chosen(model)
-    made = {
-        calibrate_step(model, weights, quantizer): at.layout.table(model.name, weights.name, quantizer)
-        for quantizer in tables(model)
-    }
-    return Goal(tuple(made), tuple(_table(step, path, "calibrate") for step, path in made.items()))
+def of_calibrate(at: Workspace, model: Model, quantizer: str) -> Goal:
+    made = calibration.steps(at, model, quantizer)
+    return Goal(made, tuple(_decision(at, model, step) for step in made))
 
 
-def _table(step: Step, path: Path, task: str) -> Result:
-    """A calibration table or qtable that a task publishes from a step."""
+def _decision(at: Workspace, model: Model, step: Step) -> Result:
+    """The committed file of a decision."""
+    path = at.layout.decision(step)
 
     def outdated(entries: Entries) -> str:
-        if not path.is_file():
-            return "not published yet, or deleted"
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if not calibration.is_our_table(text):
-            return f"edited by hand, so {task} will refuse to overwrite it"
-        return "" if calibration.table_content(text, entries[step].fingerprint) else "made from other inputs"
+        committed = decisions.read(path, at.builder(model).resolver.facts(step, entries))
+        if committed.standing is Standing.BY_HAND:
+            return "edited by hand, so it will not be overwritten"
+        return "" if committed.standing is Standing.CURRENT else str(committed)
 
-    return Result(path, (step,), outdated)
+    return Result(path, (step, *step.grounds), outdated)
 
 
 def is_searched(model: Model, chip: str) -> bool:
@@ -124,11 +120,10 @@ def is_searched(model: Model, chip: str) -> bool:
 
 
 def of_qtable(at: Workspace, model: Model, chip: str) -> Goal:
-    weights, search = at.chosen(model), model.search(int8_target(model, chip))
+    weights, search = at.weights.chosen(model), model.search(int8_target(model, chip))
     assert search is not None, "see is_searched"
-    step, path = cut_step(model, chip, weights, search), at.layout.qtable(model.name, weights.name, chip)
-    judged = (agree_step(model, chip, weights, table) for table in (None, Output(step, qtable.TABLE)))
-    own = Goal((step, *judged), (_table(step, path, "qtable"),))
+    step = cut_step(model, chip, weights, search)
+    own = Goal((step,), (_decision(at, model, step),) if step.decision is not None else ())
     story = partial(qtable.explain, at, model, chip, search)
     return replace(_joined(of_model(at, model), own), story=story)
 

@@ -41,7 +41,7 @@ def _block(told: Told, seen: set[Step]) -> list[str]:
     if told.error is not None:
         return [f"{told.name}: cannot run", *_indented(told.error.render().splitlines(), 4)]
     running = [finding for finding in told.findings if finding.state in OPEN]
-    shown = [finding for finding in told.findings if finding.state not in (State.THERE, State.UNUSED)]
+    shown = [finding for finding in told.findings if finding.state is not State.THERE]
     if not shown and not told.files:
         said = f"{told.name}: nothing would run, all {_steps(len(told.findings))} are there"
         return [said, *_indented(told.story, 2)]

@@ -13,7 +13,7 @@ from bmzoo.config.schema import Weights
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import compiler_inputs
 from bmzoo.plan.shared import calibration, document, import_step, pictures, transform_for
-from bmzoo.plan.step import Command, Input, Output, Step
+from bmzoo.plan.step import Command, Input, Output, Step, Subject
 from bmzoo.target import Target
 
 SIMULATION_TIMEOUT = 1800.0
@@ -34,7 +34,13 @@ class Recipe:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
+        """All of them, each after those that it needs."""
         return tuple(dict.fromkeys(_in_order(self.measure)))
+
+    @cached_property
+    def grounds(self) -> tuple[Step, ...]:
+        """Those whose results say whether the target is up to date: all but what only derives decisions."""
+        return tuple(dict.fromkeys(_grounds(self.measure)))
 
 
 def recipe(model: Model, target: Target, weights: Weights) -> Recipe:
@@ -121,13 +127,20 @@ def _simulation_files() -> tuple[str, ...]:
     return ("--model", "model.bmodel", "--inputs", "inputs.npz", "--outputs", "outputs.npz")
 
 
-def subject(target: Target, weights: Weights) -> str:
-    """What a step of one target is about, for people and log files."""
-    return f"{target.model}.{weights.name} {target}"
+def subject(target: Target, weights: Weights) -> Subject:
+    """What a step of one target is about."""
+    return Subject(target.model, weights.name, detail=str(target))
 
 
 def _in_order(step: Step) -> Iterator[Step]:
     """A step after everything that it needs."""
-    for needed in step.needs():
+    for needed in step.needs:
         yield from _in_order(needed)
+    yield step
+
+
+def _grounds(step: Step) -> Iterator[Step]:
+    """A step after everything that its fingerprint rests on."""
+    for ground in step.grounds:
+        yield from _grounds(ground)
     yield step

@@ -7,7 +7,7 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Weights
 from bmzoo.plan.lowering import LOWERED
 from bmzoo.plan.shared import document, import_step, input_request
-from bmzoo.plan.step import Command, Input, Output, Step, Tree
+from bmzoo.plan.step import Command, Input, Output, Step, Subject, Tree
 from bmzoo.plan.verify import lower_step
 from bmzoo.target import Target
 
@@ -17,7 +17,7 @@ def evaluate_onnx(model: Model, weights: Weights) -> Step:
     model = using(model, weights)
     source = import_step(model, weights)
     inputs = (("model.onnx", Output(source, "model.onnx")),)
-    return _evaluate_step(model, f"{model.name}.{weights.name} onnx", "model.onnx", inputs)
+    return _evaluate_step(model, Subject(model.name, weights.name, detail="onnx"), "model.onnx", inputs)
 
 
 def evaluate_lowering(model: Model, target: Target, weights: Weights) -> Step:
@@ -32,7 +32,7 @@ def evaluate_lowered(model: Model, lower: Step) -> Step:
     return _evaluate_step(model, lower.subject, "lowered.mlir", inputs)
 
 
-def _evaluate_step(model: Model, subject: str, network: str, inputs: tuple[tuple[str, Input], ...]) -> Step:
+def _evaluate_step(model: Model, subject: Subject, network: str, inputs: tuple[tuple[str, Input], ...]) -> Step:
     settings = model.config.evaluate
     assert settings is not None, "only for models with ground truth"
     truth = PurePosixPath(settings.truth)

@@ -39,11 +39,6 @@ def fingerprint(facts: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def deferred(fingerprint: str, file: str) -> str:
-    """What stands for the sha256 of a file that a deferred step writes: which step, and which of its files."""
-    return hashlib.sha256(f"{fingerprint} {file}".encode()).hexdigest()
-
-
 def digest_of_list(digests: Sequence[str]) -> str:
     """One sha256 for a list of files whose order matters and whose names do not."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -4,17 +4,31 @@ Ranking and choosing are done once for each quantizer, so bm1684x and bm1688 sha
 `max_float_layers` cuts off from them takes no time.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from bmzoo.chips import CHIPS
 from bmzoo.config import search_methods
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Search, Weights
 from bmzoo.plan import vendor_search
-from bmzoo.plan.lowering import LOWERED, int8_target, lowering, plain_lowering
-from bmzoo.plan.shared import document, import_step, input_request, pictures, quantized_source
-from bmzoo.plan.step import Command, File, Input, Output, Step
+from bmzoo.plan.decisions import FLOAT_LAYERS, decision
+from bmzoo.plan.lowering import LOWERED, int8_target, lowering, plain_lowering, thresholds
+from bmzoo.plan.shared import (
+    calibration,
+    derived_from,
+    document,
+    equalization,
+    equalized_for,
+    import_step,
+    input_request,
+    network,
+    pictures,
+    quantized_source,
+)
+from bmzoo.plan.step import Command, Decision, File, Input, Output, Step, Subject
 from bmzoo.target import Target
 
 # How many selection pictures layers are ranked and chosen by; all of them confirm the pick.
@@ -41,7 +55,6 @@ def rank_step(model: Model, chip: str, weights: Weights) -> Step:
         _inputs(model, chip, weights),
         ("ranking.json",),
         (document("request.json", _request(model)),),
-        deferred=True,
         resumable=True,
     )
 
@@ -59,7 +72,6 @@ def choose_step(model: Model, chip: str, weights: Weights, search: Search) -> St
         (*_inputs(model, chip, weights), ("ranking.json", Output(rank_step(model, chip, weights), "ranking.json"))),
         ("path.json",),
         (document("request.json", request),),
-        deferred=True,
         resumable=True,
     )
 
@@ -75,7 +87,13 @@ def ranking_step(model: Model, chip: str, weights: Weights, search: Search | Non
 def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
     """The qtable that a search's settings ask for, and why each layer is in or out of it."""
     if search.method in search_methods.METHODS:
-        return vendor_search.cut_step(model, chip, weights, search, float_mode(chip))
+        step = vendor_search.cut_step(model, chip, weights, search, float_mode(chip))
+        # A qtable is nothing without thresholds of its own, where there are any, and those are not committed.
+        if "calibration.table" in step.outputs:
+            return step
+        chosen = search.model_dump(include={"method", "max_float_layers", "expected_cos", "keep"})
+        derived = {**chosen, "mode": float_mode(chip), "chip": chip}
+        return replace(step, decision=float_layers(using(model, weights), chip, weights, derived))
     settings = search.model_dump(include={"max_float_layers", "expected_cos", "gain", "keep", "metric", "exclude"})
     request = {"settings": settings, "mode": float_mode(chip)}
     ranking = (("ranking.json", Output(rank_step(model, chip, weights), "ranking.json")),)
@@ -87,7 +105,28 @@ def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
         ranking if search.keep else (*ranking, *path),
         ("mixed.qtable", "choice.json"),
         (document("request.json", request),),
+        float_layers(using(model, weights), chip, weights, {**settings, "mode": float_mode(chip)}),
     )
+
+
+def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[str, Any]) -> Decision:
+    """What the choice of a chip's float layers is derived from. The model is that for the weights."""
+    target = int8_target(model, chip)
+    config, images = model.config, model.config.quantization.images
+    assert images is not None, "checked when the config was read"
+    own = {
+        **network(model, weights),
+        "decoder": config.decoder.model_dump(),
+        "flags": model.deploy_flags(target),
+        **settings,
+    }
+    sources: dict[str, Input] = {
+        **derived_from(weights),
+        "pictures": replace(pictures(images), count=min(images.count or PICTURES, PICTURES)),
+        **equalization(model, weights, equalized_for(model, chip)),
+        "calibration.table": thresholds(model, calibration(model, target, weights)),
+    }
+    return decision(FLOAT_LAYERS, own, sources, vendor=True)
 
 
 def qtable_input(model: Model, target: Target, weights: Weights) -> Input | None:
@@ -124,7 +163,7 @@ def agree_step(model: Model, chip: str, weights: Weights, qtable: Input | None) 
     }
     return Step(
         "agree",
-        f"{lower.subject}",
+        lower.subject,
         (
             Command("prepare", ("request.json",)),
             Command("infer", ("lowered.mlir", "inputs.npz", "outputs.npz")),
@@ -160,5 +199,5 @@ def _request(model: Model) -> dict[str, object]:
     return {**input_request(model), "decoder": model.config.decoder.model_dump(), "minimum": 1, "slots": slots}
 
 
-def _subject(model: Model, weights: Weights, chip: str) -> str:
-    return f"{model.name}.{weights.name} {chip}"
+def _subject(model: Model, weights: Weights, chip: str) -> Subject:
+    return Subject(model.name, weights.name, chip)

@@ -7,7 +7,7 @@ from bmzoo.chips import CALIBRATED, CHIPS, QUANTIZE
 from bmzoo.config.model import Model
 from bmzoo.config.schema import Weights
 from bmzoo.plan.shared import calibration, mlir_inputs, transform_for
-from bmzoo.plan.step import Command, File, Input, Output, Step
+from bmzoo.plan.step import Command, File, Input, Output, Step, Subject
 from bmzoo.target import Target
 
 LOWERED = ("lowered.mlir", "lowered_weights.npz")
@@ -55,7 +55,7 @@ def lowering(model: Model, target: Target, weights: Weights, qtable: Input | Non
     inputs, checks, args = compiler_inputs(model, target, transform, calibrate, qtable)
     return Step(
         "lower",
-        f"{model.name}.{weights.name} {what}",
+        Subject(model.name, weights.name, detail=what),
         (
             *checks,
             Command("model_deploy.py", (*args, "--not_gen_bmodel", "--debug", "--model", "model.bmodel")),

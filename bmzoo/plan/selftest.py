@@ -1,6 +1,6 @@
 """The compiler's self-test as a step: its result is kept under the toolchain's identity like any other."""
 
-from bmzoo.plan.step import Command, Step
+from bmzoo.plan.step import Command, Step, Subject
 
 CHIP = "bm1688"
 
@@ -9,7 +9,7 @@ def selftest_step() -> Step:
     """Transform, calibrate, deploy and simulate a tiny network, float and INT8, against known values."""
     return Step(
         "selftest",
-        CHIP,
+        Subject(chip=CHIP),
         (
             Command("golden", ("write",)),
             Command(

@@ -1,4 +1,4 @@
-"""The steps that all targets of a model share: import, equalize, transform, calibrate. Pure data."""
+"""The steps that all targets of a model share: import, scales, transform, calibrate. Pure data."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,8 @@ from typing import Any
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Images, Weights
-from bmzoo.plan.step import Command, File, Output, Pictures, Step
+from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
+from bmzoo.plan.step import Command, File, Input, Output, Pictures, Step, Subject
 from bmzoo.target import Target
 
 # Ranges of channels settle after a few pictures; thresholds take more.
@@ -30,7 +31,7 @@ def import_step(model: Model, weights: Weights) -> Step:
     }
     return Step(
         "import",
-        f"{model.name}.{weights.name}",
+        Subject(model.name, weights.name),
         (Command("import", ("request.json",)),),
         ((name, File(weights.file, weights.sha256)),),
         ("model.onnx", "model.json"),
@@ -50,40 +51,53 @@ def tables(model: Model) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def equalize_step(model: Model, weights: Weights, quantizer: str) -> Step:
-    """`model.onnx` with its channels scaled alike for a quantizer, by their ranges over calibration pictures."""
+def scales_step(model: Model, weights: Weights, quantizer: str) -> Step:
+    """By what each channel is divided so that a quantizer's scales fit all of them, from ranges over pictures."""
     model = using(model, weights)
     settings = model.config.calibration
     assert settings is not None and settings.images is not None, "only for models that calibrate"
-    source = import_step(model, weights)
+    source, kind = import_step(model, weights), CHIPS[quantizer].scales
     count = min(settings.images.count or EQUALIZE_PICTURES, EQUALIZE_PICTURES)
+    shown = replace(pictures(settings.images), count=count)
     return Step(
-        "equalize",
-        f"{model.name}.{weights.name} {quantizer}",
-        (Command("prepare", ("request.json",)), Command("equalize", ("source.onnx", CHIPS[quantizer].scales))),
+        "scales",
+        Subject(model.name, weights.name, quantizer),
+        (Command("prepare", ("request.json",)), Command("scales", ("source.onnx", kind))),
         (
             ("source.onnx", Output(source, "model.onnx")),
             ("model.json", Output(source, "model.json")),
-            ("pictures", replace(pictures(settings.images), count=count)),
+            ("pictures", shown),
         ),
-        ("model.onnx",),
+        ("channels.scales",),
         (document("request.json", {**input_request(model), "minimum": 1}),),
+        decision(SCALES, {**network(model, weights), "scales": kind}, {**derived_from(weights), "pictures": shown}),
     )
 
 
-def quantized_source(model: Model, chip: str, weights: Weights) -> Step:
-    """The step whose `model.onnx` a chip's INT8 is made of: the imported model, or the equalized one."""
-    return _source(model, weights, equalized_for(model, chip))
+def derived_from(weights: Weights) -> dict[str, Input]:
+    """The weights as a source of decisions."""
+    return {"weights": File(weights.file, weights.sha256)}
 
 
-def _source(model: Model, weights: Weights, equalized: str) -> Step:
-    return equalize_step(model, weights, equalized) if equalized else import_step(model, weights)
+def network(model: Model, weights: Weights) -> dict[str, Any]:
+    """Settings that decide what network the weights become and what it is fed."""
+    return {"input": model.config.input.model_dump(), "architecture": weights.architecture}
+
+
+def equalization(model: Model, weights: Weights, quantizer: str) -> dict[str, Output]:
+    """The scales as an input where a quantizer's network is equalized. `quantizer`: empty where it is not."""
+    if not quantizer:
+        return {}
+    return {"channels.scales": Output(scales_step(model, weights, quantizer), "channels.scales")}
 
 
 @lru_cache(maxsize=256)
 def transform_step(model: Model, weights: Weights, batch: int, equalized: str = "") -> Step:
-    """`model.onnx` to top-level MLIR at a fixed batch. The .mlir names its weights by relative path."""
-    source = _source(model, weights, equalized)
+    """`model.onnx`, equalized for a quantizer if need be, to top-level MLIR at a fixed batch.
+
+    The .mlir names its weights by relative path. The equalized model is among the outputs.
+    """
+    source = import_step(model, weights)
     i = model.config.input
     args = [
         *("--model_name", model.name, "--model_def", "model.onnx"),
@@ -94,13 +108,23 @@ def transform_step(model: Model, weights: Weights, batch: int, equalized: str = 
         *(() if i.resize == "stretch" else ("--keep_aspect_ratio",)),
         *("--mlir", "model.mlir"),
     ]
+    scales = equalization(model, weights, equalized)
+    apply = (Command("equalize", ("source.onnx", "channels.scales")),) if scales else ()
     return Step(
         "transform",
-        f"{model.name}.{weights.name} {batch}b" + (f" equalized for {equalized}" if equalized else ""),
-        (Command("model_transform.py", tuple(args)),),
-        (("model.onnx", Output(source, "model.onnx")),),
-        ("model.mlir", weights_file(model)),
+        Subject(
+            model.name, weights.name, detail=f"{batch}b" + (f" equalized for {equalized}" if equalized else "")
+        ),
+        (*apply, Command("model_transform.py", tuple(args))),
+        (("source.onnx" if scales else "model.onnx", Output(source, "model.onnx")), *scales.items()),
+        ("model.mlir", weights_file(model), *(("model.onnx",) if scales else ())),
     )
+
+
+def quantized_source(model: Model, chip: str, weights: Weights) -> Step:
+    """The step whose `model.onnx` a chip's INT8 is made of: the import, or the transform that equalized it."""
+    equalized = equalized_for(model, chip)
+    return transform_step(model, weights, 1, equalized) if equalized else import_step(model, weights)
 
 
 @lru_cache(maxsize=64)
@@ -111,6 +135,7 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
     assert settings is not None and settings.images is not None, "only for models that calibrate"
     transform = transform_step(model, weights, 1, equalized)
     int4 = any(t.precision == "int4" for t in model.targets)
+    shown = pictures(settings.images)
     args = (
         *("model.mlir", "--data_list", "samples.txt", "--input_num", str(settings.images.count or 0)),
         *("--cali_method", settings.method, "--histogram_bin_num", str(settings.histogram_bins)),
@@ -118,9 +143,10 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
         *(("--debug_cmd", "int4") if int4 else ()),
         *("-o", "tool.table"),
     )
+    method = {"method": settings.method, "histogram_bins": settings.histogram_bins, "tune": settings.tune}
     return Step(
         "calibrate",
-        f"{model.name}.{weights.name}" + (f" {equalized}" if equalized else ""),
+        Subject(model.name, weights.name, equalized),
         (
             Command("prepare", ("request.json",)),
             Command("run_calibration.py", args),
@@ -129,18 +155,19 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
         (
             *mlir_inputs(transform),
             ("model.json", Output(import_step(model, weights), "model.json")),
-            ("pictures", pictures(settings.images)),
+            ("pictures", shown),
         ),
         ("calibration.table",),
         (
             document(
-                "request.json",
-                {
-                    "input": model.config.input.model_dump(),
-                    "minimum": settings.minimum,
-                    "method": settings.method,
-                },
+                "request.json", {**input_request(model), "minimum": settings.minimum, "method": settings.method}
             ),
+        ),
+        decision(
+            THRESHOLDS,
+            {**network(model, weights), **method, "int4": int4},
+            {**derived_from(weights), "pictures": shown, **equalization(model, weights, equalized)},
+            vendor=True,
         ),
     )
 
@@ -169,7 +196,7 @@ def pictures(images: Images) -> Pictures:
 
 def mlir_inputs(transform: Step) -> tuple[tuple[str, Output], ...]:
     """A top-level MLIR and its weights, as the inputs of a step under their own names."""
-    return tuple((file, Output(transform, file)) for file in transform.outputs)
+    return tuple((file, Output(transform, file)) for file in transform.outputs if file != "model.onnx")
 
 
 def weights_file(model: Model) -> str:

@@ -63,24 +63,55 @@ Input = File | Pictures | Tree | Output
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What a step is about: a model with some of its weights, then a chip or quantizer, and the rest for people."""
+
+    model: str = ""
+    weights: str = ""
+    chip: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        named = f"{self.model}.{self.weights}" if self.model else ""
+        return " ".join(part for part in (named, self.chip, self.detail) if part)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a step's result is recognised by where floats of this machine decide it: what it is derived from.
+
+    A decision is a text file that is committed. The digests of intermediate results stay out of its fingerprint, as
+    they differ in the last digits from processor to processor; see `decisions.py`.
+    """
+
+    kind: str
+    settings: str  # canonical JSON
+    sources: tuple[tuple[str, Input], ...]
+    vendor: bool  # whether the version of TPU-MLIR counts
+
+    def needs(self) -> tuple["Step", ...]:
+        """The decisions that this one rests on."""
+        return tuple(dict.fromkeys(ref.step for _, ref in self.sources if isinstance(ref, Output)))
+
+
+@dataclass(frozen=True)
 class Step:
     """Commands, what they read (name in the folder -> where from), literal documents, and what they write."""
 
     kind: str
-    subject: str
+    subject: Subject
     commands: tuple[Command, ...]
     inputs: tuple[tuple[str, Input], ...]
     outputs: tuple[str, ...]
     documents: tuple[tuple[str, str], ...] = ()
+    # The first output is a decision; the others are taken for what it was derived with, and may be missing.
+    decision: Decision | None = None
     timeout: float = field(default=HOUR, compare=False)  # seconds for each command; not part of the result
-    # A slow step with a deterministic result: it stands for its result in fingerprints, so that those who read it
-    # can be found without running it.
-    deferred: bool = field(default=False, compare=False)
     # Keeps finished pieces in `partial/`, which outlives a kill.
     resumable: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.subject}"
+        return f"{self.kind} {self.subject}".rstrip()
 
     def __hash__(self) -> int:
         return self._hash
@@ -88,25 +119,20 @@ class Step:
     # Remembered, as it takes the hashes of all steps before this one, and steps are looked up by it all the time.
     @cached_property
     def _hash(self) -> int:
-        return hash((self.kind, self.subject, self.commands, self.inputs, self.outputs, self.documents))
+        return hash(
+            (self.kind, self.subject, self.commands, self.inputs, self.outputs, self.documents, self.decision)
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is remembered: hashes of text differ from one process to the next."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
-    def needs(self) -> tuple["Step", ...]:
-        """The steps whose outputs are read, each once."""
-        return self._needs
-
     @cached_property
-    def _needs(self) -> tuple["Step", ...]:
+    def needs(self) -> tuple["Step", ...]:
+        """The steps whose outputs the commands read, each once."""
         return tuple(dict.fromkeys(ref.step for _, ref in self.inputs if isinstance(ref, Output)))
 
-    def grounds(self) -> tuple["Step", ...]:
-        """The steps whose results must be there before this one can be recognised: `needs`, past deferred ones."""
-        return self._grounds
-
     @cached_property
-    def _grounds(self) -> tuple["Step", ...]:
-        found = (each for step in self.needs() for each in (step.grounds() if step.deferred else (step,)))
-        return tuple(dict.fromkeys(found))
+    def grounds(self) -> tuple["Step", ...]:
+        """The steps whose results are needed to compute the fingerprint: for a decision, other decisions only."""
+        return self.needs if self.decision is None else self.decision.needs()

@@ -20,7 +20,7 @@ from bmzoo.plan.shared import (
     pictures,
     transform_for,
 )
-from bmzoo.plan.step import HOUR, Command, Input, Output, Step
+from bmzoo.plan.step import HOUR, Command, Input, Output, Step, Subject
 from bmzoo.quantization.vendor_select import goal
 
 # Every layer is lowered and run over all pictures: 3 s a layer for these, with a network of 2 MB at 640x640.
@@ -44,7 +44,7 @@ def search_step(model: Model, chip: str, weights: Weights, search: Search) -> St
     count = min(images.count or limit, limit)
     return Step(
         "search",
-        f"{model.name}.{weights.name} {chip} {search.method}",
+        Subject(model.name, weights.name, chip, search.method or ""),
         (
             Command("vendor-start"),
             Command("prepare", ("request.json",)),
@@ -61,7 +61,6 @@ def search_step(model: Model, chip: str, weights: Weights, search: Search) -> St
         ("ranking.json", "tuned.table") if name == RUN_SENSITIVE_LAYER else ("ranking.json",),
         (document("request.json", {**input_request(model), "minimum": 1, "search": name}),),
         timeout=TIMEOUT,
-        deferred=True,
     )
 
 
@@ -76,7 +75,7 @@ def cut_step(model: Model, chip: str, weights: Weights, search: Search, mode: st
     tuned = ("calibration.table",) if "tuned.table" in found.outputs else ()
     return Step(
         "cut",
-        f"{model.name}.{weights.name} {chip}",
+        Subject(model.name, weights.name, chip),
         (Command("vendor-cut", ("request.json",)),),
         inputs,
         ("mixed.qtable", "choice.json", *tuned),

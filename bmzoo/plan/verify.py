@@ -111,7 +111,7 @@ def _infer_step(model: Model, target: Target, weights: Weights, lower: Step, bui
     request = {**input_request(model), "minimum": 1, "slots": number}
     return Step(
         "infer",
-        f"{lower.subject} {number} pictures",
+        replace(lower.subject, detail=f"{lower.subject.detail} {number} pictures"),
         (
             Command("prepare", ("request.json",)),
             Command("infer", ("lowered.mlir", "inputs.npz", "outputs.npz")),

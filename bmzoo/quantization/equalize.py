@@ -23,6 +23,8 @@ HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
 SHARES: Mapping[str, "Shares"] = {"channel": (1.0, 0.0, 0.0), "tensor": (0.4, 0.3, 0.3)}
 # A channel that is nearly dead must not be blown up without bound.
 LIMIT = 32.0
+# Bits of a factor's mantissa: steps of 3 to 6%. What they cost in agreement is in bench/README.md.
+BITS = 5
 
 Ranges = Mapping[str, NDArray[np.float64]]
 Shares = tuple[float, float, float]
@@ -59,31 +61,86 @@ def pairs(model: onnx.ModelProto) -> tuple[Pair, ...]:
     return tuple(found)
 
 
-def equalize(model: onnx.ModelProto, ranges: Ranges, shares: Shares) -> onnx.ModelProto:
-    """The model with its channels equalized. `ranges`: output of a convolution -> largest |value| by channel [C].
+def derive(model: onnx.ModelProto, ranges: Ranges, shares: Shares) -> dict[str, NDArray[np.float64]]:
+    """By what to divide each channel of a convolution, to equalize it: output of the convolution -> factors [C].
 
+    `ranges`: output of a convolution -> largest |value| by channel [C]; convolutions that it lacks are left out.
     `shares`: of activations, of the weights that make a channel, of those that read it; 0 to 1 each.
-    Convolutions that `ranges` lacks stay as they are.
+    Factors have few bits, so that a last digit of a range, which differs between processors, does not reach them.
+    """
+    weights = _weights(model)
+    found: dict[str, NDArray[np.float64]] = {}
+    for pair in pairs(model):
+        name = pair.first.output[0]
+        if name in ranges:
+            columns = [_columns(reader, weights[reader.input[1]]) for reader in pair.readers]
+            made = _rows(weights[pair.first.input[1]])
+            found[name] = few_bits(_factors(shares, ranges[name], made, np.max(columns, axis=0)))
+            _scale(pair, weights, found[name])  # later factors are of what this one leaves
+    return found
+
+
+def apply(model: onnx.ModelProto, factors: Mapping[str, NDArray[np.float64]]) -> onnx.ModelProto:
+    """The model with its channels divided by `factors`, see `derive`. The same bytes on every IEEE machine.
+
+    Raises ValueError naming the convolution that cannot be scaled so.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    weights = {t.name: numpy_helper.to_array(t).astype(np.float64) for t in result.graph.initializer if _float(t)}
-    for pair in pairs(result):
-        if pair.first.output[0] in ranges:
-            _scale(pair, weights, ranges[pair.first.output[0]], shares)
+    weights, found = _weights(result), {pair.first.output[0]: pair for pair in pairs(result)}
+    for name in factors:
+        if name not in found:
+            raise ValueError(f"{name}: no convolution of this model whose channels can be scaled")
+        if factors[name].shape != (len(weights[found[name].first.input[1]]),):
+            raise ValueError(f"{name}: {len(factors[name])} channels, not those of this model")
+    for name, pair in found.items():  # in the order of the network, whatever that of the factors
+        if name in factors:
+            _scale(pair, weights, factors[name])
     for tensor in result.graph.initializer:
         if tensor.name in weights:
             tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name].astype(np.float32), tensor.name))
     return result
 
 
-def _scale(
-    pair: Pair, weights: dict[str, NDArray[np.float64]], activations: NDArray[np.float64], shares: Shares
-) -> None:
+def few_bits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest numbers > 0 with BITS bits of mantissa."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.round(np.ldexp(mantissa, BITS)), exponent - BITS))
+
+
+def text_of(factors: Mapping[str, NDArray[np.float64]]) -> str:
+    """Factors as text: a line for each convolution, its output's name and one number for each channel."""
+    lines = ["# each channel of a convolution's output is divided by its number, and what reads it multiplied"]
+    lines += [f"{name} {' '.join(repr(float(value)) for value in values)}" for name, values in factors.items()]
+    return "\n".join(lines) + "\n"
+
+
+def parse(text: str) -> dict[str, NDArray[np.float64]]:
+    """Factors from their text. Raises ValueError naming the line that is not such a line."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, *fields = line.split()
+        try:
+            values = np.array([float(field) for field in fields])
+        except ValueError:
+            values = np.array([])
+        good = bool(len(values)) and bool(np.all(np.isfinite(values) & (values > 0)))
+        if not good or name in found or not np.array_equal(few_bits(values), values):
+            wanted = f"a name that is there once, and numbers > 0 of {BITS} bits"
+            raise ValueError(f"line {number} is not {wanted}: {line[:60]}")
+        found[name] = values
+    return found
+
+
+def _weights(model: onnx.ModelProto) -> dict[str, NDArray[np.float64]]:
+    return {t.name: numpy_helper.to_array(t).astype(np.float64) for t in model.graph.initializer if _float(t)}
+
+
+def _scale(pair: Pair, weights: dict[str, NDArray[np.float64]], factors: NDArray[np.float64]) -> None:
+    """Divide what makes each channel, multiply what reads it. Elementwise, so rounded the same everywhere."""
     made = weights[pair.first.input[1]]
-    read = [weights[reader.input[1]] for reader in pair.readers]
-    columns = [_columns(reader, values) for reader, values in zip(pair.readers, read, strict=True)]
-    factors = _factors(shares, activations, _rows(made), np.max(columns, axis=0))
     made /= factors.reshape(-1, *[1] * (made.ndim - 1))
     if len(pair.first.input) > 2:
         weights[pair.first.input[2]] /= factors

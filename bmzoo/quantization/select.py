@@ -91,8 +91,8 @@ def table_text(
     ]
     if plain is not None and cut.loss is not None and cut.cosine is not None:
         lines.append(
-            f"# emulated, plain INT8 to this: loss {plain['loss']:.4g} to {cut.loss:.4g}, "
-            f"cosine {plain['cosine']:.4f} to {cut.cosine:.4f}"
+            f"# emulated, plain INT8 to this: loss {plain['loss']:.2g} to {cut.loss:.2g}, "
+            f"cosine {plain['cosine']:.3f} to {cut.cosine:.3f}"
         )
     return "\n".join([*lines, *(f"{layer} {mode}" for layer in cut.layers)]) + "\n"
 

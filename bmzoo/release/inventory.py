@@ -17,8 +17,6 @@ from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
 _INTEGERS = ("INT8", "INT4")
-# Steps that a committed table stands for: whether they were run here says nothing of the artifact.
-_SEARCHING = ("rank", "choose", "search")
 Stage = Literal["build", "verify", "eval"]
 
 
@@ -30,9 +28,8 @@ def take(at: Workspace, outcomes: Outcomes) -> Manifest:
     for model in at.models.values():
         for target in model.targets:
             problems = dict(_problems(at, target, outcomes))
-            told = {} if "build" in problems else at.told.by(at.layout.provenance(target))
-            steps = (step for kind, step in told.get("steps", {}).items() if kind not in _SEARCHING)
-            for step in steps:
+            told = {} if "build" in problems else at.documents.by(at.layout.provenance(target))
+            for step in told.get("steps", {}).values():
                 for tool, identity in step.get("tools", {}).items():
                     tools.setdefault(printable(tool), set()).add(printable(identity))
             artifacts.append(_artifact(at, target, told, problems, accuracy))
@@ -45,7 +42,7 @@ def take(at: Workspace, outcomes: Outcomes) -> Manifest:
 
 def has_truth(at: Workspace, model: Model) -> bool:
     """Whether there is ground truth for the model, and it is on this machine."""
-    settings = using(model, at.likely(model)).config.evaluate
+    settings = using(model, at.weights.likely(model)).config.evaluate
     return settings is not None and at.sources(model).has(settings.truth)
 
 
@@ -77,7 +74,7 @@ def _artifact(
     if not told:
         missing = {"stage": "build", "cause": "there is no provenance beside it: it was not built"}
         return Artifact(**{**(missing if not problems else {}), **known, "status": "failed"})
-    verified = at.told.by(at.layout.verification(target))
+    verified = at.documents.by(at.layout.verification(target))
     current = verified.get("sha256") == told["sha256"]
     name = engine(at.models[target.model], target)
     if not problems and not current:
@@ -139,7 +136,7 @@ def _accuracy(at: Workspace, model: str, weights: str, name: str) -> Accuracy | 
     """What `eval` left of an engine; None where there is no ground truth: nothing says whether it is still so."""
     if not has_truth(at, at.models[model]):
         return None
-    ours, onnx = (at.told.by(at.layout.evaluation(model, weights, each)) for each in (name, "onnx"))
+    ours, onnx = (at.documents.by(at.layout.evaluation(model, weights, each)) for each in (name, "onnx"))
     if not ours or not onnx:
         return None
     return Accuracy(pictures=ours["pictures"], ap=_finite(ours["ap"]), onnx=_finite(onnx["ap"]))
@@ -159,8 +156,8 @@ def _float_layers(at: Workspace, target: Target, told: Mapping[str, Any]) -> int
     if "mixed.qtable" not in told["steps"]["deploy"]["inputs"]:
         return 0
     try:
-        ready = at.builder(at.models[target.model]).resolve(at.recipe(target).deploy)
-        text = ready.files["mixed.qtable"][0].read_text(encoding="utf-8")
+        inputs = at.builder(at.models[target.model]).inputs(at.recipe(target).deploy)
+        text = inputs["mixed.qtable"].read_text(encoding="utf-8")
         rows = tables.float_layers(text)
     except (BmzooError, OSError, ValueError, KeyError):
         return None

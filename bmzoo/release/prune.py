@@ -13,10 +13,10 @@ from pathlib import Path
 
 from bmzoo.chips import CHIPS
 from bmzoo.errors import ConfigError
+from bmzoo.execute import decisions, published
 from bmzoo.execute.layout import Layout
 from bmzoo.plan.resources import BY_KIND
 from bmzoo.plan.verify import engine as engine_of
-from bmzoo.results import calibration, provenance
 from bmzoo.system.files import cannot_write
 from bmzoo.target import Target, parse
 from bmzoo.workspace import Workspace
@@ -109,14 +109,14 @@ def _target(path: Path, chip: str) -> Target | None:
 
 def _is_ours(at: Workspace, path: Path, target: Target) -> bool:
     if path.suffix == ".bmodel":
-        told = provenance.provenance(at.layout.provenance(target))
+        told = published.read(at.layout.provenance(target))
         return told.get("target") == asdict(target) and at.holds(path, str(told.get("sha256")))
-    return provenance.provenance(path).get("target") == asdict(target)
+    return published.read(path).get("target") == asdict(target)
 
 
 def _evaluations(at: Workspace) -> Iterator[Leftover]:
     for path in _files(at.layout.build / "eval"):
-        told = provenance.provenance(path)
+        told = published.read(path)
         model, weights, engine = (str(told.get(key)) for key in ("model", "weights", "engine"))
         if path.name != f"{model}.{weights}.{engine}.json":
             continue
@@ -128,7 +128,7 @@ def _evaluations(at: Workspace) -> Iterator[Leftover]:
 
 def _benchmarks(at: Workspace) -> Iterator[Leftover]:
     for path in _files(at.layout.build / "bench"):
-        network = Path(str(provenance.provenance(path).get("network")))
+        network = Path(str(published.read(path).get("network")))
         if network.suffix == ".onnx" and path.stem == network.stem:
             model, _, weights = network.stem.rpartition(".")
             if not _has_weights(at, model, weights):
@@ -195,7 +195,7 @@ def _imported(layout: Layout) -> Iterator[str]:
     for chip in CHIPS.values():
         for path in _files(layout.build / chip.folder):
             if path.suffix == ".json" and not path.name.endswith(".verify.json"):
-                measure = provenance.provenance(path).get("steps", {}).get("measure", {})
+                measure = published.read(path).get("steps", {}).get("measure", {})
                 yield str(measure.get("inputs", {}).get("model.onnx"))
 
 
@@ -205,7 +205,7 @@ def _tables(at: Workspace) -> Iterator[Leftover]:
             name = path.stem.rsplit(".", parts - 1)
             if path.suffix != suffix or len(name) != parts or _has_weights(at, name[0], name[1]):
                 continue
-            ours = calibration.is_our_table(path.read_text(encoding="utf-8", errors="replace"))
+            ours = decisions.is_ours(path.read_text(encoding="utf-8", errors="replace"))
             yield Leftover(path, name[0], "" if ours else "written or edited by hand")
 
 

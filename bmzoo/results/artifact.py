@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bmzoo.errors import VerifyFailed
+from bmzoo.execute import published
 from bmzoo.measure import verdict
 from bmzoo.plan.build import Recipe
 from bmzoo.plan.step import Step
-from bmzoo.results import provenance
 from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
@@ -19,7 +19,7 @@ from bmzoo.workspace import Workspace, read_json
 def make(at: Workspace, target: Target) -> str:
     """Compile, run on the simulator, compare, and publish only what passes. Returns the figures in a line."""
     model = at.model(target)
-    at.announce(model)
+    at.weights.announce(model)
     steps = at.recipe(target)
     builder = at.builder(model)
     deploy, measured = builder.run(steps.deploy), builder.run(steps.measure)
@@ -36,7 +36,7 @@ def make(at: Workspace, target: Target) -> str:
 def is_current(at: Workspace, target: Target) -> bool:
     """Whether the published artifact is what a build would publish now, byte for byte and judged."""
     builder = at.builder(at.models[target.model])
-    found = {step: builder.find(step) for step in at.recipe(target).steps if not step.deferred}
+    found = {step: builder.find(step) for step in at.recipe(target).grounds}
     results = {step: entry for step, entry in found.items() if entry is not None}
     return len(results) == len(found) and not outdated(at, target, results)
 
@@ -44,14 +44,14 @@ def is_current(at: Workspace, target: Target) -> bool:
 def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> str:  # noqa: PLR0911
     """Why the published artifact is not what a build would publish from these results; empty when it is.
 
-    results: of every step of the recipe that is not deferred.
+    results: of every step that the recipe is grounded on.
     """
     steps, limits = at.recipe(target), at.model(target).thresholds(target)
     missed = verdict.misses(read_json(results[steps.measure], "figures.json"), limits)
     if missed:
         return f"cannot be published, its figures miss the thresholds: {'; '.join(missed)}"
     path, wanted = at.layout.artifact(target), results[steps.deploy].files["model.bmodel"]
-    told = at.told.by(at.layout.provenance(target))
+    told = at.documents.by(at.layout.provenance(target))
     if not told:
         return "its .json is gone or damaged" if path.exists() else "not published yet"
     if not path.is_file():
@@ -80,7 +80,8 @@ def _keep_evidence(
     name = target.qualified(at.default_model)
     return VerifyFailed(
         f"{name}: not published, it disagrees with the ONNX model: {'; '.join(missed)}",
-        f"thresholds are below `verify` in the config\nevidence: {at.layout.shown(folder)}",
+        "thresholds are below `verify` in the config",
+        at.layout.shown(folder),
     )
 
 
@@ -89,10 +90,9 @@ def _provenance(
 ) -> dict[str, Any]:
     model = at.model(target)
     builder = at.builder(model)
-    # A search whose table was taken as committed has not been run here.
-    made = {step: entry for step in steps.steps if (entry := builder.find(step)) is not None}
+    made = {step: builder.run(step) for step in steps.grounds}
     return {
-        "schema": provenance.SCHEMA,
+        "schema": published.SCHEMA,
         "target": asdict(target),
         "weights": steps.weights,
         "sha256": deploy.files["model.bmodel"],
@@ -111,7 +111,7 @@ def _provenance(
                 "fingerprint": entry.fingerprint,
                 "seconds": entry.facts.get("seconds"),
                 "files": dict(entry.files),
-                **dict(builder.resolve(step).material),
+                **builder.material(step),
             }
             for step, entry in made.items()
         },

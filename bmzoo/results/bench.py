@@ -21,12 +21,12 @@ ROUNDS = {".onnx": 15, ".bmodel": 1}
 
 def make(at: Workspace, model: Model, target: Target | None) -> str:
     """Times the target's artifact, or the ONNX model for None; writes `build/bench/....json`. Returns a line."""
-    weights = at.chosen(model).name
+    weights = at.weights.chosen(model).name
     network = at.layout.artifact(target) if target else at.layout.onnx(model.name, weights)
     if not network.is_file():
         raise SourceError(f"{at.layout.shown(network)}: not there yet", "build it first")
-    config = at.using(model).config
-    at.announce(model)
+    config = at.weights.using(model).config
+    at.weights.announce(model)
     settings = Settings(
         input_spec(config.input.model_dump()),
         decoder_spec(config.decoder.model_dump()),

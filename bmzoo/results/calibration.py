@@ -1,29 +1,33 @@
-"""Calibration tables as committed."""
+"""Calibration of a model for a quantizer: equalization scales and thresholds, committed in `calibration/`."""
 
-import hashlib
-
-from bmzoo.store.local import Entry
-
-
-def table_text(entry: Entry, name: str = "calibration.table") -> str:
-    """A table as committed: two lines that tie it to its inputs and its content, then the table."""
-    content = entry.path(name).read_text(encoding="utf-8")
-    return f"# fingerprint: {entry.fingerprint}\n# content: {_sha256(content)}\n{content}"
+from bmzoo.config.model import Model
+from bmzoo.execute.decisions import Standing
+from bmzoo.plan.shared import calibrate_step, scales_step
+from bmzoo.plan.step import Step
+from bmzoo.results import decisions
+from bmzoo.sources import overlap
+from bmzoo.workspace import Workspace
 
 
-def table_content(text: str, fingerprint: str) -> str | None:
-    """The table inside a committed one, if it was made from these inputs and not edited since."""
-    first, _, rest = text.partition("\n")
-    second, _, content = rest.partition("\n")
-    same = first == f"# fingerprint: {fingerprint}" and second == f"# content: {_sha256(content)}"
-    return content if same else None
+def make(at: Workspace, model: Model, quantizer: str) -> None:
+    """Derive what is not current and write it to the checkout. Raises BmzooError.
+
+    `quantizer`: whose network; empty where one serves all.
+    """
+    at.weights.announce(model)
+    overlap.check(at.weights.using(model), at.sources(model), at.digests.of)
+    for step in steps(at, model, quantizer):
+        decisions.make(at, model, step)
 
 
-def is_our_table(text: str) -> bool:
-    """Whether a committed table is one that `table_text` wrote, and not edited since."""
-    first = text.partition("\n")[0]
-    return table_content(text, first.removeprefix("# fingerprint: ")) is not None
+def is_current(at: Workspace, model: Model, quantizer: str) -> bool:
+    """Whether the committed files are what would be derived now."""
+    builder = at.builder(model)
+    return all(builder.committed(step).standing is Standing.CURRENT for step in steps(at, model, quantizer))
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def steps(at: Workspace, model: Model, quantizer: str) -> tuple[Step, ...]:
+    """The steps that make the decisions, each after those that it rests on."""
+    weights = at.weights.chosen(model)
+    thresholds = calibrate_step(model, weights, quantizer)
+    return (scales_step(model, weights, quantizer), thresholds) if quantizer else (thresholds,)

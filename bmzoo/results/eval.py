@@ -5,11 +5,11 @@ from typing import Any
 
 from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError, VerifyFailed
+from bmzoo.execute import published
 from bmzoo.measure import verdict
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.step import Step
 from bmzoo.plan.verify import engine, proof
-from bmzoo.results import provenance
 from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
@@ -20,7 +20,7 @@ _ORDER = {name: index for index, name in enumerate(("easy", "medium", "hard"))}
 
 def make_onnx(at: Workspace, model: Model) -> str:
     """Average precision of the ONNX model. Returns it in a line."""
-    at.announce(model)
+    at.weights.announce(model)
     entry = at.builder(model).run(_onnx_step(at, model))
     figures = read_json(entry, "ap.json")
     _publish(at, model, "onnx", entry, figures, {})
@@ -33,7 +33,7 @@ def make(at: Workspace, target: Target) -> str:
     Raises VerifyFailed when the lowering's MLIR does not give what the simulator of the chip gives.
     """
     model = at.model(target)
-    at.announce(model)
+    at.weights.announce(model)
     builder = at.builder(model)
     _check_engines(at, target)
     onnx = read_json(builder.run(_onnx_step(at, model)), "ap.json")
@@ -55,19 +55,19 @@ def is_current(at: Workspace, target: Target) -> bool:
 
 def outdated(at: Workspace, model: Model, name: str, entry: Entry) -> str:
     """Why the published evaluation is not this one; empty when it is. `name` is that of the engine."""
-    told = at.told.by(at.layout.evaluation(model.name, at.chosen(model).name, name))
+    told = at.documents.by(at.layout.evaluation(model.name, at.weights.chosen(model).name, name))
     if not told:
         return "not published yet, or deleted or damaged"
     return "" if told.get("fingerprint") == entry.fingerprint else "made from other inputs"
 
 
 def _onnx_step(at: Workspace, model: Model) -> Step:
-    return evaluate_onnx(_with_truth(at, model), at.chosen(model))
+    return evaluate_onnx(_with_truth(at, model), at.weights.chosen(model))
 
 
 def _step(at: Workspace, target: Target) -> Step:
     model = _with_truth(at, at.model(target))
-    return evaluate_lowering(model, target, at.chosen(model))
+    return evaluate_lowering(model, target, at.weights.chosen(model))
 
 
 def _with_truth(at: Workspace, model: Model) -> Model:
@@ -81,7 +81,7 @@ def _with_truth(at: Workspace, model: Model) -> Model:
 
 def _check_engines(at: Workspace, target: Target) -> None:
     model = at.model(target)
-    compare = at.builder(model).run(proof(model, target, at.chosen(model)).compare)
+    compare = at.builder(model).run(proof(model, target, at.weights.chosen(model)).compare)
     missed = verdict.engine_misses(read_json(compare, "figures.json")["engines"], model.thresholds(target))
     if missed:
         raise VerifyFailed(
@@ -98,8 +98,8 @@ def _publish(
     figures: Mapping[str, Any],
     difference: Mapping[str, float],
 ) -> None:
-    weights = at.chosen(model).name
-    told = {"schema": provenance.SCHEMA, "model": model.name, "weights": weights, "engine": name, **figures}
+    weights = at.weights.chosen(model).name
+    told = {"schema": published.SCHEMA, "model": model.name, "weights": weights, "engine": name, **figures}
     told |= {"difference_to_onnx": dict(difference), "fingerprint": entry.fingerprint}
     files.write(files.document(told), at.layout.evaluation(model.name, weights, name))
 

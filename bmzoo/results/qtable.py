@@ -2,24 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bmzoo.config import search_methods
 from bmzoo.config.model import Model
 from bmzoo.config.schema import Search
-from bmzoo.errors import ConfigError, VerifyFailed
+from bmzoo.errors import VerifyFailed
+from bmzoo.execute.builder import Builder
+from bmzoo.execute.decisions import Standing, text_of
 from bmzoo.plan.float_layers import agree_step, choose_step, cut_step, ranking_step
 from bmzoo.plan.step import Output, Step
 from bmzoo.quantization import vendor_select
 from bmzoo.quantization.select import cut_path, cut_ranking, excluded, explain_layers
 from bmzoo.quantization.tables import bare_choice
-from bmzoo.results import calibration
+from bmzoo.results import decisions
+from bmzoo.sources import overlap
 from bmzoo.store.local import Entry
 from bmzoo.system import files, parallel
 from bmzoo.workspace import Workspace, read_json
 
 TABLE = "mixed.qtable"
+# A table whose layers were chosen together with thresholds, which are not committed.
+ALONE = "float layers, to look at: builds search them again where they are not in the store, for their thresholds"
 # A pick that loses this much agreement against plain INT8 was chosen by chance.
 WORSE = 0.005
 
@@ -51,20 +55,12 @@ def make(at: Workspace, model: Model, chip: str, search: Search, publish_it: boo
     Raises ConfigError where a file written by hand is in the way, VerifyFailed when a real lowering contradicts
     the pick.
     """
-    at.announce(model)
-    weights = at.chosen(model)
-    path = at.layout.qtable(model.name, weights.name, chip)
-    if (
-        publish_it
-        and path.exists()
-        and not calibration.is_our_table(path.read_text(encoding="utf-8", errors="replace"))
-    ):
-        raise ConfigError(
-            f"{at.layout.shown(path)}: written or edited by hand, so it is not overwritten",
-            f"name it below `quantization.tables` in {at.layout.shown(model.path)}, or remove it",
-        )
-    at.check_image_sets(model)
+    at.weights.announce(model)
+    weights = at.weights.chosen(model)
     step = cut_step(model, chip, weights, search)
+    if publish_it and step.decision is not None:
+        decisions.refuse_by_hand(at, model, step)
+    overlap.check(at.weights.using(model), at.sources(model), at.digests.of)
     entry = at.builder(model).run(step)
     found = confirm(at, model, chip, step)
     before, after = (figures["agreement"] or figures["cosine"] for figures in (found.plain, found.mixed))
@@ -73,32 +69,38 @@ def make(at: Workspace, model: Model, chip: str, search: Search, publish_it: boo
             f"qtable:{chip}: real lowerings contradict the pick: agreement {before:.4f} falls to {after:.4f}",
             "more pictures below quantization.images make the choice surer; ./doit tune shows other settings",
         )
-    if publish_it:
-        files.write(calibration.table_text(entry, TABLE), path)
+    if publish_it and step.decision is not None:
+        decisions.write(at, at.builder(model), step, entry)
+    elif publish_it:
+        text = text_of({"decision": ALONE}, entry.path(TABLE).read_text(encoding="utf-8"))
+        files.write(text, at.layout.qtable(model.name, weights.name, chip))
     return found
 
 
 def confirm(at: Workspace, model: Model, chip: str, step: Step) -> Confirmed:
     """Real lowerings with a search's table and without, on the selection pictures."""
-    weights, builder = at.chosen(model), at.builder(model)
+    weights, builder = at.weights.chosen(model), at.builder(model)
     steps = [agree_step(model, chip, weights, table) for table in (None, Output(step, TABLE))]
     parallel.each(builder.run, steps, len(steps))
     plain, mixed = (read_json(builder.run(one), "agreement.json") for one in steps)
-    return Confirmed(read_json(builder.run(step), "choice.json"), plain, mixed)
+    return Confirmed(choice_of(builder, step, builder.run(step)), plain, mixed)
 
 
 def is_current(at: Workspace, model: Model, chip: str, search: Search) -> bool:
-    """Whether the published table is what the search would give now, and was confirmed."""
-    weights, builder = at.chosen(model), at.builder(model)
-    step = cut_step(model, chip, weights, search)
-    entry = builder.find(step)
-    path = at.layout.qtable(model.name, weights.name, chip)
-    return (
-        entry is not None
-        and path.is_file()
-        and path.read_text(encoding="utf-8", errors="replace") == calibration.table_text(entry, TABLE)
-        and builder.find(agree_step(model, chip, weights, Output(step, TABLE))) is not None
-    )
+    """Whether the committed table is what the search would give now. It was confirmed when it was committed."""
+    step = cut_step(model, chip, at.weights.chosen(model), search)
+    builder = at.builder(model)
+    if step.decision is None:
+        return builder.find(step) is not None
+    return builder.committed(step).standing is Standing.CURRENT
+
+
+def choice_of(builder: Builder, step: Step, entry: Entry) -> dict[str, Any]:
+    """`choice.json` of a search's result, or as much of it as its table tells, where that was derived elsewhere."""
+    derived = builder.derived(step) if step.decision is not None else entry
+    if derived is not None and derived.files[TABLE] == entry.files[TABLE]:
+        return dict(read_json(derived, "choice.json"))
+    return bare_choice(entry.path(TABLE).read_text(encoding="utf-8"))
 
 
 def explain(at: Workspace, model: Model, chip: str, search: Search, entries: Mapping[Step, Entry]) -> list[str]:
@@ -107,33 +109,26 @@ def explain(at: Workspace, model: Model, chip: str, search: Search, entries: Map
     A table taken from the checkout says only which layers it has; the rest comes from the steps before it where
     they have been run here.
     """
-    weights = at.chosen(model)
+    weights = at.weights.chosen(model)
     step = cut_step(model, chip, weights, search)
     if step not in entries:
         return ["not searched yet, so no layer is chosen"]
     path = at.layout.qtable(model.name, weights.name, chip)
-    choice = _choice(entries[step], path)
+    choice = choice_of(at.builder(model), step, entries[step])
     lines = [f"{len(choice['layers'])} layers {choice['mode']}".rstrip()]
     if not choice["rows"]:
         shown = at.layout.shown(path)
-        found = _read(entries, ranking_step(model, chip, weights, search), "ranking.json")
+        found = _read(at.builder(model), ranking_step(model, chip, weights, search), "ranking.json")
         lines[0] += f", taken from {shown}, which was made elsewhere"
         if found is None:
             lines.append(f"./doit rank:{chip} finds the losses of all layers; then this says why each is in or out")
             choice["rows"] = [_row(layer, None, f"in: number {n} of the table") for n, layer in _numbered(choice)]
         else:
-            steps = _read(entries, choose_step(model, chip, weights, search), "path.json")
+            steps = _read(at.builder(model), choose_step(model, chip, weights, search), "path.json")
             choice |= _recovered(choice, found, steps, search)
     if "why" in choice:
         lines[0] += f"; the choosing ended as {choice['why']}"
     return [*lines, *_table(choice["rows"])]
-
-
-def _choice(entry: Entry, committed: Path) -> dict[str, Any]:
-    """`choice.json` of the result, or as much of it as the committed table tells."""
-    if (entry.folder / "choice.json").is_file():
-        return dict(read_json(entry, "choice.json"))
-    return bare_choice(committed.read_text(encoding="utf-8"))
 
 
 def _recovered(
@@ -174,5 +169,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _read(entries: Mapping[Step, Entry], step: Step, name: str) -> Any:  # noqa: ANN401  # documents of our own steps
-    return read_json(entries[step], name) if step in entries else None
+def _read(builder: Builder, step: Step, name: str) -> Any:
+    """A document of a step, if it has been run here."""
+    entry = builder.find(step)
+    return read_json(entry, name) if entry is not None else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from bmzoo.errors import VerifyFailed
 from bmzoo.execute.builder import Builder
 from bmzoo.plan.build import Recipe
 from bmzoo.plan.step import Step
-from bmzoo.store.local import Store
+from bmzoo.store.local import Entry, Store
 from bmzoo.system import files
 from bmzoo.system.hashing import sha256
 from bmzoo.target import Target
@@ -22,7 +22,7 @@ from bmzoo.workspace import Workspace
 # Paths of other lengths move everything that a program has in its memory.
 PLACES = ("a", "another-place-whose-path-is-longer")
 # Made again. Everything else that the compiler reads, as the calibration table, is taken as it is.
-COMPILE = ("import", "equalize", "transform", "deploy")
+COMPILE = ("import", "transform", "deploy")
 MODEL = "model.bmodel"
 
 
@@ -74,18 +74,14 @@ def _elsewhere(at: Workspace, target: Target, place: str) -> Iterator[Builder]:
     model = at.models[target.model]
     usual = at.builder(model)
     with at.store.scratch() as folder:
+
+        def given(step: Step) -> Entry | None:
+            return None if step.kind in (*COMPILE, "simulate") else usual.run(step)
+
         # Logs and evidence of a failure go where those of a build go: the folder is removed.
-        builder = Builder(at.toolchain, Store(folder / place), at.sources(model), at.digests, at.layout, at.report)
-
-        def taken(step: Step, _: str, into: Path) -> bool:
-            if step.kind in (*COMPILE, "simulate"):
-                return False
-            entry = usual.run(step)
-            for name in step.outputs:
-                files.copy(entry.path(name), into / name)
-            return True
-
-        builder.elsewhere = taken
+        builder = replace(
+            usual, store=Store(folder / place), executor=None, on_result=lambda step, resolved: None, given=given
+        )
         yield builder
 
 

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from bmzoo.errors import BmzooError, VerifyFailed
+from bmzoo.execute import published
 from bmzoo.measure import verdict
 from bmzoo.plan.verify import Proof, drift_step, proof
-from bmzoo.results import provenance
 from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
@@ -17,8 +17,8 @@ from bmzoo.workspace import Workspace, read_json
 def make(at: Workspace, target: Target) -> str:
     """Write `<artifact>.verify.json`, passed or not. Returns the figures in a line; raises VerifyFailed."""
     model = at.model(target)
-    at.announce(model)
-    steps = proof(model, target, at.chosen(model))
+    at.weights.announce(model)
+    steps = proof(model, target, at.weights.chosen(model))
     entry = at.builder(model).run(steps.compare)
     figures = read_json(entry, "figures.json")
     missed = verdict.proof_misses(figures, model.thresholds(target))
@@ -37,7 +37,7 @@ def make(at: Workspace, target: Target) -> str:
 def is_current(at: Workspace, target: Target) -> bool:
     """Whether the verification is of this very artifact and still passes its thresholds."""
     model = at.model(target)
-    steps = proof(model, target, at.chosen(model))
+    steps = proof(model, target, at.weights.chosen(model))
     builder = at.builder(model)
     deploy, entry = builder.find(steps.build.deploy), builder.find(steps.compare)
     return deploy is not None and entry is not None and not outdated(at, target, deploy, entry)
@@ -49,7 +49,7 @@ def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
     missed = verdict.proof_misses(read_json(entry, "figures.json"), limits)
     if missed:
         return f"its figures miss the thresholds: {'; '.join(missed)}"
-    told = at.told.by(at.layout.verification(target))
+    told = at.documents.by(at.layout.verification(target))
     if not told:
         return "not published yet, or deleted or damaged"
     if told.get("fingerprint") != entry.fingerprint:
@@ -75,7 +75,7 @@ def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str,
     limits = model.thresholds(target)
     deploy = at.builder(model).run(steps.build.deploy)
     return {
-        "schema": provenance.SCHEMA,
+        "schema": published.SCHEMA,
         "target": asdict(target),
         "weights": steps.build.weights,
         "sha256": deploy.files["model.bmodel"],
@@ -90,7 +90,7 @@ def _drift(at: Workspace, target: Target) -> Any:  # noqa: ANN401  # a JSON docu
     """The first layer that goes wrong; a failure to find it must not hide the failure that it explains."""
     model = at.model(target)
     try:
-        return read_json(at.builder(model).run(drift_step(model, target, at.chosen(model))), "drift.json")
+        return read_json(at.builder(model).run(drift_step(model, target, at.weights.chosen(model))), "drift.json")
     except BmzooError as error:
         return {"layer": None, "why": error.message}
 

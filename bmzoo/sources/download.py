@@ -27,6 +27,11 @@ LARGEST = 1 << 30
 _CHUNK = 1 << 16
 
 
+def is_offline(environ: Mapping[str, str]) -> bool:
+    """Whether nothing is to be fetched."""
+    return environ.get(OFFLINE, "") not in ("", "0")
+
+
 def folder(environ: Mapping[str, str]) -> Path:
     """Where downloads are kept."""
     cache = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME') or Path.home()}/.cache"

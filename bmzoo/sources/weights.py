@@ -1,11 +1,13 @@
 """Which of a model's weights are used: the first that are here as the config pins them, or can be fetched."""
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Weights
-from bmzoo.errors import SourceError
+from bmzoo.errors import BmzooError, SourceError
 from bmzoo.plan.step import File
 from bmzoo.sources.lookup import Sources
 
@@ -19,6 +21,76 @@ class Choice:
 
     weights: Weights
     problems: tuple[str, ...] = ()
+
+
+@dataclass
+class WeightsInUse:
+    """The weights of each model in one run, found once. Safe for threads.
+
+    `wanted`: those named on the command line; `preferred`: those that the project prefers, where a model has them.
+    `sources`: of a model. `fetch`: None without downloads. `warn` and `say` are for people.
+    """
+
+    wanted: str | None
+    preferred: str | None
+    sources: Callable[[Model], Sources]
+    digest: Callable[[Path], str]
+    fetch: Fetch | None
+    warn: Callable[[str], None]
+    say: Callable[[str], None]
+    _found: dict[str, Choice | BmzooError] = field(init=False, default_factory=dict)  # by model
+    _announced: set[str] = field(init=False, default_factory=set)  # models
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def chosen(self, model: Model) -> Weights:
+        """The weights in use, fetched if need be. Raises SourceError when none are here."""
+        with self._lock:
+            known = self._found.get(model.name)
+            if known is None:
+                known = self._found[model.name] = self._find(model)
+        if isinstance(known, BmzooError):
+            raise type(known)(known.message, known.hint)
+        return known.weights
+
+    def likely(self, model: Model) -> Weights:
+        """The weights in use, or the first of the list where none are here: for plans and listings."""
+        known = self._found.get(model.name)
+        if isinstance(known, Choice):
+            return known.weights
+        try:
+            return self._choose(model, None).weights
+        except BmzooError:
+            return model.config.weights[0]
+
+    def using(self, model: Model) -> Model:
+        """The model with what its config says for the weights in use. Raises SourceError."""
+        return using(model, self.chosen(model))
+
+    def announce(self, model: Model) -> None:
+        """Say once in a run which weights are used, where there is a choice. Raises SourceError."""
+        weights, listed = self.chosen(model), model.config.weights
+        with self._lock:
+            if len(listed) == 1 or model.name in self._announced:
+                return
+            self._announced.add(model.name)
+        world = ", judged on drawn scenes" if weights.scenes is not None else ""
+        before = [w.name for w in listed[: listed.index(weights)]]
+        absent = f"; not here: {', '.join(before)}" if before and not self.wanted else ""
+        self.say(f"weights: {model.name}: {weights.name}{world}{absent}")
+
+    def _find(self, model: Model) -> Choice | BmzooError:
+        try:
+            choice = self._choose(model, self.fetch)
+        except BmzooError as error:
+            return error
+        for problem in choice.problems:
+            self.warn(f"{model.name}: {problem}")
+        return choice
+
+    def _choose(self, model: Model, fetch: Fetch | None) -> Choice:
+        listed = [w.name for w in model.config.weights]
+        wanted = self.wanted or (self.preferred if self.preferred in listed else None)
+        return choose(self.sources(model), model.config.weights, wanted, self.digest, fetch)
 
 
 def choose(

@@ -146,11 +146,11 @@ def _data(at: Workspace) -> Iterator[Finding]:
     for model in at.models.values():
         sources = at.sources(model)
         try:
-            weights = at.chosen(model)
+            weights = at.weights.chosen(model)
             yield Finding("weights", f"{model.name}: {weights.name}, {sources.find(weights.file)}")
         except BmzooError as error:
             yield Finding("weights", f"{model.name}: {error.message}", True, error.hint)
-        config = using(model, at.likely(model)).config
+        config = using(model, at.weights.likely(model)).config
         wanted = [("verify", config.verify.images)]
         if config.calibration and config.calibration.images:
             wanted.append(("calibration", config.calibration.images))
@@ -195,7 +195,7 @@ def _shared_store(at: Workspace) -> Finding:
 def _selftest(at: Workspace) -> Finding:
     start = time.monotonic()
     try:
-        builder = at.plain_builder()
+        builder = at.builder(None)
         known = builder.find(selftest_step()) is not None
         builder.run(selftest_step())
     except BmzooError as error:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -41,7 +41,8 @@ def explain(context: Context, names: Sequence[str]) -> str:
     """What the tasks that names or patterns stand for (all builds when empty) would run. Raises BmzooError."""
     at, chosen = context.workspace, select(context, names or ["build:*"])
     store = Store(at.layout.build, stamping=False)  # this lookup does not count as use
-    explanations = {task.model.name: Explanation(at.builder(task.model), store, at.last) for task in chosen}
+    builders = {task.model.name: replace(at.builder(task.model), store=store) for task in chosen}
+    explanations = {name: Explanation(builder, at.last) for name, builder in builders.items()}
     told = [_told(at, task, explanations[task.model.name]) for task in chosen]
     what = "target" if all(task.kind is Kind.TARGET for task in chosen) else "task"
     return render(told, at.remote is not None, what)

@@ -5,9 +5,10 @@ from functools import partial
 from bmzoo.config.model import Model
 from bmzoo.plan.shared import transform_step
 from bmzoo.plan.step import Step
+from bmzoo.results import calibration
+from bmzoo.results import model as imported
 from bmzoo.tasks.guard import Task, guarded, quietly
 from bmzoo.tasks.row import Context, Subject
-from bmzoo.tasks.subjects import transform_name
 from bmzoo.workspace import Workspace
 
 
@@ -16,8 +17,8 @@ def model(context: Context, subject: Subject[None]) -> Task:
     at, own = context.workspace, subject.model
     return {
         "doc": f"models/onnx/{own.name}.<weights>.onnx",
-        "actions": [guarded(partial(at.make_model, own))],
-        "uptodate": [quietly(partial(at.has_model, own))],
+        "actions": [guarded(partial(imported.make, at, own))],
+        "uptodate": [quietly(partial(imported.is_current, at, own))],
         "targets": _imported(at, own),
         "clean": True,
     }
@@ -26,30 +27,35 @@ def model(context: Context, subject: Subject[None]) -> Task:
 def transform(context: Context, subject: Subject[int]) -> Task:
     """Convert a model to MLIR at one batch."""
     at, own, batch = context.workspace, subject.model, subject.of
+
+    def make() -> None:
+        at.weights.announce(own)
+        at.builder(own).run(_transform(at, own, batch))
+
     return {
         "doc": f"{own.name} at batch {batch}",
-        "actions": [guarded(lambda: at.make_step(own, _transform(at, own, batch)))],
-        "uptodate": [quietly(lambda: at.has_step(own, _transform(at, own, batch)))],
+        "actions": [guarded(make)],
+        "uptodate": [quietly(lambda: at.builder(own).find(_transform(at, own, batch)) is not None)],
         "task_dep": [f"model:{own.name}"],
     }
 
 
-def calibrate(context: Context, subject: Subject[None]) -> Task:
-    """Write a model's calibration table."""
-    at, own = context.workspace, subject.model
+def calibrate(context: Context, subject: Subject[str]) -> Task:
+    """Derive a model's scales and thresholds for a quantizer."""
+    at, own, quantizer = context.workspace, subject.model, subject.of
     return {
-        "doc": f"calibration/{own.name}.<weights>.table",
-        "actions": [guarded(partial(at.make_table, own))],
-        "uptodate": [quietly(partial(at.has_table, own))],
-        "task_dep": [transform_name(at, own, 1)],
+        "doc": at.layout.shown(at.layout.table(own.name, "<weights>", quantizer)),
+        "actions": [guarded(partial(calibration.make, at, own, quantizer))],
+        "uptodate": [quietly(partial(calibration.is_current, at, own, quantizer))],
+        "task_dep": [f"model:{own.name}"],
     }
 
 
 def _imported(at: Workspace, own: Model) -> list[str]:
     """The file that the task writes; none where it is what is imported, which `clean` must not remove."""
-    weights = at.likely(own)
-    return [] if at.is_source(own, weights) else [str(at.layout.onnx(own.name, weights.name))]
+    weights = at.weights.likely(own)
+    return [] if imported.is_source(at, own, weights) else [str(at.layout.onnx(own.name, weights.name))]
 
 
 def _transform(at: Workspace, own: Model, batch: int) -> Step:
-    return transform_step(own, at.chosen(own), batch)
+    return transform_step(own, at.weights.chosen(own), batch)

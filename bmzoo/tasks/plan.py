@@ -47,7 +47,7 @@ def render_recipe(steps: Recipe, name: str) -> str:
 
 def _recipe(at: Workspace, target: Target) -> Recipe:
     model = at.models[target.model]
-    return recipe(model, target, at.likely(model))
+    return recipe(model, target, at.weights.likely(model))
 
 
 def _reads(inputs: Iterable[tuple[str, Input]]) -> list[str]:

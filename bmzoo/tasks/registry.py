@@ -10,7 +10,19 @@ from doit.exceptions import InvalidDodoFile
 
 from bmzoo.errors import BmzooError
 from bmzoo.explain import goals
-from bmzoo.tasks import development, explain, inspection, models, search, store, subjects, targets, tune, zoo
+from bmzoo.tasks import (
+    decisions,
+    development,
+    explain,
+    inspection,
+    models,
+    search,
+    store,
+    subjects,
+    targets,
+    tune,
+    zoo,
+)
 from bmzoo.tasks.guard import Task
 from bmzoo.tasks.row import Context, Group, Row, Single
 
@@ -72,10 +84,11 @@ TASKS = (
     ),
     Group(
         "calibrate",
-        "Find activation thresholds over the calibration pictures: calibration/<model>.<weights>.table",
+        "Derive equalization scales and activation thresholds over pictures: calibration/<model>.<weights>.table",
         subjects.CALIBRATED,
         models.calibrate,
         goal=goals.of_calibrate,
+        by_model=True,
     ),
     Group(
         "rank",
@@ -90,6 +103,11 @@ TASKS = (
         search.qtable,
         goal=goals.of_qtable,
         explained=goals.is_searched,
+    ),
+    Single(
+        "decisions",
+        "List committed scales, thresholds and float layers: current, or stale and why; locked=yes fails on those",
+        decisions.decisions,
     ),
     Group(
         "tune",

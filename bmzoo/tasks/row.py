@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from bmzoo.config.model import Model
@@ -69,6 +70,7 @@ class Group(Generic[T]):
     goal: Callable[[Workspace, Model, T], Goal] | None = None
     explained: Callable[[Model, T], bool] = lambda model, of: True  # whether `explain` lists this one
     shown: bool = True  # in the usage
+    by_model: bool = False  # a model's name stands for all its subtasks
 
     @property
     def kind(self) -> Kind:
@@ -80,8 +82,20 @@ class Group(Generic[T]):
         The first carries the context, by which run_command.py finds it.
         """
         yield {"basename": self.name, "name": None, "doc": self.doc, "meta": {"context": context}}
-        for subject in self.order(self.by.subjects(context.workspace)):
+        subjects = list(self.order(self.by.subjects(context.workspace)))
+        for subject in subjects:
             yield {"basename": self.name, "name": subject.name, **self.make(context, subject)}
+        for model, names in _by_model(subjects) if self.by_model else ():
+            needs = [f"{self.name}:{name}" for name in names]
+            yield {"basename": self.name, "name": model, "doc": None, "actions": None, "task_dep": needs}
+
+
+def _by_model(subjects: Iterable[Subject[Any]]) -> Iterator[tuple[str, list[str]]]:
+    """Each model's name with the subtasks that it stands for; not where it is itself a subtask's name."""
+    for name, own in groupby(subjects, key=lambda subject: subject.model.name):
+        names = [subject.name for subject in own]
+        if name not in names:
+            yield name, names
 
 
 Row = Single | Group[Any]

@@ -13,6 +13,7 @@ from bmzoo.errors import ConfigError
 from bmzoo.plan.float_layers import ranking_step
 from bmzoo.plan.lowering import int8_target
 from bmzoo.results import qtable as tables
+from bmzoo.sources import overlap
 from bmzoo.system import files
 from bmzoo.tasks.guard import Task, guarded, params, quietly
 from bmzoo.tasks.row import Context, Subject
@@ -62,10 +63,10 @@ def qtable(context: Context, subject: Subject[str]) -> Task:
 
 
 def _rank(at: Workspace, model: Model, chip: str, name: str) -> None:
-    at.announce(model)
-    at.check_image_sets(model)
+    at.weights.announce(model)
+    overlap.check(at.weights.using(model), at.sources(model), at.digests.of)
     search = model.search(int8_target(model, chip))
-    entry = at.builder(model).run(ranking_step(model, chip, at.chosen(model), search))
+    entry = at.builder(model).run(ranking_step(model, chip, at.weights.chosen(model), search))
     ranking = read_json(entry, "ranking.json")
     rows = ranking["layers"][:SHOWN]
     width = max((len(row["layer"]) for row in rows), default=0)
@@ -88,7 +89,7 @@ def _qtable(at: Workspace, model: Model, chip: str, name: str, **options: str) -
         return
     found = tables.make(at, model, chip, search, publish_it=search == configured)
     if search == configured:
-        where = at.layout.qtable(model.name, at.chosen(model).name, chip)
+        where = at.layout.qtable(model.name, at.weights.chosen(model).name, chip)
         at.report.say(f"qtable:{name}: {at.layout.shown(where)}: {found}")
         return
     tried = re.sub(r"[^A-Za-z0-9.,-]+", "_", "_".join(given.values()))

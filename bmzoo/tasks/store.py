@@ -1,11 +1,11 @@
 """The doit tasks that maintain the store: `gc` and `fsck`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError, StoreError
-from bmzoo.execute.builder import Builder
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.step import Step
 from bmzoo.plan.verify import proof
@@ -39,7 +39,7 @@ def fsck(context: Context) -> Task:
 
 
 def _gc(at: Workspace, dry_run: bool) -> None:
-    limit = at.settings.store.limit
+    limit = at.configs.settings.store.limit
     store = Store(at.layout.build, stamping=False)  # this lookup does not count as use
     needed = _needed(at, store) if limit is not None else frozenset()
     done = cleanup.clean(store, limit, needed, dry_run)
@@ -54,7 +54,7 @@ def _needed(at: Workspace, store: Store) -> frozenset[str]:
     needed: frozenset[str] = frozenset()
     for model in at.models.values():
         try:
-            builder = Builder(at.toolchain, store, at.sources(model), at.digests, at.layout, at.report)
+            builder = replace(at.builder(model), store=store, on_result=lambda step, resolved: None)
             for step in _steps(at, model):
                 builder.find(step)
             needed |= builder.found()
@@ -94,10 +94,10 @@ def _fsck(at: Workspace, remote: bool) -> None:
 
 
 def _steps(at: Workspace, model: Model) -> Iterator[Step]:
-    weights = at.chosen(model)
+    weights = at.weights.chosen(model)
     for target in model.targets:
         checks = proof(model, target, weights)
-        yield from (*at.recipe(target).steps, checks.lower, checks.infer, checks.compare)
+        yield from (*at.recipe(target).grounds, checks.lower, checks.infer, checks.compare)
         if model.config.evaluate is not None:
             yield evaluate_lowering(model, target, weights)
     if model.config.evaluate is not None:

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from bmzoo import target as targets
 from bmzoo.config.model import Model
+from bmzoo.plan.shared import tables
 from bmzoo.target import Target
 from bmzoo.tasks.row import By, Kind, Subject
 from bmzoo.workspace import Workspace
@@ -53,8 +54,16 @@ def _models(at: Workspace) -> Iterator[Subject[None]]:
     return (Subject(model.name, model, None) for model in at.models.values())
 
 
-def _calibrated(at: Workspace) -> Iterator[Subject[None]]:
-    return (subject for subject in _models(at) if subject.model.calibrates)
+def calibration_name(model: Model, quantizer: str) -> str:
+    """Name of the subtask that calibrates for a quantizer; empty where one calibration serves all."""
+    return f"{model.name}.{quantizer}" if quantizer else model.name
+
+
+def _calibrated(at: Workspace) -> Iterator[Subject[str]]:
+    for model in at.models.values():
+        if model.calibrates:
+            for quantizer in tables(model):
+                yield Subject(calibration_name(model, quantizer), model, quantizer)
 
 
 def _batches(at: Workspace) -> Iterator[Subject[int]]:
@@ -77,7 +86,7 @@ TARGETS = By(Kind.TARGET, _targets)
 EVALUATED = By(Kind.TARGET, _evaluated)  # and the ONNX models, of models with ground truth
 TIMED = By(Kind.TARGET, _timed)  # and the ONNX models, of models with a decoder
 MODELS = By(Kind.MODEL, _models)
-CALIBRATED = By(Kind.MODEL, _calibrated)  # with a calibration table of bmzoo's own
+CALIBRATED = By(Kind.MODEL, _calibrated)  # and quantizer, with calibration tables of bmzoo's own
 BATCHES = By(Kind.MODEL, _batches)  # 1 is always one of them
 INT8_CHIPS = By(Kind.CHIP, _chips)  # with INT8 targets
 SEARCHABLE_CHIPS = By(Kind.CHIP, _searchable)  # those of them whose model has selection pictures

@@ -4,6 +4,7 @@ from functools import partial
 
 from bmzoo.chips import CALIBRATED
 from bmzoo.config.model import Model
+from bmzoo.plan.shared import equalized_for
 from bmzoo.plan.verify import siblings
 from bmzoo.results import artifact
 from bmzoo.results import eval as evaluation
@@ -11,16 +12,19 @@ from bmzoo.results import verify as verification
 from bmzoo.target import Target
 from bmzoo.tasks.guard import Task, guarded, quietly
 from bmzoo.tasks.row import Context, Subject
-from bmzoo.tasks.subjects import named, transform_name
+from bmzoo.tasks.subjects import calibration_name, named, transform_name
 from bmzoo.workspace import Workspace
 
 
 def build(context: Context, subject: Subject[Target]) -> Task:
     """Compile a target and publish it once the simulator agrees with ONNX."""
     at, model, target = context.workspace, subject.model, subject.of
-    needs = [transform_name(at, model, target.batch), f"model:{model.name}"]
-    if target.precision in CALIBRATED and model.calibrates:
-        needs.append(f"calibrate:{model.name}")
+    needs = [f"model:{model.name}"]
+    quantized = target.precision in CALIBRATED
+    if not (quantized and model.equalizes):  # the transform that equalizes is not shared with float targets
+        needs.append(transform_name(at, model, target.batch))
+    if quantized and model.calibrates:
+        needs.append(f"calibrate:{calibration_name(model, equalized_for(model, target.chip))}")
     if model.search(target) is not None:
         needs.append(f"qtable:{named(at, model, target.chip)}")
     return {

@@ -99,7 +99,7 @@ def _diff(at: Workspace, words: list[str], allow_removed: bool) -> None:
     if len(names) != 2 or any(name.startswith("-") for name in names):
         raise BmzooError(f"diff: two manifests are needed: {' '.join(words) or 'none given'}", "diff OLD NEW")
     old, new = (read(fetch.text(name, at.root, MAX_BYTES), name) for name in names)
-    limits = at.settings.regression
+    limits = at.configs.settings.regression
     found = compare(old, new, limits, at.default_model, allow_removed or flag in words)
     layout = at.layout
     files.write(diff_report.document(found, *names), layout.difference)

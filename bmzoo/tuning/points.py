@@ -5,13 +5,16 @@ from pathlib import Path
 
 from bmzoo.config.model import Model
 from bmzoo.config.schema import Weights
-from bmzoo.execute.builder import Builder, Report
+from bmzoo.execute.builder import Builder
+from bmzoo.execute.run import Report
 from bmzoo.plan.build import deploy_step
 from bmzoo.plan.evaluate import evaluate_lowered, evaluate_onnx
 from bmzoo.plan.float_layers import agree_step, candidate, cut_step, rank_step
 from bmzoo.plan.lowering import int8_target
 from bmzoo.plan.shared import pictures
 from bmzoo.plan.step import Output, Step
+from bmzoo.results.qtable import choice_of
+from bmzoo.sources import overlap
 from bmzoo.target import Target
 from bmzoo.tuning import settings
 from bmzoo.tuning.choice import Point, Rival
@@ -38,7 +41,7 @@ class Points:
         self._at = at
         self._model = model
         self._chip = chip
-        self._weights: Weights = at.chosen(model)
+        self._weights: Weights = at.weights.chosen(model)
         self.available = self._available()
 
     def cuts(self, base: Setting) -> tuple[dict[int, Cut], dict[int, int]]:
@@ -94,13 +97,14 @@ class Points:
 
     def check(self, setting: Setting) -> None:
         """Raises ConfigError where a setting would calibrate with pictures that others choose or evaluate by."""
-        self._at.check_image_sets(settings.calibrated(self._model, setting, self.available))
+        model = settings.calibrated(self._model, setting, self.available)
+        overlap.check(self._at.weights.using(model), self._at.sources(model), self._at.digests.of)
 
     def _cut(self, builder: Builder, number: int) -> tuple[frozenset[str], Table]:
         if not number:
             return frozenset(), None
         step = cut_step(self._model, self._chip, self._weights, settings.search_of(self._model, self._chip, number))
-        layers = frozenset(read_json(builder.run(step), "choice.json")["layers"])
+        layers = frozenset(choice_of(builder, step, builder.run(step))["layers"])
         return layers, Output(step, "mixed.qtable") if layers else None
 
     def _varied(self, setting: Setting) -> tuple[Model, Builder]:
@@ -108,17 +112,10 @@ class Points:
 
         What it makes is not noted as the last result of its kind: `explain` compares with the config's own.
         """
-        at = self._at
-        builder = Builder(
-            at.toolchain,
-            at.store,
-            at.sources(self._model),
-            at.digests,
-            at.layout,
-            Labelled(at.report, str(setting)),
+        own = self._at.builder(self._model)
+        builder = replace(
+            own, report=Labelled(own.report, str(setting)), on_result=lambda step, resolved: None, locked=False
         )
-        own = at.builder(self._model)
-        builder.elsewhere, builder.executor = own.elsewhere, own.executor
         return settings.calibrated(self._model, setting, self.available), builder
 
     def _available(self) -> int:
@@ -152,4 +149,5 @@ class Labelled:
         self._report.say(text)
 
     def _named(self, step: Step) -> Step:
-        return replace(step, subject=f"{step.subject} ({self._label})")
+        detail = f"{step.subject.detail} ({self._label})".lstrip()
+        return replace(step, subject=replace(step.subject, detail=detail))

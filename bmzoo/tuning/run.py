@@ -14,6 +14,7 @@ from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError
 from bmzoo.plan.float_layers import CONFIRMED
 from bmzoo.results import reference
+from bmzoo.sources import overlap
 from bmzoo.system import files
 from bmzoo.system.parallel import each
 from bmzoo.tuning import plot, settings
@@ -63,9 +64,9 @@ class Tuner:
                 f"configs/{self.model.path.name}: quantization.images: missing key: no pictures to choose by",
                 "for example quantization: {images: {folder: pictures/choose}}",
             )
-        self.at.announce(self.model)
-        self.at.check_image_sets(self.model)
-        model = self.at.using(self.model)
+        self.at.weights.announce(self.model)
+        overlap.check(self.at.weights.using(self.model), self.at.sources(self.model), self.at.digests.of)
+        model = self.at.weights.using(self.model)
         bench = Points(self.at, model, self.chip)
         now = settings.current(model, self.chip, bench.available)
         pace = Pace(self.options.minutes * 60, self.options.workers, self.clock)
@@ -76,7 +77,7 @@ class Tuner:
         chosen = recommend(points, now)
         accuracy, onnx = self._accuracy(bench, cuts, now, pace)
         return Found(
-            name=f"{self.model.name}.{self.at.chosen(self.model).name}.{self.chip}",
+            name=f"{self.model.name}.{self.at.weights.chosen(self.model).name}.{self.chip}",
             measure=self._measure,
             pictures=images.count or CONFIRMED,
             now=now,
@@ -100,7 +101,7 @@ class Tuner:
         """Along each axis from the best point of the one before."""
         calibration = self.model.config.calibration
         minimum = calibration.minimum if calibration is not None else 1
-        scenes = self.at.chosen(self.model).scenes
+        scenes = self.at.weights.chosen(self.model).scenes
         # How many scenes to calibrate with is part of the weights, and not to be set by pasting a section.
         available = 0 if scenes is not None and scenes.calibration is not None else bench.available
         axes: tuple[Axis, ...] = (
@@ -148,7 +149,7 @@ class Tuner:
         self, bench: Points, cuts: Mapping[int, Cut], now: Setting, pace: Pace
     ) -> tuple[dict[Setting, Accuracy], Accuracy]:
         """Average precision of the points worth showing it for, and of the ONNX model; nothing without truth."""
-        truth = self.at.using(self.model).config.evaluate
+        truth = self.at.weights.using(self.model).config.evaluate
         if truth is None or self.options.evaluated == "none":
             return {}, {}
         if not self.at.sources(self.model).has(truth.truth):

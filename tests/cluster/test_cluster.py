@@ -27,7 +27,7 @@ from bmzoo.plan.resources import BY_KIND, OTHERS
 from bmzoo.plan.step import Command
 from bmzoo.results.artifact import make
 from bmzoo.store.local import Store
-from bmzoo.workspace import Workspace
+from bmzoo.workspace import Options, Workspace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TARGETS = ("bm1684_fp32_1b", "bm1688_fp32_2b", "bm1684_int8_2b", "bm1688_int8_1b")
@@ -37,9 +37,8 @@ INT8 = "bm1688_int8_2b"
 def open_on(project: Project, scheduler: str, store: Path | None = None) -> Workspace:
     project.toolchain.ran.clear()
     environ = {"BMZOO_DATA": str(project.data), **({"BMZOO_STORE": str(store)} if store else {})}
-    return Workspace(
-        project.root, environ, project.report, toolchain_override=project.toolchain, scheduler=scheduler
-    )
+    options = Options(scheduler=scheduler)
+    return Workspace(project.root, environ, project.report, options, toolchain_override=project.toolchain)
 
 
 def results(project: Project) -> dict[str, dict[str, str]]:
@@ -235,7 +234,7 @@ def test_the_scheduler_is_named_on_the_line_or_in_the_environment(project: Proje
     assert Workspace(project.root, {}, Silent()).cluster is None
     pytest.importorskip("distributed")
     for line, address in ((None, "tcp://a:1"), ("tcp://b:2", "tcp://b:2")):
-        found = Workspace(project.root, environ, Silent(), scheduler=line).cluster
+        found = Workspace(project.root, environ, Silent(), Options(scheduler=line)).cluster
         assert found is not None and found._address == address
 
 

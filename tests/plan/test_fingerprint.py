@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmzoo.plan.fingerprint import digest_of_list, fingerprint, material
-from bmzoo.plan.step import Command, File, Step
+from bmzoo.plan.step import Command, File, Step, Subject
 
 FEW = settings(max_examples=20)
 WORD = st.text(max_size=12)
@@ -21,7 +21,9 @@ def steps(draw: st.DrawFn) -> Step:
     documents = st.dictionaries(WORD, WORD, min_size=1, max_size=3).map(lambda d: tuple(d.items()))
     inputs = st.dictionaries(WORD, st.just(File("x")), min_size=1, max_size=3).map(lambda d: tuple(d.items()))
     outputs = st.lists(WORD, min_size=1, max_size=3).map(tuple)
-    return Step(draw(WORD), draw(WORD), draw(commands), draw(inputs), draw(outputs), draw(documents))
+    return Step(
+        draw(WORD), Subject(draw(WORD), draw(WORD)), draw(commands), draw(inputs), draw(outputs), draw(documents)
+    )
 
 
 def key(step: Step, inputs: Mapping[str, str] | None = None, **more: Mapping[str, str]) -> str:
@@ -76,7 +78,7 @@ def test_what_does_not_change_the_result_does_not_count(step: Step, timeout: flo
     tools = {c.tool: f"identity of {c.tool}" for c in step.commands}
     same = {
         "timeout": key(replace(step, timeout=timeout)),
-        "subject": key(replace(step, subject="another target of the same recipe")),
+        "subject": key(replace(step, subject=Subject(detail="another target of the same recipe"))),
         "order of inputs": key(step, dict(reversed(digests.items()))),
         "order of documents": key(replace(step, documents=step.documents[::-1])),
         "order of variables": key(step, environment=dict(reversed(ENVIRONMENT.items()))),
@@ -87,7 +89,7 @@ def test_what_does_not_change_the_result_does_not_count(step: Step, timeout: flo
 
 def test_arguments_do_not_run_into_each_other() -> None:
     keys = {
-        key(Step("k", "s", commands, (), ("o",)))
+        key(Step("k", Subject(detail="s"), commands, (), ("o",)))
         for commands in (
             (Command("a", ("b c",)),),
             (Command("a", ("b", "c")),),
@@ -101,7 +103,7 @@ def test_arguments_do_not_run_into_each_other() -> None:
 
 
 def test_a_fingerprint_is_the_same_on_every_machine() -> None:
-    step = Step("k", "s", (Command("t", ("ä",)),), (("i", File("x")),), ("o",), (("d", "\ud800"),))
+    step = Step("k", Subject(detail="s"), (Command("t", ("ä",)),), (("i", File("x")),), ("o",), (("d", "\ud800"),))
     assert key(step) == "1a5c03b66897bffca610a5a1cff515fe751c8a212b87c0e86f7370eb010cc0d2"
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import Silent
 
 from bmzoo.config import model as config
 from bmzoo.config.model import Model
@@ -43,7 +44,7 @@ def test_the_plan_is_the_golden_one(name: str) -> None:
 def test_all_17_targets_share_what_can_be_shared() -> None:
     assert Counter(step.kind for step in every_step()) == {
         "import": 1,
-        "equalize": 2,  # once for each quantizer, and so are transforms and calibrations from there on
+        "scales": 2,  # once for each quantizer, and so are transforms and calibrations from there on
         "transform": 6,  # batches 1 and 4, of the model as imported and as equalized
         "calibrate": 2,
         "lower": 2,  # plain INT8, once for each quantizer
@@ -62,7 +63,7 @@ def test_every_step_comes_after_what_it_needs_and_once() -> None:
         steps = recipe(model, target, model.config.weights[0]).steps
         assert len(set(steps)) == len(steps)
         for index, step in enumerate(steps):
-            assert set(step.needs()) <= set(steps[:index])
+            assert set(step.needs) <= set(steps[:index])
 
 
 def test_what_a_step_reads_from_another_is_among_its_outputs() -> None:
@@ -74,7 +75,7 @@ def test_what_a_step_reads_from_another_is_among_its_outputs() -> None:
 def test_only_integer_precisions_are_calibrated() -> None:
     assert steps_of("bm1684_fp32_1b").calibrate is None
     int8 = steps_of("bm1684_int8_4b")
-    assert int8.calibrate is not None and int8.calibrate.needs()[0].subject.endswith("1b equalized for bm1684")
+    assert int8.calibrate is not None and int8.calibrate.needs[0].subject.detail.endswith("1b equalized for bm1684")
     assert "--calibration_table" in str(int8.deploy.commands[1])
     assert "--calibration_table" not in str(steps_of("bm1688_fp16_1b").deploy.commands)
 
@@ -113,7 +114,7 @@ def test_a_mixed_precision_table_reaches_only_the_targets_it_is_for(tmp_path: Pa
 def test_plans_need_neither_toolchain_nor_pictures_nor_weights(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / SHIPPED.name).write_bytes(SHIPPED.read_bytes())
-    at = Workspace(tmp_path, {}, report=None)  # type: ignore[arg-type]  # nothing is there to be said
+    at = Workspace(tmp_path, {}, Silent())
     everything = render_plan(at, [])
     for name in TARGETS:
         assert (PLANS / f"{name}.txt").read_text(encoding="utf-8") in everything

@@ -10,6 +10,8 @@ from conftest import Project
 
 from bmzoo.errors import ConfigError
 from bmzoo.release.prune import Leftover, examine, lines, remove
+from bmzoo.results import calibration
+from bmzoo.results import model as imported
 from bmzoo.sources.git import tracked
 from bmzoo.system import files
 
@@ -20,8 +22,8 @@ def built(project: Project) -> Project:
     project.build("bm1684_fp32_1b")
     project.build("bm1688_fp32_1b")
     at = project.open()
-    at.make_model(at.models["tiny"])
-    at.make_table(at.models["tiny"])
+    imported.make(at, at.models["tiny"])
+    calibration.make(at, at.models["tiny"], "")
     return project
 
 

@@ -45,7 +45,7 @@ def test_targets_with_settings_of_their_own_are_evaluated_apart(judged: Project)
     kinds = ("bm1688_fp32", "bm1688_int8_1b", "bm1688_int8_2b")
     assert names == [f"tiny.given.{name}.json" for name in kinds]
     model = at.models["tiny"]
-    lowered = [dict(lower_step(model, target, at.chosen(model)).inputs) for target in targets]
+    lowered = [dict(lower_step(model, target, at.weights.chosen(model)).inputs) for target in targets]
     assert ["mixed.qtable" in inputs for inputs in lowered] == [False, True, False]
     assert examine(at, frozenset()) == ()
 

@@ -84,7 +84,7 @@ def test_one_lowering_serves_batches_cores_and_chips_with_one_quantizer(project:
     project.edit("chip: [bm1684, bm1688]", "chip: [bm1684, bm1684x, bm1688]")
     at = project.open()
     model = at.models["tiny"]
-    weights = at.chosen(model)
+    weights = at.weights.chosen(model)
     lowered = {str(t): proof(model, t, weights).lower for t in model.targets}
     assert lowered["bm1688_int8_1b"] == lowered["bm1688_int8_2b"] == lowered["bm1684x_int8_2b"]
     assert lowered["bm1684_int8_1b"] != lowered["bm1684x_int8_1b"]

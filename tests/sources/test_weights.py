@@ -12,11 +12,12 @@ from bmzoo.config.schema import Weights
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.plan.build import recipe
 from bmzoo.plan.step import Step
+from bmzoo.results import model as imported
 from bmzoo.sources.lookup import Sources
 from bmzoo.sources.weights import choose
 from bmzoo.system.hashing import sha256
 from bmzoo.target import parse
-from bmzoo.workspace import Workspace
+from bmzoo.workspace import Options, Workspace
 
 ROOT = Path(__file__).parents[2]
 NAME = "retinaface_mobilenet0.25"
@@ -142,8 +143,8 @@ def test_the_weights_are_said_once_where_there_is_a_choice(two: Project) -> None
     (two.data / "model.onnx").unlink()
     two.report.said.clear()
     at = two.open()
-    at.announce(at.models["tiny"])
-    at.announce(at.models["tiny"])
+    at.weights.announce(at.models["tiny"])
+    at.weights.announce(at.models["tiny"])
     assert two.report.said == ["weights: tiny: own, judged on drawn scenes; not here: given"]
 
 
@@ -156,7 +157,7 @@ def test_damaged_weights_are_warned_of_once_and_the_next_ones_used(two: Project)
     (two.data / "model.onnx").write_bytes(b"damaged")
     at = two.open()
     for _ in range(2):
-        assert at.chosen(at.models["tiny"]).name == "own"
+        assert at.weights.chosen(at.models["tiny"]).name == "own"
     (warning,) = two.report.warnings
     assert warning.startswith("tiny: ") and "model.onnx: not the file that the config pins" in warning
 
@@ -197,13 +198,12 @@ def test_a_build_from_drawn_scenes_needs_no_pictures(two: Project) -> None:
 def test_zoo_yaml_names_weights_and_the_line_wins(two: Project) -> None:
     (two.root / "configs/zoo.yaml").write_text("weights: own\n")
     at = two.open()
-    assert at.chosen(at.models["tiny"]).name == "own" == at.likely(at.models["tiny"]).name
-    at = two.open()
-    at.weights = "given"
-    assert at.chosen(at.models["tiny"]).name == "given"
+    assert at.weights.chosen(at.models["tiny"]).name == "own" == at.weights.likely(at.models["tiny"]).name
+    at = Workspace(two.root, {"BMZOO_DATA": str(two.data)}, two.report, Options(weights="given"))
+    assert at.weights.chosen(at.models["tiny"]).name == "given"
     (two.root / "configs/zoo.yaml").write_text("weights: official\n")
     at = two.open()
-    assert at.chosen(at.models["tiny"]).name == "given", "this model has none of that name"
+    assert at.weights.chosen(at.models["tiny"]).name == "given", "this model has none of that name"
 
 
 def test_listing_fetches_nothing(two: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,12 +215,12 @@ def test_listing_fetches_nothing(two: Project, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("bmzoo.sources.download.fetch", fetched)
     at = two.open()
-    assert at.likely(at.models["tiny"]).name == "own" and two.report.warnings == []
-    at.chosen(at.models["tiny"])
+    assert at.weights.likely(at.models["tiny"]).name == "own" and two.report.warnings == []
+    at.weights.chosen(at.models["tiny"])
     assert two.report.warnings == ["tiny: https://example.org/model.onnx: asked for"]
     two.report.warnings.clear()
     at = Workspace(two.root, {"BMZOO_DATA": str(two.data), "BMZOO_OFFLINE": "1"}, two.report)
-    assert at.chosen(at.models["tiny"]).name == "own" and two.report.warnings == []
+    assert at.weights.chosen(at.models["tiny"]).name == "own" and two.report.warnings == []
 
 
 def test_a_published_model_that_is_the_source_is_neither_written_nor_cleaned(project: Project) -> None:
@@ -231,9 +231,9 @@ def test_a_published_model_that_is_the_source_is_neither_written_nor_cleaned(pro
     before = published.stat().st_mtime_ns
     at = project.open()
     model = at.models["tiny"]
-    assert at.is_source(model, at.chosen(model)) and not at.has_model(model)
-    at.make_model(model)
-    assert at.has_model(model) and published.stat().st_mtime_ns == before
+    assert imported.is_source(at, model, at.weights.chosen(model)) and not imported.is_current(at, model)
+    imported.make(at, model)
+    assert imported.is_current(at, model) and published.stat().st_mtime_ns == before
 
 
 WRONG = [
@@ -289,7 +289,7 @@ def test_a_clone_alone_chooses_the_embedded_model_and_reads_no_picture_from_outs
     (tmp_path / "models").symlink_to(ROOT / "models")
     at = Workspace(tmp_path, {"HOME": str(tmp_path)}, Silent())
     model = at.models[NAME]
-    assert at.chosen(model).name == "embedded"
+    assert at.weights.chosen(model).name == "embedded"
     for target in model.targets:
         for step in at.recipe(target).steps:
             assert all(folder.startswith("scenes/") for folder in folders_of(step)), step
@@ -297,8 +297,8 @@ def test_a_clone_alone_chooses_the_embedded_model_and_reads_no_picture_from_outs
 
 def test_insisting_on_official_weights_says_how_to_get_them(tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    at = Workspace(tmp_path, {"HOME": str(tmp_path)}, Silent(), weights="official")
+    at = Workspace(tmp_path, {"HOME": str(tmp_path)}, Silent(), Options(weights="official"))
     with pytest.raises(SourceError) as caught:
-        at.chosen(at.models[NAME])
+        at.weights.chosen(at.models[NAME])
     assert "official (weights/retinaface_mobilenet0.25_Final.pth)" in caught.value.message
     assert "biubug6/Pytorch_Retinaface" in caught.value.hint and "$BMZOO_DATA" in caught.value.hint

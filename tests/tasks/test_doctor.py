@@ -7,13 +7,13 @@ import pytest
 from conftest import Project
 
 from bmzoo.errors import BmzooError
-from bmzoo.plan.step import Command, Step
+from bmzoo.plan.step import Command, Step, Subject
 from bmzoo.tasks import doctor
 from bmzoo.tasks.doctor import Finding, examine
 from bmzoo.workspace import Workspace
 
 # The fake compiler cannot do what the real self-test asks for; this only needs bmzoo's own command.
-SELFTEST = Step("selftest", "fake", (Command("golden", ("write",)),), (), ("model.onnx",))
+SELFTEST = Step("selftest", Subject(detail="fake"), (Command("golden", ("write",)),), (), ("model.onnx",))
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from bmzoo.plan.step import Step
+from bmzoo.plan.step import Step, Subject
 from bmzoo.system.partial import PROGRESS, Pieces
 from bmzoo.tasks.progress import Progress, how_far
 
-STEP = Step("rank", "m.w bm1684", (), (), ())
+STEP = Step("rank", Subject("m", "w", "bm1684"), (), (), ())
 
 
 class Terminal(io.StringIO):

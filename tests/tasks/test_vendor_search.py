@@ -13,6 +13,7 @@ from bmzoo.errors import BmzooError, SourceError, ToolFailed
 from bmzoo.execute.toolchain import SYSTEM_PATH
 from bmzoo.plan.float_layers import cut_step, ranking_step
 from bmzoo.plan.step import Command
+from bmzoo.results import model as imported
 from bmzoo.results import qtable
 from bmzoo.tasks import doctor
 from bmzoo.tasks.explain import explain
@@ -159,7 +160,7 @@ def test_explain_says_of_each_layer_why_it_is_in_or_out(searching: Project) -> N
     at = searching.open()
     assert "not searched yet" in explain(Context(at, TASKS), ["qtable:bm1684"])
     made(at)
-    at.make_model(at.models["tiny"])
+    imported.make(at, at.models["tiny"])
     text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "qtable:bm1684: nothing would run" in text
     assert "1 layers F32; the choosing ended as max_float_layers is 1" in text
@@ -176,13 +177,13 @@ def test_explain_of_a_committed_table_says_how_to_get_the_losses_and_uses_those_
     at = searching.open()
     at.open()
     model, search = searched(at)
-    at.builder(model).run(cut_step(model, "bm1684", at.chosen(model), search))
+    at.builder(model).run(cut_step(model, "bm1684", at.weights.chosen(model), search))
     assert "vendor-cut" not in searching.toolchain.ran  # taken from the checkout
     text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "1 layers F32, taken from qtables/tiny.given.bm1684.qtable, which was made elsewhere" in text
     assert "./doit rank:bm1684 finds the losses of all layers" in text
     assert "y              ?  in: number 1 of the table" in text
-    at.builder(model).run(ranking_step(model, "bm1684", at.chosen(model), search))
+    at.builder(model).run(ranking_step(model, "bm1684", at.weights.chosen(model), search))
     text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "made elsewhere; the choosing ended as max_float_layers is 1" in text
     assert "out: max_float_layers is 1; it is number 2 of the search" in text and "./doit rank" not in text

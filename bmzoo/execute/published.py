@@ -1,4 +1,4 @@
-"""What users see of results: artifacts with their provenance, ONNX models and calibration tables."""
+"""JSON documents as published beside results: provenance, verifications, evaluations."""
 
 import json
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from typing import Any
 SCHEMA = 1
 
 
-def provenance(path: Path) -> Mapping[str, Any]:
-    """The provenance beside an artifact; empty when there is none that can be read."""
+def read(path: Path) -> Mapping[str, Any]:
+    """A published document; empty when there is none that can be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -17,14 +17,14 @@ def provenance(path: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) and found.get("schema") == SCHEMA else {}
 
 
-class Told:
-    """What published documents say, each read once and again when it was replaced. Safe for threads."""
+class Documents:
+    """Published documents, each read once, and again when it was replaced. Safe for threads."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[tuple[int, ...], Mapping[str, Any]]] = {}
 
     def by(self, path: Path) -> Mapping[str, Any]:
-        """As `provenance`."""
+        """As `read`."""
         try:
             stat = path.stat()
         except OSError:
@@ -32,5 +32,5 @@ class Told:
         key = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         known = self._known.get(path)
         if known is None or known[0] != key:
-            known = self._known[path] = key, provenance(path)
+            known = self._known[path] = key, read(path)
         return known[1]

@@ -1,0 +1,41 @@
+"""`scales`: by what each channel of a network is to be divided, so that a quantizer's scales fit all of them."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from bmzoo.measure.npz import arrays
+from bmzoo.quantization.equalize import SHARES, derive, pairs, text_of
+from bmzoo.quantization.session import session
+
+
+def run(folder: Path, args: tuple[str, ...]) -> None:
+    """A model and `samples.txt` to `channels.scales`.
+
+    args: the file, and what has a scale of its own: each `channel` of a layer's weights, or the `tensor`.
+    """
+    samples = [folder / line for line in (folder / "samples.txt").read_text(encoding="utf-8").split()]
+    pictures = [next(iter(arrays(path).values())) for path in samples]
+    model = onnx.load(str(folder / args[0]))
+    factors = derive(model, channel_ranges(model, pictures), SHARES[args[1]])
+    (folder / "channels.scales").write_text(text_of(factors), encoding="utf-8")
+
+
+def channel_ranges(model: onnx.ModelProto, pictures: list[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+    """Largest |value| of each channel of every convolution that can be scaled, over the pictures: [C]."""
+    names = [pair.first.output[0] for pair in pairs(model)]
+    if not names:
+        return {}
+    tapped = onnx.ModelProto()
+    tapped.CopyFrom(model)
+    del tapped.graph.output[:]
+    tapped.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
+    running = session(tapped, threads=2)
+    found: dict[str, NDArray[np.float64]] = {}
+    for picture in pictures:
+        for name, value in zip(names, running.run(names, {running.get_inputs()[0].name: picture}), strict=True):
+            largest = np.abs(value).max(axis=(0, *range(2, value.ndim))).astype(np.float64)
+            found[name] = np.maximum(found[name], largest) if name in found else largest
+    return found

@@ -1,0 +1,144 @@
+"""What a step would be made from now: its inputs as files with digests, and the fingerprint that they give.
+
+Looks at files; runs, draws and fetches nothing but scenes that have to be there as pictures.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bmzoo.config import scene_sets
+from bmzoo.errors import SourceError
+from bmzoo.execute.origins import origins
+from bmzoo.execute.toolchain import Toolchain
+from bmzoo.plan.decisions import facts
+from bmzoo.plan.fingerprint import fingerprint, material
+from bmzoo.plan.step import File, Input, Output, Pictures, Step, Tree
+from bmzoo.sources.lookup import PictureSet, Sources
+from bmzoo.store.local import Entry
+from bmzoo.system.hashing import Digests
+
+Entries = Mapping[Step, Entry]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A step's inputs as they are now: name in the folder -> (file, digest), and the fingerprint they give.
+
+    `material` is what the commands depend on, see plan/fingerprint.py; `facts` what a decision is derived from, see
+    plan/decisions.py, and empty for other steps. The fingerprint is of the facts where there are any.
+    """
+
+    files: Mapping[str, tuple[Path, str]]
+    fingerprint: str
+    material: Mapping[str, object]
+    facts: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    pictures: Mapping[str, str] = field(default_factory=dict)  # name in the folder -> name at the source
+    origins: Mapping[str, str] = field(default_factory=dict)  # name in the folder -> where from, for people
+
+
+class Resolver:
+    """Looks inputs up for one toolchain and set of sources. Safe for threads."""
+
+    def __init__(self, toolchain: Toolchain, sources: Sources, digests: Digests) -> None:
+        self._toolchain = toolchain
+        self._sources = sources
+        self._digests = digests
+        self._seen: dict[Pictures, tuple[PictureSet, tuple[str, ...]]] = {}
+
+    def resolve(self, step: Step, results: Entries, again: bool = True) -> Resolved:
+        """What the step's commands would read. Raises SourceError.
+
+        `results`: of every step that it needs. A file there may have an empty digest: what it will be is not known,
+        and then neither is the fingerprint. `again`: look at pictures even if they have been looked at before; what
+        is made is made from pictures as they are then.
+        """
+        files: dict[str, tuple[Path, str]] = {}
+        warnings: list[str] = []
+        names: dict[str, str] = {}
+        for name, ref in step.inputs:
+            if isinstance(ref, Pictures):
+                found, digests = self._look(ref, again)
+                listed = list(zip(found.files, digests, strict=True))
+                if step.decision is not None:  # what is derived from a set of pictures must not hang on their names
+                    listed.sort(key=lambda one: one[1])
+                numbered = _numbered(listed)
+                files |= {f"{name}/{inside}": one for inside, one in numbered.items()}
+                names |= {inside: path.name for inside, (path, _) in numbered.items()}
+                names["folder"] = str(found.folder)
+                warnings += _trouble(ref, found)
+            else:
+                files |= self._files(name, ref, results)
+        made_of = material(
+            step,
+            {name: digest for name, (_, digest) in files.items()},
+            {c.tool: self._toolchain.identity(c.tool) for c in step.commands},
+            self._toolchain.environment,
+        )
+        told = self.facts(step, results, again)
+        shown = origins(step, files, names)
+        return Resolved(files, fingerprint(told or made_of), made_of, told, tuple(warnings), names, shown)
+
+    def facts(self, step: Step, results: Entries, again: bool = True) -> dict[str, str]:
+        """What a decision is derived from; empty for other steps. Raises SourceError.
+
+        `results`: of the decisions that it rests on.
+        """
+        if step.decision is None:
+            return {}
+        sources = {name: self._source(ref, results, again) for name, ref in step.decision.sources}
+        return facts(step.decision, sources, self._toolchain.version)
+
+    def _source(self, ref: Input, results: Entries, again: bool) -> str:
+        if isinstance(ref, Output):
+            return results[ref.step].files[ref.file]
+        if isinstance(ref, File):  # what is pinned need not be here
+            return ref.sha256 or self._sources.pinned(ref, self._digests.of)[1]
+        assert isinstance(ref, Pictures), "nothing else is a source of a decision"
+        drawn = scene_sets.split(ref.folder)
+        if drawn is not None:  # what is drawn follows from the seeds, and need not be here
+            return f"{min(ref.count or drawn[0].count, drawn[0].count)} of {drawn[0]}"
+        found, digests = self._look(ref, again)
+        return f"{len(found.files)}, sha256 of their digests: {_digest_of_set(digests)}"
+
+    def _files(self, name: str, ref: Input, results: Entries) -> dict[str, tuple[Path, str]]:
+        if isinstance(ref, Output):
+            entry = results[ref.step]
+            return {name: (entry.path(ref.file), entry.files[ref.file])}
+        if isinstance(ref, File):
+            return {name: self._sources.pinned(ref, self._digests.of)}
+        assert isinstance(ref, Tree), "pictures are looked up apart"
+        found = self._sources.tree(ref).items()
+        return {f"{name}/{inside}": (path, self._digest(path)) for inside, path in found}
+
+    def _digest(self, path: Path) -> str:
+        try:
+            return self._digests.of(path)
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+
+    def _look(self, ref: Pictures, again: bool) -> tuple[PictureSet, tuple[str, ...]]:
+        """Pictures and their digests. Every target asks for the same few sets of them."""
+        seen = None if again else self._seen.get(ref)
+        if seen is None:
+            found = self._sources.pictures(ref)
+            seen = self._seen[ref] = found, tuple(map(self._digest, found.files))
+        return seen
+
+
+def _numbered(pictures: list[tuple[Path, str]]) -> dict[str, tuple[Path, str]]:
+    """Pictures by names that keep their order."""
+    return {f"{index:05d}{path.suffix.lower()}": (path, d) for index, (path, d) in enumerate(pictures)}
+
+
+def _trouble(ref: Pictures, found: PictureSet) -> list[str]:
+    warnings = [f"{found.folder / other}: skipped: not a picture" for other in found.skipped[:5]]
+    if ref.count > len(found.files):
+        warnings.append(f"{found.folder}: {ref.count} pictures asked for, {len(found.files)} found")
+    return warnings
+
+
+def _digest_of_set(digests: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
