@@ -11,7 +11,6 @@ import yaml
 
 from bmzoo.chips import CHIPS
 from bmzoo.config.model import load
-from bmzoo.config.schema import json_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -49,12 +48,6 @@ def test_paths_in_the_table_exist() -> None:
     for path in (p for row in rows for p in re.findall(r"`([^`]+)`", row)):
         inside = path if (ROOT / path).exists() else f"bmzoo/{path}"
         assert (ROOT / inside).exists() or path in ("build/", "models/onnx/", "calibration/"), path
-
-
-def test_the_schema_for_editors_is_current() -> None:
-    assert (ROOT / "configs" / "schema.json").read_text() == json_schema(), (
-        "python -m bmzoo.config.schema > configs/schema.json"
-    )
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

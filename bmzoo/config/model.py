@@ -188,7 +188,9 @@ def _expand(name: str, s: schema.Selection) -> Iterator[Target]:
 def _check_references(model: Model, shown: str) -> None:
     """What one key says about another: tables and rules name targets, INT8 needs calibration images."""
     if any(t.precision in CALIBRATED for t in model.targets) and model.config.calibration is None:
-        raise ConfigError(f"{shown}: calibration: missing key: int8 and int4 targets need one", "see README.md")
+        raise ConfigError(
+            f"{shown}: calibration: missing key: int8 and int4 targets need one", "see docs/config.md"
+        )
     _check_scenes(model, shown)
     names = [str(t) for t in model.targets]
     calibrated = [str(t) for t in model.targets if t.precision in CALIBRATED]

@@ -25,19 +25,28 @@ class ApDrop(Section):
     """Largest allowed drop of average precision, in points, by subset of the ground truth."""
 
     easy: Points | None = 0.5
+    """Of WIDER FACE's easy subset."""
     medium: Points | None = 0.5
+    """Of its medium subset."""
     hard: Points | None = 0.5
-    other: Points | None = 0.5  # subsets with another name
+    """Of its hard subset."""
+    other: Points | None = 0.5
+    """Of subsets with another name."""
 
 
 class Regression(Section):
     """What `diff` calls a regression: more than this, or a figure that is gone. null: said, but not judged."""
 
     ap: ApDrop = Field(default_factory=ApDrop)
-    missed: Ratio | None = 0.02  # rise of the share of the ONNX model's faces that are not found
-    extra: Ratio | None = 0.02  # rise of the share of faces that the ONNX model does not have
-    cost: Percent | None = 5.0  # rise of the compiler's own cost, in percent
-    size: Percent | None = 5.0  # rise of the file's size, in percent
+    """Drop of average precision."""
+    missed: Ratio | None = 0.02
+    """Rise of the share of the ONNX model's faces that are not found."""
+    extra: Ratio | None = 0.02
+    """Rise of the share of faces that the ONNX model does not have."""
+    cost: Percent | None = 5.0
+    """Rise of the compiler's own cost, in percent."""
+    size: Percent | None = 5.0
+    """Rise of the file's size, in percent."""
 
 
 def place(text: str) -> str:
@@ -65,16 +74,22 @@ class StoreSettings(Section):
     """Where results are shared, and how much may be kept here; credentials come from the environment."""
 
     url: Annotated[str, AfterValidator(place)] | None = None
-    limit: Annotated[int, BeforeValidator(_bytes), Field(ge=0)] | None = None  # bytes, kept by ./doit gc
+    """An absolute path, or a `file`, `s3`, `http` or `https` URL; `$BMZOO_STORE` overrides it."""
+    limit: Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str), Field(ge=0)] | None = None
+    """Most that `build/store` may hold after `./doit gc`, such as `500MB` or `20GB`."""
 
 
 class ZooConfig(Section):
     """Settings of the whole project, in `configs/zoo.yaml`."""
 
     default_model: Name | None = None
-    weights: Name | None = None  # insist on these, for models that have them
+    """The model that targets belong to when no other stands in front."""
+    weights: Name | None = None
+    """Insist on the weights of this name, for models that have them."""
     store: StoreSettings = Field(default_factory=StoreSettings)
+    """Where results are shared."""
     regression: Regression = Field(default_factory=Regression)
+    """What `./doit diff` fails for."""
 
 
 def read(path: Path, root: Path) -> ZooConfig:

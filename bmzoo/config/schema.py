@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from bmzoo.config.descriptions import described_schema
 from bmzoo.config.fields import (
     Batches,
     Chips,
@@ -51,18 +52,24 @@ DEPLOY_FLAGS = (
 class SceneRange(Section):
     """Drawn scenes by their seeds: `count` of them from `seed` on."""
 
-    # The project's own weights are trained on the seeds from a million on: bmzoo.scenes.FIRST_TRAINING_SEED.
+    # bmzoo.scenes.FIRST_TRAINING_SEED
     seed: Annotated[int, Field(ge=0, lt=1_000_000)]
+    """The first scene; a million and more are what the project's own weights were trained on."""
     count: Annotated[int, Field(ge=1, le=10_000)]
+    """How many scenes, each of the seed after the one before."""
 
 
 class SceneSets(Section):
     """Drawn scenes in place of the pictures that a section of the config names, in the size of the input."""
 
     calibration: SceneRange | None = None
+    """In place of `calibration.images`."""
     quantization: SceneRange | None = None
+    """In place of `quantization.images`."""
     verify: SceneRange | None = None
+    """In place of `verify.images`."""
     evaluate: SceneRange | None = None
+    """In place of `evaluate.truth`; where the faces are is known exactly."""
 
     @model_validator(mode="after")
     def _apart(self) -> "SceneSets":
@@ -92,13 +99,19 @@ class Weights(Section):
     """
 
     name: Name
+    """Stands in the name of all that is made from these weights, and in tables and results."""
     file: PathText
+    """A checkpoint (`.pth`, `.pt`) or an ONNX file, looked up as every file of a config."""
     sha256: Digest
-    url: Annotated[str, AfterValidator(_download_url)] | None = None  # fetched when the file is nowhere here
-    obtain: Annotated[str, Field(min_length=1, max_length=500)] | None = None  # how to get it, for people
+    """What the file must hold, as `sha256sum` prints it."""
+    url: Annotated[str, AfterValidator(_download_url)] | None = None
+    """Where the file is fetched from when it is nowhere here; `https` only, never with `BMZOO_OFFLINE=1`."""
+    obtain: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """How people get the file; shown when it is missing."""
     scenes: SceneSets | None = None
-    # The graph that a .pth state dict belongs to; an .onnx file brings its own.
+    """Drawn scenes in place of pictures."""
     architecture: Literal["retinaface_mobilenet0.25"] | None = None
+    """The graph that a `.pth` state dict belongs to; an `.onnx` file brings its own."""
 
     @model_validator(mode="after")
     def _kind(self) -> "Weights":
@@ -119,14 +132,25 @@ class Input(Section):
     """
 
     name: str | None = None
+    """Name of the model's input; another one is an error."""
     height: Annotated[int, Field(ge=1, le=8192)]
+    """Height of the network's input, in pixels."""
     width: Annotated[int, Field(ge=1, le=8192)]
+    """Width of the network's input, in pixels."""
     pixel_format: Literal["bgr", "rgb", "gray"] = "bgr"
+    """Order of the channels that the network was trained with."""
     mean: PerChannel = (0.0, 0.0, 0.0)
+    """Taken off each channel, in pixel values 0 to 255; as many values as `pixel_format` has channels."""
     scale: PerChannel = (1.0, 1.0, 1.0)
+    """Multiplied with after that; as many values as `pixel_format` has channels."""
     resize: Literal["letterbox", "letterbox_center", "stretch"] = "letterbox"
+    """How a picture comes to the input's size: `letterbox` keeps its shape and puts it top left, `letterbox_center`
+    in the middle, `stretch` fills the input.
+    """
     pad_value: Annotated[int, Field(ge=0, le=255)] = 0
+    """Pixel value of what `letterbox` leaves free."""
     flavour: Literal["opencv", "bmcv"] = "opencv"
+    """Whose resize the pictures get: OpenCV's or that of the chips' BMCV."""
 
     @property
     def channels(self) -> int:
@@ -148,14 +172,19 @@ class Decoder(Section):
     """How heads become detections. Defaults are RetinaFace-MobileNet0.25's."""
 
     kind: Literal["retinaface", "retinaface_maps", "scrfd", "ultraface", "none"]
+    """What the heads mean; `none` for networks that find nothing in pictures: only their tensors are compared."""
     strides: Annotated[tuple[int, ...], BeforeValidator(as_tuple)] = (8, 16, 32)
+    """Pixels of the input for each cell of a head, by level."""
     min_sizes: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(as_tuple)] = (
         (16, 32),
         (64, 128),
         (256, 512),
     )
+    """Sides of the anchors in pixels, by level."""
     variance: Annotated[tuple[float, float], BeforeValidator(as_tuple)] = (0.1, 0.2)
+    """Scales of the offsets of centres and of sizes."""
     nms: Ratio = 0.4
+    """Largest overlap (IoU) of two faces that both stay."""
 
     @model_validator(mode="after")
     def _levels(self) -> "Decoder":
@@ -171,22 +200,30 @@ class Images(Section):
     """
 
     folder: PathText
+    """A folder of pictures, looked up as every file of a config."""
     count: Annotated[int, Field(ge=1)] | None = None
+    """How many are used; all when left out."""
     first: Annotated[tuple[FileName, ...], BeforeValidator(as_tuple)] = ()
+    """Names of pictures that come before the others, in the order given."""
 
 
 class Calibration(Section):
     """How activation thresholds are found by run_calibration; or a `table` written by hand, which then wins."""
 
     images: Images | None = None
+    """Pictures over which the range of every activation is watched."""
     table: PathText | None = None
+    """A calibration table written by hand, in place of `images`."""
     method: Literal["kl", "mse", "max", "percentile9999", "aciq_laplace", "aciq_gauss"] = "kl"
+    """How a threshold is chosen from a layer's values."""
     histogram_bins: Annotated[int, Field(ge=64, le=65536)] = 2048
+    """Bins of the histogram of each layer's values."""
     tune: Annotated[int, Field(ge=0, le=100)] = 5
-    # Scale the channels of convolutions alike first: float results stay, INT8 gets better where channels differ.
+    """How many pictures the thresholds are tuned on afterwards; 0 for none."""
     equalize: bool = False
-    # Too few pictures left after skipping damaged ones is an error: thresholds would be chance.
+    """Scale the channels of convolutions alike first: float results stay, INT8 gets better where they differ."""
     minimum: Annotated[int, Field(ge=1)] = 8
+    """Fewer pictures than this, after damaged ones are skipped, are an error: thresholds would be chance."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "Calibration":
@@ -200,52 +237,78 @@ class Calibration(Section):
 class Thresholds(Section):
     """What an artifact must reach against the ONNX model; unset values come from less specific rules."""
 
-    cosine: Ratio | None = None  # smallest allowed over the heads
-    sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None  # dB, smallest allowed over the heads
-    iou: Ratio | None = None  # smallest IoU at which a face counts as found
-    missed: Ratio | None = None  # largest allowed share of the ONNX model's faces not found
-    extra: Ratio | None = None  # largest allowed share of faces that the ONNX model does not have
-    engines: Ratio | None = None  # largest allowed difference of simulator and MLIR, relative to the range
-    engines_sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None  # dB, smallest allowed between those two
-    consistency: Ratio | None = None  # the same between batches and core counts
+    cosine: Ratio | None = None
+    """Smallest cosine similarity of a head."""
+    sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None
+    """Smallest signal-to-quantization-noise ratio of a head, in dB."""
+    iou: Ratio | None = None
+    """Smallest IoU at which a face counts as found."""
+    missed: Ratio | None = None
+    """Largest share of the ONNX model's faces that are not found."""
+    extra: Ratio | None = None
+    """Largest share of faces that the ONNX model does not have."""
+    engines: Ratio | None = None
+    """Largest difference between simulator and MLIR, relative to the range of the head."""
+    engines_sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None
+    """Smallest signal-to-noise ratio between simulator and MLIR, in dB."""
+    consistency: Ratio | None = None
+    """Largest difference between batches and between core counts, relative to the range of the head."""
 
 
 class Rule(Thresholds):
     """Thresholds for the targets that match every key given."""
 
     chip: Chips | None = None
+    """Only targets of these chips."""
     precision: Precisions | None = None
+    """Only targets of these precisions."""
     target: str | None = None
+    """Only this target, such as `bm1688_int8_4b_2core`."""
     weights: Name | None = None
+    """Only what is made from these weights."""
 
 
 class Verify(Section):
     """The first verdict: one full batch of pictures on the chip simulator against ONNX."""
 
     images: Images
+    """Pictures to compare on; the first ones fill the batch that runs on the simulator."""
     confidence: Ratio = 0.5
-    margin: Ratio = 0.02  # faces this near to the confidence are left out on both sides
-    quantized: Annotated[int, Field(ge=1, le=1000)] = 8  # pictures for int8 and int4, at least the batch
-    floats: Annotated[int, Field(ge=1, le=1000)] = 2  # pictures for float precisions, at least the batch
+    """Lowest score of a face that is compared."""
+    margin: Ratio = 0.02
+    """Faces this near to the confidence are left out on both sides."""
+    quantized: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Pictures for `int8` and `int4`, at least the batch."""
+    floats: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Pictures for float precisions, at least the batch."""
     thresholds: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = ()
+    """What must be reached; later rules win over earlier ones."""
 
 
 class Evaluate(Section):
     """Pictures with known faces, used for reporting only: a JSON file beside them, or WIDER FACE's own layout."""
 
     truth: PathText
+    """A JSON file beside the pictures, or the folder of WIDER FACE's validation set."""
     confidence: Ratio = 0.02
+    """Lowest score of a face that counts."""
     nms: Ratio = 0.4
+    """Largest overlap (IoU) of two faces that both stay."""
 
 
 class Selection(Section):
     """A product of chips, precisions, batches and core counts."""
 
     chip: Chips
+    """One chip or several."""
     precision: Precisions
+    """One precision or several."""
     batch: Batches = (1,)
+    """Pictures for each run, one number or several."""
     cores: CoreCounts = (1,)
+    """TPU cores for each run, one number or several."""
     deploy: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+    """Further flags of model_deploy, from the list of allowed ones."""
 
     @model_validator(mode="after")
     def _flags(self) -> "Selection":
@@ -261,9 +324,13 @@ class Exclusion(Section):
     """Leaves out the targets that match every key given."""
 
     chip: Chips | None = None
+    """Targets of these chips."""
     precision: Precisions | None = None
+    """Targets of these precisions."""
     batch: Batches | None = None
+    """Targets of these batches."""
     cores: CoreCounts | None = None
+    """Targets of these core counts."""
 
     def covers(self, target: Target) -> bool:
         return all(
@@ -282,13 +349,19 @@ class Search(Section):
     """
 
     method: Literal["bmzoo", "vendor_qtable", "vendor_sensitive_layer"] | None = None
-    max_float_layers: Annotated[int, Field(ge=0, le=4096)] | None = None  # 0: no search, plain INT8
-    expected_cos: Ratio | None = None  # enough when the lowest cosine over heads is at least this
-    gain: Ratio | None = None  # enough when a further layer takes off less than this share of plain INT8's loss
-    keep: Annotated[int, Field(ge=1, le=4096)] | None = None  # the N most sensitive layers as ranked, no search
-    metric: Literal["faces", "cosine"] | None = None  # what is made small: errors at faces, or 1 - cosine of heads
-    # Layers that stay INT8 whatever they do, such as those that cost the chip too much in float: names or patterns.
+    """Who searches: bmzoo, or one of TPU-MLIR's own programs where the installed version has it."""
+    max_float_layers: Annotated[int, Field(ge=0, le=4096)] | None = None
+    """How many layers may stay in float; 0 is plain INT8, with no search."""
+    expected_cos: Ratio | None = None
+    """The search ends when the lowest cosine over heads is at least this."""
+    gain: Ratio | None = None
+    """The search ends when a further layer takes off less than this share of plain INT8's loss."""
+    keep: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Take the N most sensitive layers as ranked, with no search."""
+    metric: Literal["faces", "cosine"] | None = None
+    """What is made small: errors at faces, or 1 - cosine of heads."""
     exclude: Annotated[tuple[LayerPattern, ...], BeforeValidator(as_tuple), Field(max_length=1000)] | None = None
+    """Layers that stay in INT8 whatever they do, such as those that cost too much in float: names or patterns."""
 
 
 class Quantization(Section):
@@ -300,10 +373,15 @@ class Quantization(Section):
     """
 
     tables: dict[str, PathText] = Field(default_factory=dict)
+    """Mixed-precision tables written by hand, by chip or by target; they win."""
     images: Images | None = None
+    """Pictures to choose by; never calibrated with, never evaluated on."""
     search: Search = Field(default_factory=Search)
+    """How layers are chosen, for every target."""
     chips: dict[str, Search] = Field(default_factory=dict)
+    """The same for a chip, by its name."""
     targets: dict[str, Search] = Field(default_factory=dict)
+    """The same for a target, by its name."""
 
     @model_validator(mode="after")
     def _images(self) -> "Quantization":
@@ -319,19 +397,28 @@ class ModelConfig(Section):
     """One model and the targets wanted of it; the model's name is the file's."""
 
     weights: Annotated[tuple[Weights, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+    """Where the model can come from; the first that is available is used."""
     input: Input
+    """What the network is fed."""
     decoder: Decoder
+    """How its heads become detections."""
     calibration: Calibration | None = None
+    """Needed where a target is `int8` or `int4`."""
     quantization: Quantization = Field(default_factory=Quantization)
+    """Which layers of INT8 networks stay in float."""
     verify: Verify
+    """When an artifact is near enough to the ONNX model."""
     evaluate: Evaluate | None = None
+    """Ground truth, for average precision."""
     targets: Annotated[tuple[Selection, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+    """What is wanted; a target asked for twice is made once."""
     exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(as_tuple)] = ()
+    """Targets to leave out of the above."""
 
 
 def json_schema() -> str:
     """`ModelConfig` as JSON Schema, for editors that check YAML while it is written."""
-    return json.dumps(ModelConfig.model_json_schema(mode="validation"), indent=1, sort_keys=True) + "\n"
+    return json.dumps(described_schema(ModelConfig), indent=1, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":  # python -m bmzoo.config.schema > configs/schema.json

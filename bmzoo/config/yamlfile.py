@@ -80,5 +80,7 @@ def parse(text: str, shown: str) -> dict[str, Any]:
             f"{shown}{line}: not valid YAML: {problem}", "check indentation and quotes there"
         ) from None
     if not isinstance(value, dict):
-        raise ConfigError(f"{shown}: a mapping is expected at the top: {type(value).__name__}", "see README.md")
+        raise ConfigError(
+            f"{shown}: a mapping is expected at the top: {type(value).__name__}", "see docs/config.md"
+        )
     return value
