@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bmzoo.tasks.development import LINT
+
 ROOT = Path(__file__).parents[1]
 RECORDER = """\
 #!/bin/sh
@@ -111,3 +113,12 @@ def test_the_workflow_runs_the_script_and_pins_what_it_uses() -> None:
     assert workflow["permissions"] == {"contents": "read"}
     # What others can write (branch names, titles) must not become part of a command.
     assert not [step["run"] for step in steps if "${{" in step.get("run", "")]
+
+
+def test_a_commit_is_checked_as_lint_checks_it_and_with_nothing_from_elsewhere() -> None:
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repository["repo"] for repository in repositories] == ["local"]
+    entries = [hook["entry"].split() for repository in repositories for hook in repository["hooks"]]
+    assert [entry[:2] for entry in entries] == [[".venv/bin/python", "-m"]] * len(LINT)
+    told = [tuple(word for word in entry[2:] if word != "--force-exclude") for entry in entries]
+    assert told == [tuple(word for word in command if word != ".") for command in LINT]

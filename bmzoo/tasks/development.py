@@ -6,6 +6,9 @@ from bmzoo.tasks.guard import Task
 from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace
 
+# As in .pre-commit-config.yaml.
+LINT = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
+
 
 def test(context: Context) -> Task:
     """Run pytest, with the tests that need the compiler."""
@@ -14,7 +17,7 @@ def test(context: Context) -> Task:
 
 def lint(context: Context) -> Task:
     """Run ruff and mypy."""
-    return _checks(context.workspace, (("ruff", "check", "."), ("mypy",)))
+    return _checks(context.workspace, LINT)
 
 
 def _checks(at: Workspace, commands: tuple[tuple[str, ...], ...]) -> Task:
