@@ -14,7 +14,7 @@ COMMON = "bm1684x"
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths below the checkout; see README.md for what lies where."""
+    """Paths below the checkout; see docs/tasks.md for what lies where."""
 
     root: Path
 

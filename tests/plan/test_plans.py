@@ -1,4 +1,4 @@
-"""What is run for a target. `PYTHONPATH=. python tests/test_recipe.py` rewrites the golden plans;
+"""What is run for a target. `PYTHONPATH=. python tests/plan/test_plans.py` rewrites the golden plans;
 read the diff before committing it: a line that changes is a command that changes for everybody."""
 
 from collections import Counter
