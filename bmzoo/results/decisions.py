@@ -1,7 +1,7 @@
 """Decisions as they lie in the checkout: made, and listed with what each is worth."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from bmzoo.chips import CALIBRATED
@@ -60,7 +60,6 @@ class Listed:
     """A decision of some weights, where it lies, what it is worth, and the task that derives it."""
 
     path: Path
-    model: Model
     weights: str
     worth: str
     sound: bool
@@ -75,16 +74,30 @@ def listing(at: Workspace) -> Iterator[Listed]:
 
 
 def _of(at: Workspace, model: Model, weights: Weights) -> Iterator[Listed]:
-    # Locked, so that a decision that is not current stops what rests on it, and nothing is derived.
-    builder = replace(at.builder(model), locked=True)
+    builder = at.builder(model)
     found = (step for t in model.targets if t.precision in CALIBRATED for step in recipe(model, t, weights).grounds)
-    for step in dict.fromkeys(step for step in found if step.decision is not None):
-        assert step.decision is not None, "filtered above"
-        path = at.layout.decision(step)
-        task = f"{command_for(step.decision.kind)}:{model.name}"
-        try:
-            committed = builder.committed(step)
-            sound = committed.standing is Standing.CURRENT
-            yield Listed(path, model, weights.name, str(committed), sound, task)
-        except BmzooError as error:
-            yield Listed(path, model, weights.name, f"not known: {error.message}", False, task)
+    doubtful: dict[Step, Path] = {}
+    for step in dict.fromkeys(found):
+        if step.decision is not None:
+            path = at.layout.decision(step)
+            resting = next((doubtful[ground] for ground in step.grounds if ground in doubtful), None)
+            worth = _worth(builder, step) if resting is None else f"rests on {at.layout.shown(resting)}"
+            sound = worth == Standing.CURRENT.value
+            if not sound:
+                doubtful[step] = path
+            task = f"{command_for(step.decision.kind)}:{_subtask(at, model, step)}"
+            yield Listed(path, weights.name, worth, sound, task)
+
+
+def _worth(builder: Builder, step: Step) -> str:
+    try:
+        return str(builder.committed(step))
+    except BmzooError as error:
+        return f"not known: {error.message}"
+
+
+def _subtask(at: Workspace, model: Model, step: Step) -> str:
+    """What follows the task's name, as bmzoo/tasks/subjects.py has it."""
+    if step.kind != "cut":
+        return ".".join(filter(None, (model.name, step.subject.chip)))
+    return step.subject.chip if model.name == at.default_model else f"{model.name}.{step.subject.chip}"
