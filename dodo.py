@@ -6,12 +6,13 @@ from pathlib import Path
 
 from doit import get_var
 
+from bmzoo.config.options import Options
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.tasks.progress import Progress
 from bmzoo.tasks.registry import TASKS, creators
 from bmzoo.tasks.reporter import reporter
 from bmzoo.tasks.row import Context
-from bmzoo.workspace import Options, Workspace
+from bmzoo.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS = Progress()

@@ -28,12 +28,13 @@ sys.path.insert(0, str(ROOT))
 
 from distributed import Client  # noqa: E402
 
+from bmzoo.config.options import Options  # noqa: E402
 from bmzoo.execute.toolchain import find_installation  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.plan.step import Step  # noqa: E402
 from bmzoo.store.local import Store  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
-from bmzoo.workspace import Options, Workspace  # noqa: E402
+from bmzoo.workspace import Workspace  # noqa: E402
 
 CONFIG = "retinaface_mobilenet0.25.yaml"
 # Of about the same length, so that two workers can share them evenly. Not of BM1684 and BM1684X, whose simulators

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bmzoo.config.model import Model  # noqa: E402
+from bmzoo.config.options import Options  # noqa: E402
 from bmzoo.config.schema import Search  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.plan.float_layers import choose_step, cut_step, rank_step  # noqa: E402
@@ -37,7 +38,7 @@ from bmzoo.plan.step import Step  # noqa: E402
 from bmzoo.plan.vendor_search import search_step  # noqa: E402
 from bmzoo.results import qtable  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
-from bmzoo.workspace import Options, Workspace, read_json  # noqa: E402
+from bmzoo.workspace import Workspace  # noqa: E402
 
 
 def main() -> int:
@@ -107,7 +108,7 @@ def _vendor(at: Workspace, model: Model, ours: dict[str, Any]) -> dict[str, Any]
         model, chip, weights, Search(method="vendor_qtable", max_float_layers=8, expected_cos=0.9999)
     )
     seconds = _timed(at, model, step)
-    theirs = {row["layer"]: row["loss"] for row in read_json(at.builder(model).run(step), "ranking.json")["layers"]}
+    theirs = {row["layer"]: row["loss"] for row in at.builder(model).run(step).read_json("ranking.json")["layers"]}
     own = _ranking(at, model, chip)
     both = [name for name in theirs if name in own]
     return {
@@ -124,7 +125,7 @@ def _vendor(at: Workspace, model: Model, ours: dict[str, Any]) -> dict[str, Any]
 
 def _ranking(at: Workspace, model: Model, chip: str) -> dict[str, Any]:
     entry = at.builder(model).run(rank_step(model, chip, at.weights.chosen(model)))
-    return {row["layer"]: row for row in read_json(entry, "ranking.json")["layers"]}
+    return {row["layer"]: row for row in entry.read_json("ranking.json")["layers"]}
 
 
 def _timed(at: Workspace, model: Model, step: Step) -> float:

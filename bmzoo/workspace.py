@@ -1,42 +1,30 @@
 """A checkout at work: what its parts are, and how they are tied together. No work is done here."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from bmzoo.cluster.client import Cluster
 from bmzoo.config.catalogue import Catalogue
 from bmzoo.config.model import Model
-from bmzoo.config.search_methods import LOCKED
-from bmzoo.errors import BmzooError, ToolFailed
+from bmzoo.config.options import Options
+from bmzoo.errors import BmzooError
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.history import Last
 from bmzoo.execute.layout import Layout
 from bmzoo.execute.published import Documents
 from bmzoo.execute.run import Report
-from bmzoo.execute.toolchain import LocalToolchain, Toolchain, find_installation, searches_of
+from bmzoo.execute.toolchain import Toolchain, find_installation, installed_searches, opened
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.sources import download
 from bmzoo.sources.lookup import Sources
 from bmzoo.sources.weights import WeightsInUse
-from bmzoo.store.local import Entry, Store
+from bmzoo.store.local import Store
 from bmzoo.store.remote import Remote
 from bmzoo.store.shared import SharedStore
 from bmzoo.system.hashing import Digests
 from bmzoo.target import Target
-
-
-@dataclass(frozen=True)
-class Options:
-    """Words of the command line that steer everything: `weights=NAME echo=yes scheduler=ADDRESS locked=yes`."""
-
-    weights: str | None = None
-    echo: bool = False  # show what the tools print
-    scheduler: str | None = None  # where steps run
-    locked: bool = False  # a decision that is not committed and current is an error
 
 
 @dataclass
@@ -58,17 +46,13 @@ class Workspace:
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
         self.digests = Digests(self.layout.memory)
-        self._installation = None if self.toolchain_override is not None else find_installation(self.environ)
-        self.configs = Catalogue.read(self.layout.configs, self.root, self._searches())
-        fetch = partial(download.fetch, into=download.folder(self.environ))
+        given = self.toolchain_override
+        self._installation = find_installation(self.environ) if given is None else None
+        searches = installed_searches(self._installation) if given is None else given.searches
+        self.configs = Catalogue.read(self.layout.configs, self.root, searches)
+        fetch, preferred = download.fetcher(self.environ), self.configs.preferred_weights
         self.weights = WeightsInUse(
-            self.options.weights,
-            self.configs.preferred_weights,
-            self.sources,
-            self.digests.of,
-            None if download.is_offline(self.environ) else fetch,
-            self.report.warn,
-            self.report.say,
+            self.options.weights, preferred, self.sources, self.digests.of, fetch, self.report
         )
 
     @property
@@ -88,11 +72,7 @@ class Workspace:
     @cached_property
     def toolchain(self) -> Toolchain:
         """What runs steps. Raises ToolFailed when there is none."""
-        if self.toolchain_override is not None:
-            return self.toolchain_override
-        if self._installation is None:
-            raise ToolFailed("TPU-MLIR is not installed here", "start bmzoo with ./doit, which installs it")
-        return LocalToolchain(self._installation, self.digests, echo=self.options.echo)
+        return self.toolchain_override or opened(self._installation, self.digests, self.options.echo)
 
     @cached_property
     def remote(self) -> Remote | None:
@@ -127,16 +107,10 @@ class Workspace:
         """The builder of a model's steps, or of steps that read no files from outside. Raises BmzooError."""
         name = model.name if model is not None else ""
         if name not in self._builders:
+            sources, cluster = (self.sources(model), self.cluster) if model is not None else (Sources(()), None)
             self._builders[name] = Builder(
-                self.toolchain,
-                self.store,
-                self.sources(model) if model is not None else Sources(()),
-                self.digests,
-                self.layout,
-                self.report,
-                self.cluster if model is not None else None,
-                self.last.note,
-                self.options.locked,
+                *(self.toolchain, self.store, sources, self.digests, self.layout, self.report),
+                *(cluster, self.last.note, self.options.locked),
             )
         return self._builders[name]
 
@@ -152,13 +126,6 @@ class Workspace:
         model = self.models[target.model]
         return recipe(model, target, self.weights.chosen(model))
 
-    def holds(self, path: Path, digest: str) -> bool:
-        """Whether a file is there with this content."""
-        try:
-            return self.digests.of(path) == digest
-        except OSError:
-            return False
-
     def open(self) -> None:
         """Make `build/`, where everything made goes, and clear it of what a kill left. Raises BmzooError."""
         self.layout.make_build()
@@ -167,14 +134,3 @@ class Workspace:
     def close(self) -> None:
         """Keep what was learned about files for the next run."""
         self.digests.save()
-
-    def _searches(self) -> frozenset[str]:
-        """The vendor's searches that are installed; those of the locked version where nothing is."""
-        if self.toolchain_override is not None:
-            return self.toolchain_override.searches
-        return searches_of(self._installation.root) if self._installation is not None else LOCKED
-
-
-def read_json(entry: Entry, name: str) -> Any:
-    """A JSON file of a step's result."""
-    return json.loads(entry.path(name).read_text(encoding="utf-8"))

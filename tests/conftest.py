@@ -88,7 +88,10 @@ COMPILER = (
     "run_calibration.py",
     "model_deploy.py",
     "tpuc-opt",
-    *(f"{sys.executable} -m bmzoo.runtime.{name}" for name in ("simulate", "worker_simulator", "mlir_worker")),
+    *(
+        f"{sys.executable} -m bmzoo.runtime.engines.{name}"
+        for name in ("simulate", "worker_simulator", "mlir_worker")
+    ),
 )
 
 

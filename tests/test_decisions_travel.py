@@ -13,6 +13,7 @@ from fake_toolchain import FakeToolchain
 from numpy.typing import NDArray
 
 from bmzoo.commands import scales
+from bmzoo.config.options import Options
 from bmzoo.errors import ConfigError
 from bmzoo.execute.decisions import Standing
 from bmzoo.plan.lowering import int8_target
@@ -21,7 +22,7 @@ from bmzoo.results import calibration, qtable
 from bmzoo.results.artifact import make
 from bmzoo.results.decisions import listing
 from bmzoo.system.hashing import sha256
-from bmzoo.workspace import Options, Workspace
+from bmzoo.workspace import Workspace
 
 TARGET = "bm1688_int8_1b"
 SCALES, TABLE, QTABLE = (
@@ -41,7 +42,9 @@ def deciding(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (programs / "dot").chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     project.edit("minimum: 2}", "minimum: 2, equalize: true}")
-    project.edit("verify:", "quantization: {images: {folder: pictures/choosing, count: 3}, search: " + SEARCH + "}\nverify:")
+    project.edit(
+        "verify:", "quantization: {images: {folder: pictures/choosing, count: 3}, search: " + SEARCH + "}\nverify:"
+    )
     project.edit("chip: [bm1684, bm1688], precision: [fp32, int8]", "chip: bm1688, precision: [fp32, int8]")
     choosing = project.data / "pictures" / "choosing"
     choosing.mkdir()

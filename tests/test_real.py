@@ -9,6 +9,7 @@ import pytest
 from conftest import Project, Silent
 
 from bmzoo.chips import CHIPS
+from bmzoo.config.options import Options
 from bmzoo.errors import ToolFailed
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
 from bmzoo.plan.selftest import selftest_step
@@ -16,7 +17,7 @@ from bmzoo.plan.step import Command
 from bmzoo.results import calibration
 from bmzoo.results.artifact import is_current, make
 from bmzoo.system.hashing import Digests, sha256
-from bmzoo.workspace import Options, Workspace
+from bmzoo.workspace import Workspace
 
 pytestmark = pytest.mark.toolchain
 ROOT = Path(__file__).resolve().parents[1]

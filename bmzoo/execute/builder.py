@@ -23,6 +23,7 @@ from bmzoo.plan.fingerprint import fingerprint
 from bmzoo.plan.step import Output, Step
 from bmzoo.sources.lookup import Sources
 from bmzoo.store.local import Entry, Store
+from bmzoo.system import files
 from bmzoo.system.hashing import Digests
 from bmzoo.system.partial import PROGRESS
 
@@ -117,6 +118,12 @@ class Builder:
     def committed(self, step: Step) -> Committed:
         """What the committed file of a decision is worth; `facts` says what that rests on. Raises BmzooError."""
         return decisions.read(self.layout.decision(step), self.facts(step))
+
+    def commit(self, step: Step, entry: Entry) -> Entry:
+        """Put a decision that was derived into the checkout, from where it is taken from now on."""
+        facts, content = self.facts(step), entry.path(step.outputs[0]).read_text(encoding="utf-8")
+        files.write(decisions.text_of(facts, content), self.layout.decision(step))
+        return self._keep(step, self._stored(step, facts, content))
 
     def derived(self, step: Step) -> Entry | None:
         """A decision as it was derived here, with all that was written beside it; None where it was not."""

@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 from typing import Protocol
 
 from bmzoo.commands.registry import COMMANDS
-from bmzoo.config.search_methods import RUN_QTABLE, RUN_SENSITIVE_LAYER, SEARCH_QTABLE
+from bmzoo.config.search_methods import LOCKED, RUN_QTABLE, RUN_SENSITIVE_LAYER, SEARCH_QTABLE
 from bmzoo.errors import BmzooError, ToolFailed, error_class
 from bmzoo.execute.failures import explain
 from bmzoo.plan.step import Command
@@ -79,6 +79,11 @@ def find_installation(environ: Mapping[str, str]) -> Installation | None:
     return Installation(Path(str(distribution.locate_file("tpu_mlir"))), distribution.version, external=False)
 
 
+def installed_searches(installation: Installation | None) -> frozenset[str]:
+    """Which of search_methods.SEARCHES can be run; those of the locked version where nothing is installed."""
+    return searches_of(installation.root) if installation is not None else LOCKED
+
+
 def searches_of(root: Path) -> frozenset[str]:
     """Which of vendor.SEARCHES an installation has, by its programs."""
     tools = root / "python" / "tools"
@@ -88,6 +93,13 @@ def searches_of(root: Path) -> frozenset[str]:
     except OSError:
         calibration = ""
     return frozenset(found | ({SEARCH_QTABLE} if f"'{SEARCH_QTABLE}'" in calibration else set()))
+
+
+def opened(installation: Installation | None, digests: Digests, echo: bool) -> "LocalToolchain":
+    """The installed TPU-MLIR. Raises ToolFailed when there is none."""
+    if installation is None:
+        raise ToolFailed("TPU-MLIR is not installed here", "start bmzoo with ./doit, which installs it")
+    return LocalToolchain(installation, digests, echo=echo)
 
 
 class LocalToolchain:

@@ -87,7 +87,7 @@ def of_model(at: Workspace, model: Model, _: None = None) -> Goal:
     def outdated(entries: Entries) -> str:
         if not path.is_file():
             return "not published yet, or deleted"
-        return "" if at.holds(path, entries[step].files["model.onnx"]) else "not the imported model"
+        return "" if at.digests.holds(path, entries[step].files["model.onnx"]) else "not the imported model"
 
     return Goal((step,), (Result(path, (step,), outdated),))
 

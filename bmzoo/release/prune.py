@@ -110,7 +110,7 @@ def _target(path: Path, chip: str) -> Target | None:
 def _is_ours(at: Workspace, path: Path, target: Target) -> bool:
     if path.suffix == ".bmodel":
         told = published.read(at.layout.provenance(target))
-        return told.get("target") == asdict(target) and at.holds(path, str(told.get("sha256")))
+        return told.get("target") == asdict(target) and at.digests.holds(path, str(told.get("sha256")))
     return published.read(path).get("target") == asdict(target)
 
 
@@ -179,7 +179,7 @@ def _models(at: Workspace) -> Iterator[Leftover]:
         model, _, weights = path.stem.rpartition(".")
         if path.suffix == ".onnx" and model and not _has_weights(at, model, weights):
             made = made if made is not None else set(_imported(at.layout))
-            ours = any(at.holds(path, digest) for digest in made)
+            ours = any(at.digests.holds(path, digest) for digest in made)
             yield Leftover(path, model, "" if ours else "not known to be written by bmzoo")
 
 

@@ -13,7 +13,7 @@ from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
-from bmzoo.workspace import Workspace, read_json
+from bmzoo.workspace import Workspace
 
 
 def make(at: Workspace, target: Target) -> str:
@@ -23,7 +23,7 @@ def make(at: Workspace, target: Target) -> str:
     steps = at.recipe(target)
     builder = at.builder(model)
     deploy, measured = builder.run(steps.deploy), builder.run(steps.measure)
-    figures = read_json(measured, "figures.json")
+    figures = measured.read_json("figures.json")
     missed = verdict.misses(figures, model.thresholds(target))
     if missed:
         raise _keep_evidence(at, target, steps, deploy, figures, missed)
@@ -47,7 +47,7 @@ def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> st
     results: of every step that the recipe is grounded on.
     """
     steps, limits = at.recipe(target), at.model(target).thresholds(target)
-    missed = verdict.misses(read_json(results[steps.measure], "figures.json"), limits)
+    missed = verdict.misses(results[steps.measure].read_json("figures.json"), limits)
     if missed:
         return f"cannot be published, its figures miss the thresholds: {'; '.join(missed)}"
     path, wanted = at.layout.artifact(target), results[steps.deploy].files["model.bmodel"]
@@ -56,7 +56,7 @@ def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> st
         return "its .json is gone or damaged" if path.exists() else "not published yet"
     if not path.is_file():
         return "it is gone, deleted behind bmzoo's back"
-    if not at.holds(path, str(told.get("sha256"))):
+    if not at.digests.holds(path, str(told.get("sha256"))):
         return f"changed behind bmzoo's back: {str(told.get('sha256'))[:8]} -> {at.digests.of(path)[:8]}"
     if told["sha256"] != wanted:
         return f"made from other inputs: {told['sha256'][:8]} -> {wanted[:8]}"
@@ -100,7 +100,7 @@ def _provenance(
         # What the runtime needs to feed it and to read its heads: `detect` takes both from here.
         "input": model.config.input.model_dump(),
         "decoder": model.config.decoder.model_dump(),
-        "facts": read_json(deploy, "facts.json"),
+        "facts": deploy.read_json("facts.json"),
         "verdict": {
             "passed": True,
             "thresholds": model.thresholds(target).model_dump(),

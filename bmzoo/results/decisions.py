@@ -8,14 +8,12 @@ from bmzoo.chips import CALIBRATED
 from bmzoo.config.model import Model
 from bmzoo.config.schema import Weights
 from bmzoo.errors import BmzooError, ConfigError
-from bmzoo.execute import decisions
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing
 from bmzoo.plan.build import recipe
 from bmzoo.plan.decisions import command_for
 from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry
-from bmzoo.system import files
 from bmzoo.workspace import Workspace
 
 
@@ -28,18 +26,11 @@ def make(at: Workspace, model: Model, step: Step) -> Entry:
     committed = builder.committed(step)
     if committed.standing is not Standing.CURRENT:
         refuse_by_hand(at, model, step)
-        entry = builder.run(step)
-        write(at, builder, step, entry)
+        builder.commit(step, builder.run(step))
         shown = at.layout.shown(at.layout.decision(step))
         if committed.standing is not Standing.MISSING:
             at.report.say(f"{shown}: derived again: {committed.why or committed}")
     return builder.run(step)
-
-
-def write(at: Workspace, builder: Builder, step: Step, entry: Entry) -> None:
-    """Put a decision that was derived into the checkout."""
-    content = entry.path(step.outputs[0]).read_text(encoding="utf-8")
-    files.write(decisions.text_of(builder.facts(step), content), at.layout.decision(step))
 
 
 def refuse_by_hand(at: Workspace, model: Model, step: Step) -> None:

@@ -13,7 +13,7 @@ from bmzoo.plan.verify import engine, proof
 from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
-from bmzoo.workspace import Workspace, read_json
+from bmzoo.workspace import Workspace
 
 _ORDER = {name: index for index, name in enumerate(("easy", "medium", "hard"))}
 
@@ -22,7 +22,7 @@ def make_onnx(at: Workspace, model: Model) -> str:
     """Average precision of the ONNX model. Returns it in a line."""
     at.weights.announce(model)
     entry = at.builder(model).run(_onnx_step(at, model))
-    figures = read_json(entry, "ap.json")
+    figures = entry.read_json("ap.json")
     _publish(at, model, "onnx", entry, figures, {})
     return _line(figures["ap"], {})
 
@@ -36,9 +36,9 @@ def make(at: Workspace, target: Target) -> str:
     at.weights.announce(model)
     builder = at.builder(model)
     _check_engines(at, target)
-    onnx = read_json(builder.run(_onnx_step(at, model)), "ap.json")
+    onnx = builder.run(_onnx_step(at, model)).read_json("ap.json")
     entry = builder.run(_step(at, target))
-    figures = read_json(entry, "ap.json")
+    figures = entry.read_json("ap.json")
     difference = {key: round(value - onnx["ap"][key], 6) for key, value in figures["ap"].items()}
     _publish(at, model, engine(model, target), entry, figures, difference)
     return _line(figures["ap"], difference)
@@ -82,7 +82,7 @@ def _with_truth(at: Workspace, model: Model) -> Model:
 def _check_engines(at: Workspace, target: Target) -> None:
     model = at.model(target)
     compare = at.builder(model).run(proof(model, target, at.weights.chosen(model)).compare)
-    missed = verdict.engine_misses(read_json(compare, "figures.json")["engines"], model.thresholds(target))
+    missed = verdict.engine_misses(compare.read_json("figures.json")["engines"], model.thresholds(target))
     if missed:
         raise VerifyFailed(
             f"its MLIR cannot stand for it: {'; '.join(missed)}",

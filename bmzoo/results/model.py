@@ -21,7 +21,9 @@ def is_current(at: Workspace, model: Model) -> bool:
     weights = at.weights.chosen(model)
     entry = at.builder(model).find(import_step(model, weights))
     path = at.layout.onnx(model.name, weights.name)
-    return entry is not None and (is_source(at, model, weights) or at.holds(path, entry.files["model.onnx"]))
+    return entry is not None and (
+        is_source(at, model, weights) or at.digests.holds(path, entry.files["model.onnx"])
+    )
 
 
 def is_source(at: Workspace, model: Model, weights: Weights) -> bool:

@@ -19,7 +19,7 @@ from bmzoo.results import decisions
 from bmzoo.sources import overlap
 from bmzoo.store.local import Entry
 from bmzoo.system import files, parallel
-from bmzoo.workspace import Workspace, read_json
+from bmzoo.workspace import Workspace
 
 TABLE = "mixed.qtable"
 # A table whose layers were chosen together with thresholds, which are not committed.
@@ -70,7 +70,7 @@ def make(at: Workspace, model: Model, chip: str, search: Search, publish_it: boo
             "more pictures below quantization.images make the choice surer; ./doit tune shows other settings",
         )
     if publish_it and step.decision is not None:
-        decisions.write(at, at.builder(model), step, entry)
+        at.builder(model).commit(step, entry)
     elif publish_it:
         text = text_of({"decision": ALONE}, entry.path(TABLE).read_text(encoding="utf-8"))
         files.write(text, at.layout.qtable(model.name, weights.name, chip))
@@ -82,7 +82,7 @@ def confirm(at: Workspace, model: Model, chip: str, step: Step) -> Confirmed:
     weights, builder = at.weights.chosen(model), at.builder(model)
     steps = [agree_step(model, chip, weights, table) for table in (None, Output(step, TABLE))]
     parallel.each(builder.run, steps, len(steps))
-    plain, mixed = (read_json(builder.run(one), "agreement.json") for one in steps)
+    plain, mixed = (builder.run(one).read_json("agreement.json") for one in steps)
     return Confirmed(choice_of(builder, step, builder.run(step)), plain, mixed)
 
 
@@ -99,7 +99,7 @@ def choice_of(builder: Builder, step: Step, entry: Entry) -> dict[str, Any]:
     """`choice.json` of a search's result, or as much of it as its table tells, where that was derived elsewhere."""
     derived = builder.derived(step) if step.decision is not None else entry
     if derived is not None and derived.files[TABLE] == entry.files[TABLE]:
-        return dict(read_json(derived, "choice.json"))
+        return dict(derived.read_json("choice.json"))
     return bare_choice(entry.path(TABLE).read_text(encoding="utf-8"))
 
 
@@ -172,4 +172,4 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _read(builder: Builder, step: Step, name: str) -> Any:
     """A document of a step, if it has been run here."""
     entry = builder.find(step)
-    return read_json(entry, name) if entry is not None else None
+    return entry.read_json(name) if entry is not None else None

@@ -11,7 +11,7 @@ from bmzoo.plan.verify import Proof, drift_step, proof
 from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
-from bmzoo.workspace import Workspace, read_json
+from bmzoo.workspace import Workspace
 
 
 def make(at: Workspace, target: Target) -> str:
@@ -20,7 +20,7 @@ def make(at: Workspace, target: Target) -> str:
     at.weights.announce(model)
     steps = proof(model, target, at.weights.chosen(model))
     entry = at.builder(model).run(steps.compare)
-    figures = read_json(entry, "figures.json")
+    figures = entry.read_json("figures.json")
     missed = verdict.proof_misses(figures, model.thresholds(target))
     told = {**_document(at, target, steps, figures), "fingerprint": entry.fingerprint, "misses": missed}
     if missed:
@@ -46,7 +46,7 @@ def is_current(at: Workspace, target: Target) -> bool:
 def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
     """Why the verification is not what this comparison of this artifact would give; empty when it is."""
     limits = at.model(target).thresholds(target)
-    missed = verdict.proof_misses(read_json(entry, "figures.json"), limits)
+    missed = verdict.proof_misses(entry.read_json("figures.json"), limits)
     if missed:
         return f"its figures miss the thresholds: {'; '.join(missed)}"
     told = at.documents.by(at.layout.verification(target))
@@ -90,7 +90,7 @@ def _drift(at: Workspace, target: Target) -> Any:  # noqa: ANN401  # a JSON docu
     """The first layer that goes wrong; a failure to find it must not hide the failure that it explains."""
     model = at.model(target)
     try:
-        return read_json(at.builder(model).run(drift_step(model, target, at.weights.chosen(model))), "drift.json")
+        return at.builder(model).run(drift_step(model, target, at.weights.chosen(model))).read_json("drift.json")
     except BmzooError as error:
         return {"layer": None, "why": error.message}
 

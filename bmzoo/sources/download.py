@@ -8,8 +8,9 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
@@ -27,9 +28,10 @@ LARGEST = 1 << 30
 _CHUNK = 1 << 16
 
 
-def is_offline(environ: Mapping[str, str]) -> bool:
-    """Whether nothing is to be fetched."""
-    return environ.get(OFFLINE, "") not in ("", "0")
+def fetcher(environ: Mapping[str, str]) -> Callable[[str, str], Path] | None:
+    """`fetch` into the usual folder; None where nothing is to be fetched."""
+    offline = environ.get(OFFLINE, "") not in ("", "0")
+    return None if offline else partial(fetch, into=folder(environ))
 
 
 def folder(environ: Mapping[str, str]) -> Path:

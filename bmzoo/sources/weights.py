@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Weights
@@ -23,12 +24,20 @@ class Choice:
     problems: tuple[str, ...] = ()
 
 
+class Voice(Protocol):
+    """Says to people which weights are used."""
+
+    def warn(self, text: str) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
 @dataclass
 class WeightsInUse:
     """The weights of each model in one run, found once. Safe for threads.
 
     `wanted`: those named on the command line; `preferred`: those that the project prefers, where a model has them.
-    `sources`: of a model. `fetch`: None without downloads. `warn` and `say` are for people.
+    `sources`: of a model. `fetch`: None without downloads.
     """
 
     wanted: str | None
@@ -36,8 +45,7 @@ class WeightsInUse:
     sources: Callable[[Model], Sources]
     digest: Callable[[Path], str]
     fetch: Fetch | None
-    warn: Callable[[str], None]
-    say: Callable[[str], None]
+    report: Voice
     _found: dict[str, Choice | BmzooError] = field(init=False, default_factory=dict)  # by model
     _announced: set[str] = field(init=False, default_factory=set)  # models
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
@@ -76,7 +84,7 @@ class WeightsInUse:
         world = ", judged on drawn scenes" if weights.scenes is not None else ""
         before = [w.name for w in listed[: listed.index(weights)]]
         absent = f"; not here: {', '.join(before)}" if before and not self.wanted else ""
-        self.say(f"weights: {model.name}: {weights.name}{world}{absent}")
+        self.report.say(f"weights: {model.name}: {weights.name}{world}{absent}")
 
     def _find(self, model: Model) -> Choice | BmzooError:
         try:
@@ -84,7 +92,7 @@ class WeightsInUse:
         except BmzooError as error:
             return error
         for problem in choice.problems:
-            self.warn(f"{model.name}: {problem}")
+            self.report.warn(f"{model.name}: {problem}")
         return choice
 
     def _choose(self, model: Model, fetch: Fetch | None) -> Choice:

@@ -9,6 +9,7 @@ is that of the last use, for clean-up.
 """
 
 import errno
+import json
 import os
 import shutil
 import time
@@ -42,6 +43,10 @@ class Entry:
 
     def path(self, name: str) -> Path:
         return self.folder / name
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file of the result."""
+        return json.loads(self.path(name).read_text(encoding="utf-8"))
 
 
 class Store:

@@ -32,6 +32,13 @@ class Digests:
         self._known: dict[str, list[object]] = _read(memory)
         self._changed = False
 
+    def holds(self, path: Path, digest: str) -> bool:
+        """Whether a file is there with this content."""
+        try:
+            return self.of(path) == digest
+        except OSError:
+            return False
+
     def of(self, path: Path) -> str:
         """sha256 of the file; read only when it may have changed. Raises OSError."""
         stat = path.stat()

@@ -17,7 +17,7 @@ from bmzoo.sources import overlap
 from bmzoo.system import files
 from bmzoo.tasks.guard import Task, guarded, params, quietly
 from bmzoo.tasks.row import Context, Subject
-from bmzoo.workspace import Workspace, read_json
+from bmzoo.workspace import Workspace
 
 SHOWN = 20
 # Options on the command line: `./doit qtable:bm1684 --max_float_layers 8`.
@@ -67,7 +67,7 @@ def _rank(at: Workspace, model: Model, chip: str, name: str) -> None:
     overlap.check(at.weights.using(model), at.sources(model), at.digests.of)
     search = model.search(int8_target(model, chip))
     entry = at.builder(model).run(ranking_step(model, chip, at.weights.chosen(model), search))
-    ranking = read_json(entry, "ranking.json")
+    ranking = entry.read_json("ranking.json")
     rows = ranking["layers"][:SHOWN]
     width = max((len(row["layer"]) for row in rows), default=0)
     lines = [f"rank:{name}: {len(ranking['layers'])} layers on {ranking['pictures']} pictures, the worst first"]

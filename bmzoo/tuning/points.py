@@ -21,7 +21,7 @@ from bmzoo.tuning.choice import Point, Rival
 from bmzoo.tuning.published_pairs import float_precision
 from bmzoo.tuning.report import Accuracy
 from bmzoo.tuning.settings import Setting
-from bmzoo.workspace import Workspace, read_json
+from bmzoo.workspace import Workspace
 
 Table = Output | None  # None: no layer in float
 
@@ -50,7 +50,7 @@ class Points:
         Layers are ranked with the calibration as configured, whatever the setting is.
         """
         builder = self._at.builder(self._model)
-        ranking = read_json(builder.run(rank_step(self._model, self._chip, self._weights)), "ranking.json")
+        ranking = builder.run(rank_step(self._model, self._chip, self._weights)).read_json("ranking.json")
         found: dict[int, Cut] = {}
         same: dict[int, int] = {}
         known: dict[frozenset[str], int] = {}
@@ -69,9 +69,9 @@ class Points:
     def measure(self, setting: Setting, cut: Cut) -> Point:
         """Agreement on the selection pictures, cost and size of a setting with its layers in float."""
         model, builder = self._varied(setting)
-        agreed = read_json(builder.run(agree_step(model, self._chip, self._weights, cut.table)), "agreement.json")
+        agreed = builder.run(agree_step(model, self._chip, self._weights, cut.table)).read_json("agreement.json")
         target = int8_target(self._model, self._chip)
-        facts = read_json(builder.run(deploy_step(model, target, self._weights, cut.table)), "facts.json")
+        facts = builder.run(deploy_step(model, target, self._weights, cut.table)).read_json("facts.json")
         measure = agreed["agreement"] if agreed["agreement"] is not None else agreed["cosine"]
         return Point(setting, cut.layers, measure, facts["cost"], facts["bytes"])
 
@@ -79,13 +79,13 @@ class Points:
         """Average precision of a setting, by subset."""
         model, builder = self._varied(setting)
         lower = candidate(model, self._chip, self._weights, cut.table)
-        found: Accuracy = read_json(builder.run(evaluate_lowered(model, lower)), "ap.json")["ap"]
+        found: Accuracy = builder.run(evaluate_lowered(model, lower)).read_json("ap.json")["ap"]
         return found
 
     def onnx(self) -> Accuracy:
         """Average precision of the ONNX model, by subset."""
         step = evaluate_onnx(self._model, self._weights)
-        found: Accuracy = read_json(self._at.builder(self._model).run(step), "ap.json")["ap"]
+        found: Accuracy = self._at.builder(self._model).run(step).read_json("ap.json")["ap"]
         return found
 
     def rival(self) -> Rival:
@@ -93,7 +93,7 @@ class Points:
         precision = float_precision(self._chip)
         target = Target(self._model.name, self._chip, precision, 1, 1)
         step = deploy_step(self._model, target, self._weights, None)
-        return Rival(precision, read_json(self._at.builder(self._model).run(step), "facts.json")["cost"])
+        return Rival(precision, self._at.builder(self._model).run(step).read_json("facts.json")["cost"])
 
     def check(self, setting: Setting) -> None:
         """Raises ConfigError where a setting would calibrate with pictures that others choose or evaluate by."""

@@ -22,12 +22,13 @@ from hanging_tools import alive, all_gone, hanging, wait_for_tools
 
 from bmzoo.cluster import client as cluster_module
 from bmzoo.cluster.job import Job, Outcome
+from bmzoo.config.options import Options
 from bmzoo.errors import BmzooError, ConfigError, StoreError, ToolFailed
 from bmzoo.plan.resources import BY_KIND, OTHERS
 from bmzoo.plan.step import Command
 from bmzoo.results.artifact import make
 from bmzoo.store.local import Store
-from bmzoo.workspace import Options, Workspace
+from bmzoo.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TARGETS = ("bm1684_fp32_1b", "bm1688_fp32_2b", "bm1684_int8_2b", "bm1688_int8_1b")
@@ -160,7 +161,8 @@ def test_a_failure_comes_back_with_its_evidence(project: Project, far: Here, tmp
         build(open_on(project, "tcp://far", tmp_path / "shared"), "bm1688_fp32_1b")
     evidence = project.root / "build/failed/deploy.tiny.given.bm1688_fp32_1b"
     assert caught.value.message == "worker tcp://far:1: model_deploy.py: killed by SIGKILL"
-    assert caught.value.hint == f"was there enough memory?\nlog: {evidence.relative_to(project.root)}/log.txt"
+    assert caught.value.hint == "was there enough memory?"
+    assert caught.value.evidence == f"{evidence.relative_to(project.root)}/log.txt"
     assert (evidence / "log.txt").read_text() == "said before the end\n"
     assert (evidence / "half.mlir").read_text() == "module {"
     assert "half.mlir" in (evidence / "files.txt").read_text()

@@ -8,6 +8,7 @@ from conftest import Project, Silent
 
 from bmzoo.config import model as config
 from bmzoo.config.model import using
+from bmzoo.config.options import Options
 from bmzoo.config.schema import Weights
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.plan.build import recipe
@@ -17,7 +18,7 @@ from bmzoo.sources.lookup import Sources
 from bmzoo.sources.weights import choose
 from bmzoo.system.hashing import sha256
 from bmzoo.target import parse
-from bmzoo.workspace import Options, Workspace
+from bmzoo.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 NAME = "retinaface_mobilenet0.25"

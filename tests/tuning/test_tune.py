@@ -184,7 +184,7 @@ def test_a_setting_that_fails_is_left_out_with_the_reason(tunable: Project) -> N
     assert len(found.left_out) == 1 and "aciq_gauss" in found.left_out[0] and "no thresholds" in found.left_out[0]
     assert not [p for p in found.points if p.setting.method == "aciq_gauss"]
     tunable.toolchain.broken = "kl"
-    tunable.edit("minimum: 2", "minimum: 3")  # the current setting itself has to be made anew
+    tunable.edit("minimum: 2", "minimum: 2, histogram_bins: 512")  # the current setting itself has to be made anew
     with pytest.raises(BmzooError, match="no thresholds"):
         tuned(tunable)
 
