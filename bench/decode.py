@@ -1,10 +1,11 @@
-"""Decode and suppression of RetinaFace at 640x640 on crowded pictures: ours, the plain way, and onnxruntime.
+"""Decode and suppression of RetinaFace at 640x640 on crowded pictures: ours, the plain way, and the libraries'.
 
     python bench/decode.py [--json bench/decode.json] [--data ../shared/data] [--pictures 12] [--rounds 15]
 
 The plain way decodes all anchors and suppresses with one pass of numpy per box kept, as the published samples
 do; written from their description. Everything is timed in turn within each round, on one thread: each way with the
 outputs of a run of the network just before, and "again" once more at once, as for the next picture of a batch.
+Suppression alone is compared with OpenCV's `cv2.dnn.NMSBoxes`, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,6 +93,14 @@ def plain_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[i
     return keep
 
 
+def opencv_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """OpenCV's: corners and sides, a pixel longer each, in float64."""
+    rects = np.empty((len(boxes), 4))
+    rects[:, :2] = boxes[:, :2]
+    rects[:, 2:] = boxes[:, 2:] - boxes[:, :2] + 1
+    return np.asarray(cv2.dnn.NMSBoxes(rects, scores, 0.0, NMS), np.int64).reshape(-1)
+
+
 def crowds(data: Path, session: OnnxSession, count: int, others: int) -> list[dict[str, Any]]:
     """The pictures with most candidates, then some of the others, evenly from many candidates to few."""
     found: list[dict[str, Any]] = []
@@ -124,15 +134,21 @@ def in_use(
     return {name: float(np.median(values[len(values) // (rounds + 1) :])) for name, values in times.items()}
 
 
+def candidates(heads: Heads, at: Sequence[Geometry]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Boxes and scores before suppression, in pixels of the picture."""
+    (found,) = decode_retinaface(heads, DECODER, (SIDE, SIDE), CONFIDENCE)
+    return at[0].to_original(found.boxes), found.scores
+
+
 def stages(heads: Heads, at: Sequence[Geometry], priors: NDArray[np.float32], rounds: int) -> dict[str, float]:
     """Median milliseconds of decoding and of suppression alone, each over and over."""
-    (found,) = decode_retinaface(heads, DECODER, (SIDE, SIDE), CONFIDENCE)
-    boxes = at[0].to_original(found.boxes)
+    boxes, scores = candidates(heads, at)
     works: dict[str, Callable[[], object]] = {
         "ours_decode": lambda: decode_retinaface(heads, DECODER, (SIDE, SIDE), CONFIDENCE),
-        "ours_nms": lambda: nms(boxes, found.scores, NMS),
+        "ours_nms": lambda: nms(boxes, scores, NMS),
         "plain_decode": lambda: plain_candidates(heads, priors, at[0].scale_x),
-        "plain_nms": lambda: plain_nms(boxes, found.scores),
+        "plain_nms": lambda: plain_nms(boxes, scores),
+        "opencv_nms": lambda: opencv_nms(boxes, scores),
     }
     times = {name: float("nan") for name in works}
     for name, work in works.items():
@@ -159,18 +175,22 @@ def row(one: dict[str, Any], session: OnnxSession, rounds: int) -> dict[str, Any
         "plain_with_priors": lambda heads: plain_decode(heads, plain_priors(), scale),
     }
     times = in_use(ways, lambda: session.run({"input": feed}), rounds)
+    each = stages(heads, at, priors, rounds)
     return {
         "picture": one["name"],
         "crowd": one["crowd"],
         "candidates": one["candidates"],
         "kept": len(faces),
         **{f"{name}_ms": round(value, 3) for name, value in times.items()},
-        "stages_ms": {name: round(value, 3) for name, value in stages(heads, at, priors, rounds).items()},
+        "stages_ms": {name: round(value, 3) for name, value in each.items()},
         "faster_than_plain": round(times["plain"] / times["ours"], 2),
         "faster_than_plain_again": round(times["plain_again"] / times["ours_again"], 2),
         "faster_than_plain_with_priors": round(times["plain_with_priors"] / times["ours"], 2),
+        "nms_faster_than_opencv": round(each["opencv_nms"] / each["ours_nms"], 2),
         "share_of_onnxruntime": round(times["ours"] / times["onnxruntime"], 4),
         "same_boxes_in_same_order": bool(same),
+        "opencv_keeps_the_same": opencv_nms(*candidates(heads, at)).tolist()
+        == nms(*candidates(heads, at), NMS).tolist(),
         "landmarks_differ_by": float(np.abs(faces.landmarks - points).max(initial=0)) if same else None,
     }
 
@@ -196,7 +216,13 @@ def main() -> int:
         other = (f"{r['plain_with_priors_ms']:>8.2f}{r['onnxruntime_ms']:>8.2f}{r['share_of_onnxruntime']:>8.1%}",)
         print(f"{r['picture'][:39]:<40}", *counts, *times, *other, sep="")
     crowd = [r for r in rows if r["crowd"]]
-    keys = ("faster_than_plain", "faster_than_plain_again", "faster_than_plain_with_priors", "share_of_onnxruntime")
+    keys = (
+        "faster_than_plain",
+        "faster_than_plain_again",
+        "faster_than_plain_with_priors",
+        "nms_faster_than_opencv",
+    )
+    keys = (*keys, "share_of_onnxruntime")
     summary = {key: round(float(np.median([r[key] for r in crowd])), 4) for key in keys}
     summary["same_boxes_in_same_order"] = all(r["same_boxes_in_same_order"] for r in rows)
     print(f"medians of the first {len(crowd)}:", ", ".join(f"{key} {value}" for key, value in summary.items()))

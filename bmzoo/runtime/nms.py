@@ -3,6 +3,10 @@
 In a crowd most candidates have a better one so near that a hash of place and size finds it; they leave first.
 What remains is thin, and is settled by the few pairs that are near enough to overlap. What is too thick even for
 that is worked off from the best score down, block by block.
+
+`cv2.dnn.NMSBoxes` would be shorter, and quicker below about 500 candidates, but it compares every candidate with
+every box kept: suppression takes 15 times as long where 1301 of 1714 stay (bench/decode.json), and all of decoding
+8 times. It also rounds overlaps near the threshold otherwise than the published samples, and drops scores of 0.
 """
 
 from __future__ import annotations

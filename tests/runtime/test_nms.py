@@ -1,5 +1,5 @@
 from typing import Any
-
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -151,6 +151,16 @@ def test_an_overlap_that_is_just_too_large_is_not_rounded_away(monkeypatch: pyte
         threshold = float(np.nextafter(iou, np.float32(0)))
         assert nms(boxes, np.array([0.9, 0.8], np.float32), threshold, plus_one=False).tolist() == [0]
         assert nms(boxes, np.array([0.9, 0.8], np.float32), float(iou), plus_one=False).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("faces", "each"), [(1, 1), (8, 20), (60, 12), (300, 5)])
+def test_opencv_keeps_the_same_of_what_no_rounding_decides(faces: int, each: int) -> None:
+    random = np.random.RandomState(faces)
+    boxes, confidences = crowd(random, faces, each, 500)
+    rects = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2] + 1], axis=1).astype(np.float64)
+    for threshold in (0.2, 0.4, 0.7):
+        kept = cv2.dnn.NMSBoxes(rects, confidences, 0.0, threshold)
+        assert nms(boxes, confidences, threshold).tolist() == list(kept)
 
 
 def test_infinite_boxes_do_not_warn() -> None:
