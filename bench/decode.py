@@ -31,9 +31,10 @@ from bmzoo.measure.groundtruth import load_json  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
 from bmzoo.onnx_import.retinaface import build  # noqa: E402
-from bmzoo.runtime.decoders.heads import DecoderSpec  # noqa: E402
+from bmzoo.runtime.decoders import retinaface  # noqa: E402
+from bmzoo.runtime.decoders.decode import decode  # noqa: E402
 from bmzoo.runtime.decoders.priors import prior_boxes  # noqa: E402
-from bmzoo.runtime.decoders.registry import decode, decode_retinaface  # noqa: E402
+from bmzoo.runtime.decoders.spec import DecoderSpec  # noqa: E402
 from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
 from bmzoo.runtime.nms import nms  # noqa: E402
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_batch  # noqa: E402
@@ -136,7 +137,7 @@ def in_use(
 
 def candidates(heads: Heads, at: Sequence[Geometry]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Boxes and scores before suppression, in pixels of the picture."""
-    (found,) = decode_retinaface(heads, DECODER, (SIDE, SIDE), CONFIDENCE)
+    (found,) = retinaface.candidates(heads, DECODER, (SIDE, SIDE), CONFIDENCE)
     return at[0].to_original(found.boxes), found.scores
 
 
@@ -144,7 +145,7 @@ def stages(heads: Heads, at: Sequence[Geometry], priors: NDArray[np.float32], ro
     """Median milliseconds of decoding and of suppression alone, each over and over."""
     boxes, scores = candidates(heads, at)
     works: dict[str, Callable[[], object]] = {
-        "ours_decode": lambda: decode_retinaface(heads, DECODER, (SIDE, SIDE), CONFIDENCE),
+        "ours_decode": lambda: retinaface.candidates(heads, DECODER, (SIDE, SIDE), CONFIDENCE),
         "ours_nms": lambda: nms(boxes, scores, NMS),
         "plain_decode": lambda: plain_candidates(heads, priors, at[0].scale_x),
         "plain_nms": lambda: plain_nms(boxes, scores),

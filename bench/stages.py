@@ -22,8 +22,9 @@ from bmzoo.measure.groundtruth import load_json  # noqa: E402
 from bmzoo.measure.stages import STAGES, machine, stage_times  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
 from bmzoo.onnx_import.retinaface import build  # noqa: E402
+from bmzoo.runtime.decoders.decode import load  # noqa: E402
 from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
-from bmzoo.runtime.settings import INPUTS, Settings  # noqa: E402
+from bmzoo.runtime.settings import Settings  # noqa: E402
 
 # Height, width, batch.
 CASES = (
@@ -52,7 +53,7 @@ def main() -> int:
     taken: dict[tuple[int, int, int], list[dict[str, float]]] = {case: [] for case in CASES}
     for _ in range(ROUNDS):  # sizes in turn, so that a slow spell of the machine does not fall on one of them
         for height, width, batch in CASES:
-            spec = replace(INPUTS["retinaface"], height=height, width=width)
+            spec = replace(load("retinaface").input, height=height, width=width)
             settings = Settings(spec, confidence=options.confidence, batch=batch)
             times = stage_times(sessions[height, width], images, settings, options.rounds)
             taken[height, width, batch].append(times)

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from bmzoo.measure.average_precision import Found, Truth, curves
 from bmzoo.onnx_import.contract import io_signature, violations
-from bmzoo.runtime.decoders.registry import decode
+from bmzoo.runtime.decoders.decode import decode
 from bmzoo.runtime.detections import Detections
 from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.preprocess import prepare_batch

@@ -27,7 +27,7 @@ from bmzoo.errors import BmzooError, SourceError  # noqa: E402
 from bmzoo.measure.average_precision import Found, Truth, curves  # noqa: E402
 from bmzoo.onnx_import import contract, retinaface  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
-from bmzoo.runtime.decoders.registry import decode  # noqa: E402
+from bmzoo.runtime.decoders.decode import decode  # noqa: E402
 from bmzoo.runtime.detections import Detections  # noqa: E402
 from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
 from bmzoo.runtime.preprocess import prepare_batch  # noqa: E402

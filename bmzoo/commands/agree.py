@@ -8,7 +8,7 @@ from bmzoo.measure.agreement import agreement
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.quantization.loss import Reference, added, total
-from bmzoo.runtime.decoders.registry import decode
+from bmzoo.runtime.decoders.decode import decode
 from bmzoo.runtime.engines.session import OnnxSession
 
 # Average precision needs faint detections too; this is what WIDER FACE results go down to.

@@ -14,7 +14,7 @@ from bmzoo.measure.matching import match_detections
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.measure.tensors import cosine, max_error, sqnr_db
-from bmzoo.runtime.decoders.registry import Detections, decode
+from bmzoo.runtime.decoders.decode import Detections, decode
 from bmzoo.runtime.engines.session import OnnxSession
 
 WORST_SQNR = -999.0

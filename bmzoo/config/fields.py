@@ -1,10 +1,13 @@
 """What the sections of configs are made of: their base, and the names, numbers and lists that several hold."""
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Collection
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from bmzoo.chips import CHIPS, QUANTIZE
 from bmzoo.target import MAX_BATCH
 
 
@@ -24,6 +27,26 @@ def as_tuple_or_one(value: Any) -> Any:
     return as_tuple(value) if isinstance(value, list) else (value,)
 
 
+class OneOf:
+    """Text that names a row of a table. Rows may come later: the table is looked into when a value is checked."""
+
+    def __init__(self, table: Collection[str]) -> None:
+        self._table = table
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self._table)}
+
+    def _check(self, value: Any) -> Any:
+        if value in list(self._table):  # a list, as what cannot be hashed is no name either
+            return value
+        *others, last = map(repr, self._table)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        raise PydanticKnownError("literal_error", {"expected": expected})  # as for Literal
+
+
 _NAME, _LONGEST = r"[A-Za-z0-9][A-Za-z0-9_\-.]*", 64
 Name = Annotated[str, Field(pattern=f"^{_NAME}$", max_length=_LONGEST)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -31,8 +54,8 @@ PathText = Annotated[str, Field(min_length=1, max_length=1024)]
 FileName = Annotated[str, Field(pattern=r"^[^/\\]+$", max_length=255)]
 PerChannel = Annotated[tuple[float, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=4)]
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
-ChipName = Literal["bm1684", "bm1684x", "bm1688", "cv186x"]
-Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
+ChipName = Annotated[str, OneOf(CHIPS)]
+Precision = Annotated[str, OneOf(QUANTIZE)]
 Batch = Annotated[int, Field(ge=1, le=MAX_BATCH)]
 Cores = Annotated[int, Field(ge=1, le=8)]
 

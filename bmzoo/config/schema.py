@@ -20,6 +20,7 @@ from bmzoo.config.fields import (
     Digest,
     FileName,
     Name,
+    OneOf,
     PathText,
     PerChannel,
     Precisions,
@@ -28,6 +29,8 @@ from bmzoo.config.fields import (
     as_tuple,
 )
 from bmzoo.errors import nearest
+from bmzoo.runtime.decoders.registry import DECODERS
+from bmzoo.runtime.decoders.spec import DecoderSpec, unlike
 from bmzoo.target import Target
 
 # Flags that change what model_deploy computes and that bmzoo does not already set from other keys.
@@ -171,25 +174,21 @@ class Input(Section):
 class Decoder(Section):
     """How heads become detections. Defaults are RetinaFace-MobileNet0.25's."""
 
-    kind: Literal["retinaface", "retinaface_maps", "scrfd", "ultraface", "none"]
+    kind: Annotated[str, OneOf(DECODERS)]
     """What the heads mean; `none` for networks that find nothing in pictures: only their tensors are compared."""
-    strides: Annotated[tuple[int, ...], BeforeValidator(as_tuple)] = (8, 16, 32)
+    strides: Annotated[tuple[int, ...], BeforeValidator(as_tuple)] = DecoderSpec.strides
     """Pixels of the input for each cell of a head, by level."""
-    min_sizes: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(as_tuple)] = (
-        (16, 32),
-        (64, 128),
-        (256, 512),
-    )
+    min_sizes: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(as_tuple)] = DecoderSpec.min_sizes
     """Sides of the anchors in pixels, by level."""
-    variance: Annotated[tuple[float, float], BeforeValidator(as_tuple)] = (0.1, 0.2)
+    variance: Annotated[tuple[float, float], BeforeValidator(as_tuple)] = DecoderSpec.variance
     """Scales of the offsets of centres and of sizes."""
     nms: Ratio = 0.4
     """Largest overlap (IoU) of two faces that both stay."""
 
     @model_validator(mode="after")
     def _levels(self) -> "Decoder":
-        if len(self.strides) != len(self.min_sizes):
-            raise ValueError(f"strides and min_sizes differ in length: {len(self.strides)}, {len(self.min_sizes)}")
+        if problem := unlike(self.strides, self.min_sizes):
+            raise ValueError(problem)
         return self
 
 

@@ -12,7 +12,7 @@ from bmzoo.measure.matching import iou_matrix
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bmzoo.runtime.decoders.registry import Detections
+    from bmzoo.runtime.decoders.decode import Detections
 
 
 def agreement(

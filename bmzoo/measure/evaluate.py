@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmzoo.measure.average_precision import Curve, Found, Truth, curves
-from bmzoo.runtime.decoders.registry import decode
+from bmzoo.runtime.decoders.decode import decode
 from bmzoo.runtime.preprocess import prepare_batch
 from bmzoo.runtime.settings import fitted
 

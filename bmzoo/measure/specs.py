@@ -1,16 +1,17 @@
 """Sections of a config as the runtime's own settings."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
-from bmzoo.runtime.decoders.registry import DecoderSpec
+from bmzoo.runtime.decoders.spec import DecoderSpec
 
 
 def decoder_spec(settings: Mapping[str, Any]) -> DecoderSpec:
     """The runtime's decoder of a config's `decoder` section."""
-    return DecoderSpec(
-        kind=settings["kind"],
-        strides=tuple(settings["strides"]),
-        min_sizes=tuple(map(tuple, settings["min_sizes"])),
-        variance=tuple(settings["variance"]),
-    )
+    return DecoderSpec(**{field.name: _frozen(settings[field.name]) for field in fields(DecoderSpec)})
+
+
+def _frozen(value: Any) -> Any:
+    """Lists, as JSON has them, as tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

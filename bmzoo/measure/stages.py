@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmzoo.errors import SourceError
-from bmzoo.runtime.decoders.registry import decode
+from bmzoo.runtime.decoders.decode import decode
 from bmzoo.runtime.preprocess import prepare_batch
 from bmzoo.runtime.settings import fitted
 

@@ -20,7 +20,7 @@ from bmzoo.quantization.loss import Reference, added, total
 from bmzoo.quantization.network import Network, lowered_layers, network
 from bmzoo.quantization.sensitivity import Sensitivity, Sweep
 from bmzoo.quantization.session import session
-from bmzoo.runtime.decoders.heads import DecoderSpec
+from bmzoo.runtime.decoders.spec import DecoderSpec
 
 Powers = Mapping[str, float]
 # A worker holds network, pictures and one picture's tensors: up to 1 GB for RetinaFace at 640x640.

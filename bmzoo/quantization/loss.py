@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.runtime.decoders.heads import DecoderSpec, Heads, levels, one_head
+from bmzoo.runtime.decoders.decode import load
+from bmzoo.runtime.decoders.heads import Heads
+from bmzoo.runtime.decoders.spec import DecoderSpec
 
 # Offsets of anchors that the float model gives less than this are nobody's.
 CONFIDENT = 0.05
@@ -69,21 +71,6 @@ def added(powers: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def rows(heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> dict[str, Rows]:
     """Heads of one picture by meaning, anchors first: scores [A,1], boxes [A,4], landmarks [A,10] where there are.
 
-    Outputs by name for models without a decoder. Raises SessionError for heads that do not fit the decoder.
+    Outputs by name for decoders that know no meaning. Raises SessionError for heads that do not fit the decoder.
     """
-    if spec.kind == "none":
-        return dict(heads)
-    names = {1: "scores", 2: "scores", 4: "boxes", 10: "landmarks"}
-    if spec.kind in ("retinaface", "ultraface"):
-        widths = (2, 4, 10) if spec.kind == "retinaface" else (2, 4)
-        found = {names[width]: one_head(spec.kind, heads, width)[0] for width in widths}
-        return {**found, "scores": found["scores"][:, 1:]}
-    widths = (2, 4, 10) if spec.kind == "retinaface_maps" else (1, 4, 10)
-    if len(heads) < len(widths) * len(spec.strides):
-        widths = widths[:2]
-    strides = levels(spec.kind, heads, spec, input_hw, widths)
-    joined = {names[w]: np.concatenate([level.heads[w][0] for level in strides]) for w in widths}
-    if spec.kind == "retinaface_maps":  # class by class, see runtime/retinaface_maps.py
-        faces = [level.heads[2][0].reshape(-1, 2, level.anchors)[:, 1].reshape(-1, 1) for level in strides]
-        joined["scores"] = np.concatenate(faces)
-    return joined
+    return load(spec.kind).parts(heads, spec, input_hw)

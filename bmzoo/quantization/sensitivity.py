@@ -19,7 +19,7 @@ from bmzoo.quantization.fakequant import FakeQuantizer, assemble
 from bmzoo.quantization.loss import Reference
 from bmzoo.quantization.network import Layer, Network
 from bmzoo.quantization.session import session
-from bmzoo.runtime.decoders.heads import DecoderSpec
+from bmzoo.runtime.decoders.spec import DecoderSpec
 
 Array = NDArray[np.float32]
 

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "detect",
         help="faces in pictures and videos",
         description=(__doc__ or "").partition("\n\n")[2],
+        epilog=_decoders(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
@@ -77,6 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", type=_numbers, metavar="A,B,C", help="multiplied with after that")
     add("--strict", action="store_true", help="exit code 1 when any input was left out")
     return parser
+
+
+def _decoders() -> str:
+    """The table of decoders, for people."""
+    width = max(map(len, DECODERS))
+    lines = ["decoders, and what --config can say of each below `decoder`:"]
+    for name, kind in DECODERS.items():
+        lines.append(f"  {name:{width}}  {kind.summary}{': ' if kind.reads else ''}{', '.join(kind.reads)}")
+    return "\n".join(lines)
 
 
 def _detect(args: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Iterable, Iterator, List, Optional
 import numpy as np
 
 from bmzoo.errors import SessionError
+from bmzoo.runtime.decoders.decode import BadOutputs, Detections, decode
 from bmzoo.runtime.decoders.heads import Heads
-from bmzoo.runtime.decoders.registry import BadOutputs, Detections, decode
 from bmzoo.runtime.pictures import Frame, Source, read
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_into
 from bmzoo.runtime.report import Report

@@ -7,21 +7,15 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from bmzoo.errors import ConfigError, SessionError, nearest
-from bmzoo.runtime.decoders.heads import DecoderSpec
+from bmzoo.runtime.decoders.decode import load
+from bmzoo.runtime.decoders.registry import DECODERS
+from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.preprocess import InputSpec, for_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bmzoo.runtime.engines.session import Session, TensorInfo
-
-# What the published networks of each decoder take.
-INPUTS: Dict[str, InputSpec] = {
-    "retinaface": InputSpec(640, 640, "bgr", (104.0, 117.0, 123.0), (1.0,) * 3, "letterbox"),
-    "retinaface_maps": InputSpec(640, 640, "rgb", (0.0,) * 3, (1.0,) * 3, "letterbox"),
-    "scrfd": InputSpec(640, 640, "rgb", (127.5,) * 3, (1 / 128,) * 3, "letterbox"),
-    "ultraface": InputSpec(240, 320, "rgb", (127.0,) * 3, (1 / 128,) * 3, "stretch"),
-}
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class Settings:
     With `multiple` > 0 the network is as large as each picture, its sides rounded up to that multiple.
     """
 
-    input: InputSpec = INPUTS["retinaface"]
+    input: InputSpec = load("retinaface").input
     decoder: DecoderSpec = DecoderSpec("retinaface")  # noqa: RUF009  # frozen
     confidence: float = 0.5
     nms: float = 0.4
@@ -99,7 +93,7 @@ def settings_from(config: Mapping[str, Any], where: str, decoder: str = "") -> S
     """Settings from `read_config`'s answer; `decoder` wins over its kind. Raises ConfigError naming `where`."""
     section = dict(config.get("decoder", {}))
     kind = decoder or section.get("kind", "retinaface")
-    known = INPUTS.get(kind, INPUTS["retinaface"])
+    known = load(kind if kind in DECODERS else "retinaface").input
     overlap = section.pop("nms", None)
     section.pop("kind", None)
     settings = Settings(

@@ -13,8 +13,8 @@ from bmzoo.measure.groundtruth import Picture, load_json
 from bmzoo.measure.stages import STAGES, machine, stage_times
 from bmzoo.onnx_import.checkpoint import load_state_dict
 from bmzoo.onnx_import.retinaface import build
-from bmzoo.runtime.decoders.heads import DecoderSpec
 from bmzoo.runtime.decoders.priors import prior_boxes
+from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import Detections
 from bmzoo.runtime.engines.session import OnnxSession, TensorInfo
 from bmzoo.runtime.preprocess import InputSpec

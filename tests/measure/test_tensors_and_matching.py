@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bmzoo.errors import VerifyFailed
 from bmzoo.measure.matching import Match, iou_matrix, match_detections
 from bmzoo.measure.tensors import cosine, max_error, sqnr_db
-from bmzoo.runtime.decoders.registry import Detections
+from bmzoo.runtime.decoders.decode import Detections
 
 Metric = Callable[[NDArray[Any], NDArray[Any]], float]
 

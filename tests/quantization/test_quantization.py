@@ -19,7 +19,7 @@ from bmzoo.quantization.network import Lowered, Quant, lowered_layers, network
 from bmzoo.quantization.select import cut_path, cut_ranking, excluded, explain_layers
 from bmzoo.quantization.sensitivity import Sweep
 from bmzoo.quantization.session import session
-from bmzoo.runtime.decoders.heads import DecoderSpec
+from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import Detections
 
 SETTINGS = {

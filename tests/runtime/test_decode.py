@@ -1,4 +1,5 @@
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bmzoo.config.schema import Decoder
 from bmzoo.errors import ConfigError, SessionError
+from bmzoo.measure.specs import decoder_spec
+from bmzoo.runtime.decoders.decode import BadOutputs, DecoderSpec, decode, load
 from bmzoo.runtime.decoders.priors import prior_boxes
-from bmzoo.runtime.decoders.registry import DECODERS, BadOutputs, DecoderSpec, decode
+from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.runtime.preprocess import Geometry, prepare, read_image
-from bmzoo.runtime.settings import INPUTS
 
 SIZE = (64, 96)
 SPEC = DecoderSpec("retinaface")
@@ -244,6 +247,18 @@ def test_every_decoder_has_a_case() -> None:
     assert set(DECODERS) == {kind for kind, _ in CASES.values()} | {"retinaface", "none"}
 
 
+@pytest.mark.parametrize("kind", DECODERS)
+def test_a_row_reads_settings_that_there_are(kind: str) -> None:
+    assert set(DECODERS[kind].reads) <= {field.name for field in fields(DecoderSpec)} - {"kind"}
+    assert load(kind).input.channels == 3
+
+
+def test_a_config_has_the_decoders_settings() -> None:
+    section = Decoder(kind="scrfd")
+    assert decoder_spec(section.model_dump()) == DecoderSpec("scrfd")
+    assert set(Decoder.model_fields) == {field.name for field in fields(DecoderSpec)} | {"nms"}
+
+
 def test_retinafaces_offsets_are_not_taken_for_ultrafaces_boxes() -> None:
     with pytest.raises(SessionError, match="ultraface: needs two outputs.*landms"):
         decode(empty_heads(), DecoderSpec("ultraface"), SIZE, 0.5, 0.4)
@@ -263,7 +278,7 @@ def test_caffes_retinaface_finds_the_faces_of_group_photos(data: Path) -> None:
     kinds = ("cls_prob_reshape", "bbox_pred", "landmark_pred")
     names = [f"face_rpn_{kind}_stride{stride}" for stride in (32, 16, 8) for kind in kinds]
     name = "2008_001322.jpg"
-    tensor, geometry = prepare(read_image(data / "group_photos" / name), INPUTS["retinaface_maps"])
+    tensor, geometry = prepare(read_image(data / "group_photos" / name), load("retinaface_maps").input)
     net.setInput(tensor[None])
     heads = dict(zip(names, net.forward(names), strict=True))
     (faces,) = decode(heads, DecoderSpec("retinaface_maps"), (640, 640), 0.5, 0.4, [geometry])

@@ -19,12 +19,12 @@ from videos import video
 from bmzoo.errors import ConfigError, SessionError, StoreError
 from bmzoo.runtime.__main__ import main
 from bmzoo.runtime.album import Album
-from bmzoo.runtime.decoders.registry import DecoderSpec
+from bmzoo.runtime.decoders.decode import DecoderSpec, load
 from bmzoo.runtime.detect import detect, detect_frames
 from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.pictures import Frame, Source, find
 from bmzoo.runtime.report import Report, TerminalReport
-from bmzoo.runtime.settings import INPUTS, Settings, fitted, read_config, settings_from
+from bmzoo.runtime.settings import Settings, fitted, read_config, settings_from
 from bmzoo.runtime.timing import StageTimes
 
 
@@ -161,10 +161,10 @@ def test_settings_from_the_file_beside_an_artifact(tmp_path: Path) -> None:
     decoder = {"kind": "scrfd", "strides": [8, 16], "min_sizes": [[16], [32]], "nms": 0.3}
     path.write_text(json.dumps({"schema": 1, "facts": {}, "input": section, "decoder": decoder}))
     settings = settings_from(read_config(path), str(path))
-    assert settings.input.mean == (1.0, 2.0, 3.0) and settings.input.scale == INPUTS["scrfd"].scale
+    assert settings.input.mean == (1.0, 2.0, 3.0) and settings.input.scale == load("scrfd").input.scale
     assert settings.decoder == DecoderSpec("scrfd", (8, 16), ((16,), (32,)))
     assert (settings.nms, settings.confidence) == (0.3, 0.5)
-    assert settings_from({}, "", "ultraface").input == INPUTS["ultraface"]
+    assert settings_from({}, "", "ultraface").input == load("ultraface").input
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.onnx_import import retinaface
-from bmzoo.runtime.decoders.registry import DecoderSpec, decode
+from bmzoo.runtime.decoders.decode import DecoderSpec, decode
 from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_batch, read_image
 

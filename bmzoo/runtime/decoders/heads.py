@@ -1,4 +1,4 @@
-"""What decoders share: their settings, and finding the heads they want among a network's outputs.
+"""What decoders share: what each has to offer, and finding the heads it wants among a network's outputs.
 
 Heads are told apart by shape, since compilers rename outputs; only what shapes cannot decide goes by order.
 """
@@ -10,29 +10,13 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 import numpy as np
 
-from bmzoo.errors import ConfigError, SessionError
+from bmzoo.errors import SessionError
+from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.preprocess import InputSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True)
-class DecoderSpec:
-    """Which decoder, and the anchors that the network was trained with; `variance` scales centre and size.
-
-    Decoders without priors use the strides, and of `min_sizes` only how many anchors a cell has.
-    """
-
-    kind: str
-    strides: Tuple[int, ...] = (8, 16, 32)
-    min_sizes: Tuple[Tuple[int, ...], ...] = ((16, 32), (64, 128), (256, 512))
-    variance: Tuple[float, float] = (0.1, 0.2)
-
-    def __post_init__(self) -> None:
-        if len(self.strides) != len(self.min_sizes):
-            counts = f"{len(self.strides)}, {len(self.min_sizes)}"
-            raise ConfigError(f"decoder: strides and min_sizes differ in length: {counts}")
 
 
 @dataclass(frozen=True)
@@ -55,8 +39,28 @@ class Candidates:
 
 # Outputs by name, in network order.
 Heads = Mapping[str, "NDArray[np.float32]"]
-# Outputs, settings, network size (height, width), confidence -> candidates per slot.
-Decoder = Callable[[Heads, DecoderSpec, Tuple[int, int], float], List[Candidates]]
+
+
+def by_name(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int]) -> Dict[str, NDArray[np.float32]]:
+    """Outputs whose meaning is not known."""
+    return dict(heads)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """One kind of heads, as its module offers it under the name DECODER.
+
+    `candidates` takes outputs, settings, the network's size (height, width) and the lowest score 0..1, and gives
+    candidates for each slot of the batch. Raises SessionError for heads that are not of this kind, of these
+    BadOutputs for values that are not finite.
+    `parts` takes the outputs for one picture, and gives them by meaning, anchors first: scores [A,1], boxes [A,4],
+    landmarks [A,10] where there are; a quantized network is judged by them. Raises SessionError.
+    `input` is what the published networks of this kind take.
+    """
+
+    candidates: Callable[[Heads, DecoderSpec, Tuple[int, int], float], List[Candidates]]
+    parts: Callable[[Heads, DecoderSpec, Tuple[int, int]], Dict[str, NDArray[np.float32]]] = by_name
+    input: InputSpec = InputSpec(640, 640, "bgr", (104.0, 117.0, 123.0), (1.0,) * 3, "letterbox")  # noqa: RUF009
 
 
 class BadOutputs(SessionError):
@@ -121,6 +125,17 @@ def joined(parts: Sequence[Detections]) -> Candidates:
     """The candidates of several levels as one."""
     boxes, scores = (np.concatenate([getattr(part, key) for part in parts]) for key in ("boxes", "scores"))
     return Candidates.of(Detections(boxes, scores, np.concatenate([part.landmarks for part in parts])))
+
+
+def parts_of(
+    strides: Sequence[Level], scores: Callable[[Level], NDArray[np.float32]]
+) -> Dict[str, NDArray[np.float32]]:
+    """`Decoder.parts` of heads by stride; `scores` takes one stride's out of its heads, [A,1]."""
+    parts = {"scores": np.concatenate([scores(level) for level in strides])}
+    for name, width in (("boxes", 4), ("landmarks", 10)):
+        if width in strides[0].heads:
+            parts[name] = np.concatenate([level.heads[width][0] for level in strides])
+    return parts
 
 
 def finite(kind: str, name: str, head: NDArray[Any]) -> NDArray[np.float32]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, Tuple
+from typing import TYPE_CHECKING, Dict, List, Tuple
 
 import numpy as np
 
-from bmzoo.runtime.decoders.heads import Candidates, DecoderSpec, Heads, Level, joined, levels
+from bmzoo.runtime.decoders.heads import Candidates, Decoder, Heads, Level, joined, levels, parts_of
+from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.preprocess import InputSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,9 +17,7 @@ if TYPE_CHECKING:
 MAX_LOG_SIZE = 20.0
 
 
-def decode_retinaface_maps(
-    heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], confidence: float
-) -> List[Candidates]:
+def candidates(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], confidence: float) -> List[Candidates]:
     """Per stride: probabilities [B,2*n,H,W] (all background maps first), boxes [B,4*n,H,W], points [B,10*n,H,W].
 
     `min_sizes` are the anchors' sides; in each cell the larger comes first, whatever their order in the spec.
@@ -33,8 +33,7 @@ def decode_retinaface_maps(
 
 
 def _level(level: Level, sides: NDArray[np.float32], slot: int, confidence: float) -> Detections:
-    # Channels are class by class, not anchor by anchor: background of each anchor, then face of each.
-    scores = level.heads[2][slot].reshape(-1, 2, level.anchors)[:, 1].reshape(-1)
+    scores = _faces(level, slot)
     at = np.flatnonzero(scores >= confidence)
     size = sides[at % level.anchors][:, None]
     # Anchors are centred on a 16-pixel square of pixels 0 to 15, whatever the stride.
@@ -44,3 +43,19 @@ def _level(level: Level, sides: NDArray[np.float32], slot: int, confidence: floa
     half = (np.exp(np.minimum(loc[:, 2:], MAX_LOG_SIZE)) * size - 1) / 2
     points = centre[:, None] + level.heads[10][slot, at].reshape(-1, 5, 2) * size[:, None]
     return Detections(np.concatenate([middle - half, middle + half], axis=1), scores[at], points)
+
+
+def _faces(level: Level, slot: int) -> NDArray[np.float32]:
+    # Channels are class by class, not anchor by anchor: background of each anchor, then face of each.
+    scores: NDArray[np.float32] = level.heads[2][slot].reshape(-1, 2, level.anchors)[:, 1].reshape(-1)
+    return scores
+
+
+def parts(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int]) -> Dict[str, NDArray[np.float32]]:
+    """Scores of the faces, box and, where there are, landmark offsets."""
+    widths = (2, 4, 10) if len(heads) >= 3 * len(spec.strides) else (2, 4)
+    strides = levels("retinaface_maps", heads, spec, input_hw, widths)
+    return parts_of(strides, lambda level: _faces(level, 0)[:, None])
+
+
+DECODER = Decoder(candidates, parts, InputSpec(640, 640, "rgb", (0.0,) * 3, (1.0,) * 3, "letterbox"))
