@@ -1,4 +1,5 @@
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ class Spy:
 def spies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MlirSession", "SimulatorSession", "CardSession"):
         monkeypatch.setattr(registry, name, type(name, (Spy,), {}))
-    monkeypatch.setattr(registry, "has_card", lambda: False)
+    absent = replace(registry.ENGINES["card"], here=lambda: False)
+    monkeypatch.setitem(registry.ENGINES, "card", absent)
 
 
 def test_onnx(tiny_onnx: Path) -> None:
@@ -42,6 +44,12 @@ def test_the_suffix_decides(name: str, engine: str, expected: str) -> None:
     session: Any = open_session(Path(name), engine=engine, tpuc_root=Path("/tpuc"))
     assert type(session).__name__ == expected
     assert session.given[0] == Path(name)
+
+
+def test_a_card_comes_before_its_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = replace(registry.ENGINES["card"], here=lambda: True)
+    monkeypatch.setitem(registry.ENGINES, "card", present)
+    assert type(open_session(Path("a.bmodel"))).__name__ == "CardSession"
 
 
 def test_settings_reach_the_session(monkeypatch: pytest.MonkeyPatch) -> None:

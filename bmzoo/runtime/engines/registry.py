@@ -1,11 +1,12 @@
-"""The one place that knows all engines: which of them runs a file."""
+"""The table of engines: which of them runs a file. To add one: a module with a session, and a row here."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from bmzoo.errors import SessionError, nearest
 from bmzoo.runtime.engines.card import CardSession, has_card
@@ -16,8 +17,38 @@ from bmzoo.runtime.engines.simulator import SimulatorSession
 if TYPE_CHECKING:
     from bmzoo.runtime.engines.session import Session
 
-# Engine -> suffix of the files that it runs.
-ENGINES = {"onnx": ".onnx", "mlir": ".mlir", "simulator": ".bmodel", "card": ".bmodel"}
+
+@dataclass(frozen=True)
+class Options:
+    """How to open a model, as in `open_session`."""
+
+    tpuc_root: Optional[Path] = None
+    threads: int = 0
+    timeout: Optional[float] = None
+    log: Optional[Path] = None
+
+    def of_worker(self) -> Dict[str, Any]:
+        """For sessions that run TPU-MLIR in a process of its own, whose own timeout holds where none is given."""
+        settings = {"log": self.log, "threads": self.threads}
+        return settings if self.timeout is None else {**settings, "timeout": self.timeout}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The suffix of the files that it runs, how to open one (raises SessionError), and whether it is here."""
+
+    suffix: str
+    open: Callable[[Path, Options], Session]
+    here: Callable[[], bool] = lambda: True
+
+
+# Of those that are here and run a file, `auto` takes the last: a card before its simulator.
+ENGINES: Dict[str, Engine] = {
+    "onnx": Engine(".onnx", lambda path, given: OnnxSession(path, given.threads)),
+    "mlir": Engine(".mlir", lambda path, given: MlirSession(path, _root(given), **given.of_worker())),
+    "simulator": Engine(".bmodel", lambda path, given: SimulatorSession(path, _root(given), **given.of_worker())),
+    "card": Engine(".bmodel", lambda path, given: CardSession(path), has_card),
+}
 
 
 def open_session(
@@ -35,15 +66,8 @@ def open_session(
     the number to the engine. `timeout`, in seconds for a run, and `log` are for the simulator and MLIR; other
     engines run in this process and ignore them. Raises SessionError.
     """
-    chosen = _auto(path) if engine == "auto" else engine
-    _check(path, chosen)
-    if chosen == "onnx":
-        return OnnxSession(path, threads)
-    if chosen == "card":
-        return CardSession(path)
-    settings: Dict[str, Any] = {} if timeout is None else {"timeout": timeout}
-    session = MlirSession if chosen == "mlir" else SimulatorSession
-    return session(path, tpuc_root or find_tpuc_root(), log=log, threads=threads, **settings)
+    chosen = _auto(path) if engine == "auto" else _named(path, engine)
+    return chosen.open(path, Options(tpuc_root, threads, timeout, log))
 
 
 def find_tpuc_root() -> Path:
@@ -57,20 +81,24 @@ def find_tpuc_root() -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _auto(path: Path) -> str:
-    if path.suffix == ".bmodel":
-        return "card" if has_card() else "simulator"
-    for engine, suffix in ENGINES.items():
-        if suffix == path.suffix:
-            return engine
-    hint = f"allowed: {', '.join(sorted(set(ENGINES.values())))}"
-    raise SessionError(f"{path}: no engine runs files of this kind: {path.suffix or 'no suffix'}", hint)
+def _root(given: Options) -> Path:
+    return given.tpuc_root or find_tpuc_root()
 
 
-def _check(path: Path, engine: str) -> None:
-    if engine not in ENGINES:
-        near = nearest(engine, ENGINES)
+def _auto(path: Path) -> Engine:
+    found = [engine for engine in ENGINES.values() if engine.suffix == path.suffix and engine.here()]
+    if not found:
+        hint = f"allowed: {', '.join(sorted({engine.suffix for engine in ENGINES.values()}))}"
+        raise SessionError(f"{path}: no engine runs files of this kind: {path.suffix or 'no suffix'}", hint)
+    return found[-1]
+
+
+def _named(path: Path, name: str) -> Engine:
+    if name not in ENGINES:
+        near = nearest(name, ENGINES)
         hint = f"did you mean `{near}`?" if near else f"allowed: auto, {', '.join(ENGINES)}"
-        raise SessionError(f"engine: unknown: {engine}", hint)
-    if path.suffix != ENGINES[engine]:
-        raise SessionError(f"{path}: not a file for engine `{engine}`, which runs {ENGINES[engine]} files")
+        raise SessionError(f"engine: unknown: {name}", hint)
+    engine = ENGINES[name]
+    if path.suffix != engine.suffix:
+        raise SessionError(f"{path}: not a file for engine `{name}`, which runs {engine.suffix} files")
+    return engine
