@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.measure.groundtruth import load_json  # noqa: E402
+from bmzoo.measure.groundtruth import load  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
 from bmzoo.onnx_import.retinaface import build  # noqa: E402
@@ -105,7 +105,7 @@ def opencv_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArr
 def crowds(data: Path, session: OnnxSession, count: int, others: int) -> list[dict[str, Any]]:
     """The pictures with most candidates, then some of the others, evenly from many candidates to few."""
     found: list[dict[str, Any]] = []
-    for picture in load_json(data / "wider_val" / "gt.json"):
+    for picture in load(data / "wider_val" / "gt.json"):
         batch, geometries = prepare_batch([picture.read()], SPEC, 1)
         candidates = int((session.run({"input": batch})["conf"][0, :, 1] >= CONFIDENCE).sum())
         found.append({"name": picture.name, "candidates": candidates, "feed": batch, "at": geometries})

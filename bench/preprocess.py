@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.measure.groundtruth import load_json  # noqa: E402
+from bmzoo.measure.groundtruth import load  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.runtime.preprocess import InputSpec, prepare_batch  # noqa: E402
 
@@ -72,7 +72,7 @@ def main() -> int:
     options = parser.parse_args()
     facts = machine()
     cv2.setNumThreads(1)
-    images = [picture.read() for picture in load_json(options.data / "wider_val" / "gt.json")[:40]]
+    images = [picture.read() for picture in load(options.data / "wider_val" / "gt.json")[:40]]
     print(f"{'batch':>6}{'ours':>9}{'new':>9}{'bare':>9}{'ours':>8}{'new':>8}   ms per image, ratio to bare")
     rows = []
     for batch in BATCHES:

@@ -18,7 +18,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.measure.groundtruth import load_json  # noqa: E402
+from bmzoo.measure.groundtruth import load as load_pictures  # noqa: E402
 from bmzoo.measure.stages import STAGES, machine, stage_times  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
 from bmzoo.onnx_import.retinaface import build  # noqa: E402
@@ -47,7 +47,7 @@ def main() -> int:
     options = parser.parse_args()
     facts = machine()
     state = load_state_dict(options.data / "weights" / "retinaface_mobilenet0.25_Final.pth")
-    images = [picture.read() for picture in load_json(options.data / "wider_val" / "gt.json")[:32]]
+    images = [picture.read() for picture in load_pictures(options.data / "wider_val" / "gt.json")[:32]]
     sizes = {case[:2] for case in CASES}
     sessions = {size: OnnxSession(build(state, *size).SerializeToString(), options.threads) for size in sizes}
     taken: dict[tuple[int, int, int], list[dict[str, float]]] = {case: [] for case in CASES}

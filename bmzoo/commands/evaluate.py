@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 
 from bmzoo.commands.prepare import input_spec
+from bmzoo.measure import groundtruth
 from bmzoo.measure.evaluate import detect_all, evaluate
-from bmzoo.measure.groundtruth import load_json, load_wider
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.runtime.engines.registry import open_session
 from bmzoo.runtime.settings import Settings
@@ -15,11 +15,8 @@ from bmzoo.runtime.settings import Settings
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ap.json`. Raises SourceError for ground truth that does not fit, SessionError for the network."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
-    truth = folder / request["truth"]
-    pictures = load_json(truth) if truth.suffix == ".json" else load_wider(truth)
-    network = folder / request["network"]
-    engine = "onnx" if network.suffix == ".onnx" else "mlir"
-    session = open_session(network, engine=engine, log=folder / "engine.log")
+    pictures = groundtruth.load(folder / request["truth"])
+    session = open_session(folder / request["network"], log=folder / "engine.log")
     try:
         settings = Settings(
             input_spec(request["input"]), decoder_spec(request["decoder"]), request["confidence"], request["nms"]

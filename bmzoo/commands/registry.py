@@ -53,7 +53,8 @@ COMMANDS: Mapping[str, OwnCommand] = {
         "evaluate",
         (
             *("commands/evaluate.py", "measure/evaluate.py", "measure/average_precision.py"),
-            *("measure/groundtruth.py", "runtime/settings.py", "commands/prepare.py", *_MEASURING, *_MLIR),
+            *("measure/groundtruth.py", "measure/picture.py", "measure/listed.py", "measure/wider.py"),
+            *("runtime/settings.py", "commands/prepare.py", *_MEASURING, *_MLIR),
         ),
         installation=True,
     ),
@@ -79,7 +80,11 @@ COMMANDS: Mapping[str, OwnCommand] = {
         "vendor_cut", ("commands/vendor_cut.py", "quantization/vendor_select.py", "quantization/select.py")
     ),
     "agree": OwnCommand(
-        "agree", ("commands/agree.py", "measure/agreement.py", "quantization/loss.py", *_MEASURING)
+        "agree",
+        (
+            *("commands/agree.py", "measure/agreement.py", "measure/average_precision.py"),
+            *("quantization/loss.py", *_MEASURING),
+        ),
     ),
     # Run as a program of the runtime's, which also runs where there is nothing else of bmzoo.
     "simulate": OwnCommand("", ("runtime/engines/simulate.py", "runtime/engines/overlay.py"), installation=True),

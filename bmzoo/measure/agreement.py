@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bmzoo.measure.average_precision import area
 from bmzoo.measure.matching import iou_matrix
 
 if TYPE_CHECKING:
@@ -46,5 +47,4 @@ def _average_precision(scores: NDArray[np.float64], right: NDArray[np.bool_], wa
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(right[order])
     precision = hits / np.arange(1, len(hits) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(np.sum(np.diff(np.concatenate([[0.0], hits / wanted])) * envelope))
+    return area(precision, hits / wanted)

@@ -55,10 +55,16 @@ class Curve:
 
     @property
     def ap(self) -> float:
-        recall = np.concatenate([[0], self.recall, [1]])
-        precision = np.concatenate([[0], self.precision, [0]])
-        envelope = np.maximum.accumulate(precision[::-1])[::-1]
-        return float(np.sum(np.diff(recall) * envelope[1:]))
+        return area(np.append(self.precision, 0), np.append(self.recall, 1))
+
+
+def area(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
+    """The area under precision's envelope, the most that is reached at this recall or more: 0..1.
+
+    Both [n], in the order of falling thresholds.
+    """
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(recall, prepend=0) * envelope))
 
 
 def curves(found: Sequence[Found], truths: Sequence[Truth]) -> dict[str, Curve]:

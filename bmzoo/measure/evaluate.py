@@ -15,7 +15,7 @@ from bmzoo.runtime.settings import fitted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bmzoo.measure.groundtruth import Picture
+    from bmzoo.measure.picture import Picture
     from bmzoo.runtime.detections import Detections
     from bmzoo.runtime.engines.session import Session
     from bmzoo.runtime.settings import Settings

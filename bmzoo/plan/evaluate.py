@@ -1,10 +1,10 @@
 """The steps of `eval`: average precision on ground truth, of the ONNX model or a lowering. Pure data."""
 
 from functools import lru_cache
-from pathlib import PurePosixPath
 
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Weights
+from bmzoo.measure import groundtruth
 from bmzoo.plan.lowering import LOWERED
 from bmzoo.plan.shared import document, import_step, input_request
 from bmzoo.plan.step import Command, Input, Output, Step, Subject, Tree
@@ -35,21 +35,20 @@ def evaluate_lowered(model: Model, lower: Step) -> Step:
 def _evaluate_step(model: Model, subject: Subject, network: str, inputs: tuple[tuple[str, Input], ...]) -> Step:
     settings = model.config.evaluate
     assert settings is not None, "only for models with ground truth"
-    truth = PurePosixPath(settings.truth)
-    listed = truth.suffix == ".json"
+    folder, inside = groundtruth.tree(settings.truth)
     request = {
         **input_request(model),
         "network": network,
         "decoder": model.config.decoder.model_dump(),
         "confidence": settings.confidence,
         "nms": settings.nms,
-        "truth": f"truth/{truth.name}" if listed else "truth",
+        "truth": f"truth/{inside}" if inside else "truth",
     }
     return Step(
         "evaluate",
         subject,
         (Command("evaluate", ("request.json",)),),
-        (*inputs, ("truth", Tree(str(truth.parent if listed else truth)))),
+        (*inputs, ("truth", Tree(folder))),
         ("ap.json",),
         (document("request.json", request),),
     )

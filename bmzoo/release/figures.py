@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bmzoo.config.project import Regression
+from bmzoo.measure.groundtruth import SUBSETS, by_subset
 from bmzoo.release.manifest import Artifact
 
 # Figures in a manifest are rounded; what is this near to the limit is at the limit.
@@ -55,11 +56,9 @@ class Figure:
 def figures(artifact: Artifact, limits: Regression) -> Iterator[Figure]:
     """All figures that the artifact can have, those that are not known included."""
     known = artifact.accuracy.ap if artifact.accuracy is not None else {}
-    for subset in sorted(known, key=lambda name: ({"easy": 0, "medium": 1, "hard": 2}.get(name, 3), name)):
-        named = {"easy": limits.ap.easy, "medium": limits.ap.medium, "hard": limits.ap.hard}
-        yield Figure(
-            f"AP {subset}", 100 * known[subset], "{:.2f}", -1, named.get(subset, limits.ap.other), unit=" points"
-        )
+    for subset in by_subset(known):
+        limit = getattr(limits.ap, subset if subset in SUBSETS else "other")
+        yield Figure(f"AP {subset}", 100 * known[subset], "{:.2f}", -1, limit, unit=" points")
     agreement = artifact.agreement
     if agreement is not None:
         yield Figure("missed", agreement.share("missed"), "{:.1%}", +1, limits.missed)

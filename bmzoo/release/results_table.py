@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from bmzoo.measure.groundtruth import by_subset
 from bmzoo.release.manifest import Artifact, Manifest
 from bmzoo.results.reference import WEIGHTS, Published
 from bmzoo.system.markdown import code, plain, table
 
-_SUBSETS = ("easy", "medium", "hard")
 Column = tuple[str, Callable[[Artifact], str]]
 
 
@@ -38,7 +38,7 @@ def _accuracy(manifest: Manifest, published: Published) -> Iterable[str]:
         return
     pictures = sorted({a.accuracy.pictures for a in rows if a.accuracy is not None})
     named = {name for a in rows if a.accuracy is not None for name in a.accuracy.ap}
-    subsets = [*(s for s in _SUBSETS if s in named), *sorted(named - set(_SUBSETS))]
+    subsets = by_subset(named)
     easy = _comparable(published.easy_percent, rows)
     columns: list[Column] = [
         *((f"AP {name}", _ap(name)) for name in subsets),

@@ -7,6 +7,7 @@ from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError, VerifyFailed
 from bmzoo.execute import published
 from bmzoo.measure import verdict
+from bmzoo.measure.groundtruth import by_subset
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.step import Step
 from bmzoo.plan.verify import engine, proof
@@ -14,8 +15,6 @@ from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
-
-_ORDER = {name: index for index, name in enumerate(("easy", "medium", "hard"))}
 
 
 def make_onnx(at: Workspace, model: Model) -> str:
@@ -110,7 +109,7 @@ def _is_current(at: Workspace, model: Model, name: str, entry: Entry | None) -> 
 
 def _line(ap: Mapping[str, float], difference: Mapping[str, float]) -> str:
     parts = [
-        f"{key} {value:.3f}" + (f" ({100 * difference[key]:+.1f} points)" if key in difference else "")
-        for key, value in sorted(ap.items(), key=lambda item: _ORDER.get(item[0], len(_ORDER)))
+        f"{key} {ap[key]:.3f}" + (f" ({100 * difference[key]:+.1f} points)" if key in difference else "")
+        for key in by_subset(ap)
     ]
     return f"AP {', '.join(parts)}"

@@ -1,11 +1,12 @@
 """Sets of pictures that must not overlap: to calibrate with, to choose by, and to report on."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from bmzoo.config import scene_sets
 from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError
+from bmzoo.measure import groundtruth
 from bmzoo.plan.shared import pictures
 from bmzoo.plan.step import Tree
 from bmzoo.sources.lookup import Sources
@@ -39,8 +40,8 @@ def _evaluated(model: Model, sources: Sources) -> Sequence[Path]:
     settings = model.config.evaluate
     if settings is None or scene_sets.split(settings.truth) is not None or sources.find(settings.truth) is None:
         return ()
-    truth = PurePosixPath(settings.truth)
-    return tuple(sources.tree(Tree(str(truth.parent if truth.suffix == ".json" else truth))).values())
+    folder, _ = groundtruth.tree(settings.truth)
+    return tuple(sources.tree(Tree(folder)).values())
 
 
 class _Apart:

@@ -72,7 +72,7 @@ def _draw(scratch: Scratch, place: Path, scenes: SceneSet) -> None:
 
 
 def _pictures(new: Path, scenes: SceneSet) -> Iterator[tuple[str, Any]]:
-    """Write the pictures; their names and what `groundtruth.load_json` wants to know of each."""
+    """Write the pictures; their names and what `measure.listed` wants to know of each."""
     import cv2  # slow to import, and most runs find their scenes drawn
 
     from bmzoo.scenes import draw

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from bmzoo.measure.groundtruth import by_subset
 from bmzoo.system.markdown import table
 from bmzoo.tuning.choice import SAME_COST, TOLERANCE, Pair, Point, Rival, front, worth
 from bmzoo.tuning.settings import Setting
 
 SCHEMA = 1
-_ORDER = ("easy", "medium", "hard")
 Accuracy = Mapping[str, float]
 
 
@@ -43,7 +43,7 @@ class Found:
 
 def markdown(found: Found) -> str:
     """The table: a row for each setting, the float precision and the ONNX model."""
-    subsets = sorted(found.onnx, key=lambda key: (_ORDER.index(key) if key in _ORDER else len(_ORDER), key))
+    subsets = by_subset(found.onnx)
     rows = [_row(found, point, subsets) for point in found.points]
     rival = {"method": found.rival.precision, "cost": number(found.rival.cost), found.measure: "1.0000 (float)"}
     rows.append(rival)

@@ -8,8 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from bmzoo.config.project import ApDrop
 from bmzoo.errors import SourceError
-from bmzoo.measure.groundtruth import LEFT_OUT, Picture, load_json, load_wider
+from bmzoo.measure import groundtruth, listed
+from bmzoo.measure import wider as wider_face
+from bmzoo.measure.picture import Picture
+from bmzoo.measure.wider import LEFT_OUT
 
 
 def write_picture(path: Path, width: int, height: int) -> None:
@@ -34,7 +38,7 @@ class Listing:
 
     def load(self) -> tuple[Picture, ...]:
         self.path.write_text(json.dumps(self.entries))
-        return load_json(self.path)
+        return listed.load(self.path)
 
 
 @pytest.fixture
@@ -118,12 +122,12 @@ def test_damaged_json(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "gt.json"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=message):
-        load_json(path)
+        listed.load(path)
 
 
 def test_missing_json(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gt.json: cannot be read: No such file"):
-        load_json(tmp_path / "gt.json")
+        listed.load(tmp_path / "gt.json")
 
 
 def cells(*values: object) -> NDArray[Any]:
@@ -172,7 +176,7 @@ def wider(tmp_path: Path) -> Wider:
 @pytest.mark.parametrize("place", [".", "eval_tools/ground_truth"])
 def test_wider(wider: Wider, place: str) -> None:
     wider.write(place)
-    a, b, c = load_wider(wider.folder)
+    a, b, c = wider_face.load(wider.folder)
     assert [picture.name for picture in (a, b, c)] == ["0_Parade_a", "0_Parade_b", "6_Funeral_c"]
     assert (a.width, a.height) == (40, 30)
     assert a.boxes.tolist() == [[1, 2, 3, 4], [10, 11, 5, 6]]
@@ -180,7 +184,7 @@ def test_wider(wider: Wider, place: str) -> None:
     assert b.kept["easy"].tolist() == []
     assert (c.boxes.shape, c.kept["hard"].tolist()) == ((0, 4), [])
     assert a.read().shape == (30, 40, 3)
-    assert len(load_wider(wider.folder, leave_out=())) == 4
+    assert len(wider_face.load(wider.folder, leave_out=())) == 4
 
 
 @pytest.mark.parametrize("name", ["face", "easy", "medium", "hard"])
@@ -188,21 +192,21 @@ def test_wider_without_a_file(wider: Wider, name: str) -> None:
     wider.write()
     (wider.folder / f"wider_{name}_val.mat").unlink()
     with pytest.raises(SourceError, match=f"ground truth is missing: wider_{name}_val.mat"):
-        load_wider(wider.folder)
+        wider_face.load(wider.folder)
 
 
 def test_wider_without_a_picture(wider: Wider) -> None:
     wider.write()
     (wider.folder / "WIDER_val" / "images" / "0--Parade" / "0_Parade_b.jpg").unlink()
     with pytest.raises(SourceError, match=r"wider_face_val.mat: 0--Parade/0_Parade_b: picture is missing: .*jpg"):
-        load_wider(wider.folder)
+        wider_face.load(wider.folder)
 
 
 def test_wider_with_other_pictures(wider: Wider) -> None:
     wider.write()
     write_picture(wider.folder / "WIDER_val" / "images" / "0--Parade" / "0_Parade_a.jpg", 12, 12)
     with pytest.raises(SourceError, match=r"0_Parade_a: face 2 does not lie in the picture of 12x12"):
-        load_wider(wider.folder)
+        wider_face.load(wider.folder)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +222,7 @@ def test_wider_with_a_subset_that_does_not_fit(wider: Wider, events: list[Any], 
     wider.kept["easy"] = events
     wider.write()
     with pytest.raises(SourceError, match=message):
-        load_wider(wider.folder)
+        wider_face.load(wider.folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file" + bytes(200), b"\x89HDF\r\n", b"text"])
@@ -226,7 +230,7 @@ def test_wider_with_a_damaged_file(wider: Wider, content: bytes) -> None:
     wider.write()
     (wider.folder / "wider_hard_val.mat").write_bytes(content)
     with pytest.raises(SourceError, match=r"wider_hard_val.mat: (not a MATLAB file|variable is missing)"):
-        load_wider(wider.folder)
+        wider_face.load(wider.folder)
 
 
 @pytest.mark.parametrize(
@@ -241,25 +245,25 @@ def test_wider_with_values_of_another_kind(wider: Wider, change: dict[str, Any],
     wider.write()
     savemat(wider.folder / "wider_easy_val.mat", {**wider.listing, **change})
     with pytest.raises(SourceError, match=message):
-        load_wider(wider.folder)
+        wider_face.load(wider.folder)
 
 
 def test_wider_with_boxes_of_another_shape(wider: Wider) -> None:
     wider.boxes = cells(cells(np.ones((2, 5)), np.ones((1, 4))), cells(np.ones((1, 4)), []))
     wider.write()
     with pytest.raises(SourceError, match=r"0_Parade_a: boxes should be \[n, 4\], are: \[2, 5\]"):
-        load_wider(wider.folder)
+        wider_face.load(wider.folder)
 
 
 def test_wider_with_names_of_another_kind(wider: Wider) -> None:
     wider.listing["event_list"] = cells(1.0, "6--Funeral")
     wider.write()
     with pytest.raises(SourceError, match=r"should be one name: \[1"):
-        load_wider(wider.folder)
+        wider_face.load(wider.folder)
 
 
 def test_the_real_subset(data: Path) -> None:
-    pictures = load_json(data / "wider_val" / "gt.json")
+    pictures = listed.load(data / "wider_val" / "gt.json")
     assert len(pictures) == 122
     counts = {s: sum(len(p.kept[s]) for p in pictures) for s in ("easy", "medium", "hard")}
     assert counts == {"easy": 374, "medium": 717, "hard": 1572}
@@ -267,5 +271,25 @@ def test_the_real_subset(data: Path) -> None:
 
 
 def test_the_real_group_photographs(data: Path) -> None:
-    pictures = load_json(data / "group_photos" / "gt.json")
+    pictures = listed.load(data / "group_photos" / "gt.json")
     assert (len(pictures), sum(len(p.kept["all"]) for p in pictures)) == (9, 43)
+
+
+def test_a_path_tells_the_data_set_and_all_its_files(listing: Listing, wider: Wider) -> None:
+    assert groundtruth.tree("a/gt.json") == ("a", "gt.json")
+    assert groundtruth.tree("WIDER.v2") == ("WIDER.v2", "")
+    wider.write()
+    assert [picture.name for picture in groundtruth.load(wider.folder)] == [
+        picture.name for picture in wider_face.load(wider.folder)
+    ]
+    listing.load()
+    assert [picture.name for picture in groundtruth.load(listing.path)] == ["a", "b"]
+
+
+def test_subsets_go_from_easy_to_hard_then_by_name() -> None:
+    shuffled = ["small", "hard", "all", "easy", "medium"]
+    assert groundtruth.by_subset(shuffled) == [*groundtruth.SUBSETS, "all", "small"]
+
+
+def test_every_subset_has_a_limit_of_its_drop() -> None:
+    assert set(ApDrop.model_fields) == {*groundtruth.SUBSETS, "other"}

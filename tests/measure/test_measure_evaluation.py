@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from bmzoo.errors import SessionError, SourceError
 from bmzoo.measure.evaluate import detect_all, evaluate, evaluation_curves
-from bmzoo.measure.groundtruth import Picture, load_json
+from bmzoo.measure.groundtruth import load
+from bmzoo.measure.picture import Picture
 from bmzoo.measure.stages import STAGES, machine, stage_times
 from bmzoo.onnx_import.checkpoint import load_state_dict
 from bmzoo.onnx_import.retinaface import build
@@ -139,7 +140,7 @@ def test_the_real_network(data: Path) -> None:
     # A quarter of the pictures. All 122 give 0.835, 0.762 and 0.518, and as whole pixels 0.835, 0.761 and 0.512.
     state = load_state_dict(data / "weights" / "retinaface_mobilenet0.25_Final.pth")
     session = OnnxSession(build(state, 640, 640).SerializeToString())
-    pictures = load_json(data / "wider_val" / "gt.json")[::4]
+    pictures = load(data / "wider_val" / "gt.json")[::4]
     found = detect_all(session, pictures, Settings())
     assert evaluate(found, pictures) == pytest.approx(QUARTER, abs=0.005)
     whole = evaluate(found, pictures, whole_pixels=True)

@@ -13,7 +13,7 @@ from bmzoo.config import scene_sets
 from bmzoo.config.scene_sets import SceneSet
 from bmzoo.config.schema import SceneRange
 from bmzoo.errors import SourceError
-from bmzoo.measure.groundtruth import load_json
+from bmzoo.measure.groundtruth import load
 from bmzoo.plan.step import File, Pictures, Tree
 from bmzoo.scenes import FIRST_TRAINING_SEED, draw
 from bmzoo.sources import scene_files
@@ -33,7 +33,7 @@ def test_pictures_are_the_scenes_to_the_last_bit(tmp_path: Path) -> None:
 
 
 def test_the_truth_is_what_evaluation_reads(tmp_path: Path) -> None:
-    for index, picture in enumerate(load_json(scene_files.folder(tmp_path, SCENES) / "gt.json")):
+    for index, picture in enumerate(load(scene_files.folder(tmp_path, SCENES) / "gt.json")):
         scene = draw(7 + index, 96, 128)
         assert (picture.width, picture.height, picture.read().shape) == (128, 96, (96, 128, 3))
         corners = np.concatenate([picture.boxes[:, :2], picture.boxes[:, :2] + picture.boxes[:, 2:]], axis=1)
