@@ -99,7 +99,8 @@ def opencv_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArr
     rects = np.empty((len(boxes), 4))
     rects[:, :2] = boxes[:, :2]
     rects[:, 2:] = boxes[:, 2:] - boxes[:, :2] + 1
-    return np.asarray(cv2.dnn.NMSBoxes(rects, scores, 0.0, NMS), np.int64).reshape(-1)
+    kept = cv2.dnn.NMSBoxes(rects, scores, 0.0, NMS)  # type: ignore[arg-type]  # it takes arrays, and faster
+    return np.asarray(kept, np.int64).reshape(-1)
 
 
 def crowds(data: Path, session: OnnxSession, count: int, others: int) -> list[dict[str, Any]]:

@@ -32,10 +32,11 @@ from bmzoo.config.model import Model  # noqa: E402
 from bmzoo.config.options import Options  # noqa: E402
 from bmzoo.config.schema import Search  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
-from bmzoo.plan.float_layers import choose_step, cut_step, rank_step  # noqa: E402
+from bmzoo.plan.float_layers import cut_step  # noqa: E402
 from bmzoo.plan.lowering import int8_target, plain_lowering  # noqa: E402
+from bmzoo.plan.own_search import choose_step, rank_step  # noqa: E402
 from bmzoo.plan.step import Step  # noqa: E402
-from bmzoo.plan.vendor_search import search_step  # noqa: E402
+from bmzoo.plan.vendor_search import ranking_step as search_step  # noqa: E402
 from bmzoo.results import qtable  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402

@@ -56,9 +56,9 @@ ONLY = {
 PURE = (
     *("chips", "target", "errors", "config.schema", "quantization.tables", "measure.verdict", "cluster.job"),
     *("plan.step", "plan.fingerprint", "plan.shared", "plan.lowering", "plan.build", "plan.verify"),
-    *("plan.float_layers", "plan.vendor_search", "plan.selftest", "plan.resources", "execute.failures"),
-    *("release.manifest", "release.outcomes", "release.figures", "release.diff", "release.diff_report"),
-    "system.markdown",
+    *("plan.float_layers", "plan.float_decision", "plan.own_search", "plan.vendor_search", "plan.selftest"),
+    *("plan.resources", "release.manifest", "release.outcomes", "release.figures", "release.diff"),
+    *("release.diff_report", "system.markdown", "execute.failures"),
 )
 IMPURE = {
     *("os", "time", "datetime", "random", "socket", "subprocess", "tempfile", "shutil", "platform"),

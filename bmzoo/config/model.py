@@ -31,7 +31,7 @@ DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
 
 
 SEARCH_DEFAULTS: Mapping[str, object] = {
-    "method": "bmzoo",
+    "method": search_methods.DEFAULT,
     "max_float_layers": 0,
     "gain": 0.005,
     "metric": "faces",
@@ -246,8 +246,8 @@ def _check_methods(model: Model, shown: str) -> None:
         if problem := search_methods.why_not(method, target.chip, model.searches):
             raise ConfigError(f"{shown}: {where}.method: {problem[0]}: {method}", problem[1])
         for place, section in model.searched(target):
-            for key in ("gain", "metric"):
-                if section.method in search_methods.METHODS and getattr(section, key) is not None:
+            for key in search_methods.method_of(section.method).lacks:
+                if getattr(section, key) is not None:
                     raise ConfigError(
                         f"{shown}: {place}.{key}: means nothing to {section.method}: {getattr(section, key)}",
                         "leave it out; max_float_layers, expected_cos and keep are for every method",

@@ -28,6 +28,7 @@ from bmzoo.config.fields import (
     Section,
     as_tuple,
 )
+from bmzoo.config.search_methods import METHODS
 from bmzoo.errors import nearest
 from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.runtime.decoders.spec import DecoderSpec, unlike
@@ -347,7 +348,7 @@ class Search(Section):
     `bmzoo` measures; the vendor's own two searches run TPU-MLIR's tools instead.
     """
 
-    method: Literal["bmzoo", "vendor_qtable", "vendor_sensitive_layer"] | None = None
+    method: Annotated[str, OneOf(METHODS)] | None = None
     """Who searches: bmzoo, or one of TPU-MLIR's own programs where the installed version has it."""
     max_float_layers: Annotated[int, Field(ge=0, le=4096)] | None = None
     """How many layers may stay in float; 0 is plain INT8, with no search."""

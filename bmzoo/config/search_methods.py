@@ -1,8 +1,12 @@
-"""TPU-MLIR's own searches for float layers, and which of them an installation has. Pure.
+"""The table of searches for float layers: bmzoo's own, and TPU-MLIR's by what an installation has. Pure.
 
-Up to 1.24 they are programs of their own; later there is one, as an option of run_calibration.py.
-Read in the sources of sophgo/tpu-mlir and of the wheel 1.30.2.
+To add one: a module that plans its steps, one that reads what it found, and a row here. TPU-MLIR's searches are
+programs of their own up to 1.24; later there is one, as an option of run_calibration.py. Read in the sources of
+sophgo/tpu-mlir and of the wheel 1.30.2.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 RUN_QTABLE = "run_qtable.py"
 RUN_SENSITIVE_LAYER = "run_sensitive_layer.py"
@@ -11,29 +15,64 @@ SEARCHES = (RUN_QTABLE, RUN_SENSITIVE_LAYER, SEARCH_QTABLE)
 # What the locked version has: plans are printed for it where no toolchain is installed.
 LOCKED = frozenset({SEARCH_QTABLE})
 
+
+@dataclass(frozen=True)
+class Method:
+    """How float layers are searched.
+
+    `plan`: a module with `ranking_step(model, chip, weights, search)`, whose result has `ranking.json`, and
+    `cut_step` of the same, with `mixed.qtable` and `choice.json`. `selection`: a module with
+    `explained(ranking, path, settings)`, which says which layers a setting takes, and why.
+    `programs`: of TPU-MLIR, the first that is installed is run; none for a search of our own.
+    `shared`: what is found for one chip serves all with its quantizer. `lacks`: settings that mean nothing to it.
+    `unfit`: chips that it cannot be used for, with the reason.
+    """
+
+    plan: str
+    selection: str
+    programs: tuple[str, ...] = ()
+    shared: bool = True
+    lacks: tuple[str, ...] = ()
+    unfit: Mapping[str, str] = field(default_factory=dict)
+
+    def program(self, installed: frozenset[str]) -> str | None:
+        """Which of SEARCHES it runs; None for one of our own, and where none is installed."""
+        return next((name for name in self.programs if name in installed), None)
+
+
+def _vendor(*programs: str, unfit: Mapping[str, str] | None = None) -> Method:
+    plan, selection = "bmzoo.plan.vendor_search", "bmzoo.quantization.vendor_select"
+    return Method(plan, selection, programs, shared=False, lacks=("gain", "metric"), unfit=unfit or {})
+
+
+DEFAULT = "bmzoo"
 VENDOR_QTABLE = "vendor_qtable"
 VENDOR_SENSITIVE_LAYER = "vendor_sensitive_layer"
-# Method in the config -> what it runs, the first that is installed.
-METHODS = {
-    VENDOR_QTABLE: (RUN_QTABLE, SEARCH_QTABLE),
-    VENDOR_SENSITIVE_LAYER: (RUN_SENSITIVE_LAYER,),
+METHODS: dict[str, Method] = {
+    DEFAULT: Method("bmzoo.plan.own_search", "bmzoo.quantization.select"),
+    VENDOR_QTABLE: _vendor(RUN_QTABLE, SEARCH_QTABLE),
+    VENDOR_SENSITIVE_LAYER: _vendor(
+        RUN_SENSITIVE_LAYER, unfit={"bm1688": f"{RUN_SENSITIVE_LAYER} does not know bm1688"}
+    ),
 }
 
 
-def search_of(method: str | None, installed: frozenset[str]) -> str | None:
-    """Which of SEARCHES a method of the config runs; None for bmzoo's own and where none is installed."""
-    return next((name for name in METHODS.get(method or "", ()) if name in installed), None)
+def method_of(name: str | None) -> Method:
+    """The row of a name in a checked config; bmzoo's own where there is none."""
+    return METHODS[name or DEFAULT]
 
 
-def why_not(method: str | None, chip: str, installed: frozenset[str]) -> tuple[str, str] | None:
+def why_not(name: str | None, chip: str, installed: frozenset[str]) -> tuple[str, str] | None:
     """Why a method cannot be used for a chip, and what to do instead; None when it can."""
-    if method not in METHODS:
-        return None
-    if search_of(method, installed) is None:
-        others = [name for name in METHODS if search_of(name, installed) and not why_not(name, chip, installed)]
+    method = method_of(name)
+    usable = ", ".join(other for other, row in METHODS.items() if _usable(row, chip, installed))
+    if method.programs and method.program(installed) is None:
         old = "TPU-MLIR 1.6 to 1.24 have it, and $TPUC_ROOT names an installation"
-        missing = " or ".join(METHODS[method])
-        return f"the installed TPU-MLIR has no {missing}", f"{old}; here: {', '.join(['bmzoo', *others])}"
-    if method == VENDOR_SENSITIVE_LAYER and chip == "bm1688":
-        return f"{RUN_SENSITIVE_LAYER} does not know {chip}", f"allowed: bmzoo, {VENDOR_QTABLE}"
+        return f"the installed TPU-MLIR has no {' or '.join(method.programs)}", f"{old}; here: {usable}"
+    if chip in method.unfit:
+        return method.unfit[chip], f"allowed: {usable}"
     return None
+
+
+def _usable(method: Method, chip: str, installed: frozenset[str]) -> bool:
+    return chip not in method.unfit and (not method.programs or method.program(installed) is not None)

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Search, Weights
-from bmzoo.config.search_methods import RUN_QTABLE, RUN_SENSITIVE_LAYER, search_of
+from bmzoo.config.search_methods import RUN_QTABLE, RUN_SENSITIVE_LAYER, method_of
+from bmzoo.plan.float_decision import float_layers, float_mode
 from bmzoo.plan.lowering import int8_target, thresholds
 from bmzoo.plan.shared import (
     calibration,
@@ -30,13 +31,13 @@ THRESHOLD_PICTURES = 100
 TIMEOUT = 24 * HOUR
 
 
-def search_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
+def ranking_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
     """TPU-MLIR's search: `ranking.json`; run_sensitive_layer.py also `tuned.table`, the thresholds it settled on.
 
     Its first commands refuse what it would fail with in the end: no `dot`, a calibration table of another model.
     """
     model = using(model, weights)
-    name = search_of(search.method, model.searches)
+    name = method_of(search.method).program(model.searches)
     images = model.config.quantization.images
     assert name is not None and images is not None, "checked when the config was read"
     target = int8_target(model, chip)
@@ -64,22 +65,26 @@ def search_step(model: Model, chip: str, weights: Weights, search: Search) -> St
     )
 
 
-def cut_step(model: Model, chip: str, weights: Weights, search: Search, mode: str) -> Step:
+def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
     """The qtable that the settings ask for, and why each layer is in or out of it.
 
     With `calibration.table` among its outputs, that one is for these layers, in place of the model's.
     """
-    found = search_step(model, chip, weights, search)
+    found = ranking_step(model, chip, weights, search)
     settings = search.model_dump(include={"method", "max_float_layers", "expected_cos", "keep"})
     inputs: tuple[tuple[str, Input], ...] = tuple((file, Output(found, file)) for file in found.outputs)
     tuned = ("calibration.table",) if "tuned.table" in found.outputs else ()
+    derived = {**settings, "mode": float_mode(chip), "chip": chip}
+    # A qtable is nothing without thresholds of its own, where there are any, and those are not committed.
+    made = None if tuned else float_layers(using(model, weights), chip, weights, derived)
     return Step(
         "cut",
         Subject(model.name, weights.name, chip),
         (Command("vendor-cut", ("request.json",)),),
         inputs,
         ("mixed.qtable", "choice.json", *tuned),
-        (document("request.json", {"settings": settings, "mode": mode}),),
+        (document("request.json", {"settings": settings, "mode": float_mode(chip)}),),
+        made,
     )
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bmzoo.chips import CALIBRATED, CHIPS
-from bmzoo.config import search_methods
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Weights
+from bmzoo.config.search_methods import method_of
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import LOWERED, lowering
@@ -66,8 +66,8 @@ def family(model: Model, target: Target) -> Target:
     """
     chip = CHIPS[target.chip].quantizer if target.precision == "int8" else target.chip
     search = model.search(target)
-    if search is not None and search.method in search_methods.METHODS:
-        chip = target.chip  # TPU-MLIR's searches are for one chip
+    if search is not None and not method_of(search.method).shared:
+        chip = target.chip
     single = replace(target, batch=1, cores=1)
     return next((t for t in (replace(single, chip=chip), single) if _lowered_alike(model, t, target)), target)
 

@@ -33,6 +33,24 @@ def excluded(layers: Sequence[str], patterns: Sequence[str] | None) -> frozenset
     return frozenset(found)
 
 
+def explained(
+    ranking: Mapping[str, Any], path: Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> tuple[Cut, list[dict[str, Any]]] | None:
+    """The layers that the settings ask for, and each layer's `layer`, `loss` and `why`, the most sensitive first.
+
+    None without a path where the settings do not take layers as ranked. Raises ConfigError as `excluded`.
+    """
+    without = excluded([row["layer"] for row in ranking["layers"]], settings["exclude"])
+    if settings["keep"]:
+        path, found = {"choices": [], "alone": {}}, cut_ranking(ranking, settings["keep"], without)
+    elif path is not None:
+        found = cut_path(path, settings)
+    else:
+        return None
+    rows = explain_layers(ranking, path, found, without)
+    return found, [{"layer": layer, "loss": loss, "why": why} for layer, loss, why in rows]
+
+
 def cut_path(path: Mapping[str, Any], settings: Mapping[str, Any]) -> Cut:
     """The first choices of a path, as far as `max_float_layers`, `expected_cos` and `gain` allow."""
     chosen: list[str] = []

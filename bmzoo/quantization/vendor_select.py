@@ -30,6 +30,14 @@ def rows(ranking: Mapping[str, Any], cut: Cut) -> list[dict[str, Any]]:
     return [{"layer": name, "loss": losses.get(name), "why": _why(name, places, cut)} for name in layers]
 
 
+def explained(
+    ranking: Mapping[str, Any], path: Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> tuple[Cut, list[dict[str, Any]]]:
+    """The layers that the settings ask for, and `rows`. No path is needed: the search puts layers in order."""
+    found = cut(ranking, settings)
+    return found, rows(ranking, found)
+
+
 def _why(layer: str, places: Mapping[str, int], cut: Cut) -> str:
     if layer not in places:
         return "out: the search leaves it in INT8"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from bmzoo.config import search_methods
@@ -10,10 +11,9 @@ from bmzoo.config.schema import Search
 from bmzoo.errors import VerifyFailed
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing, text_of
-from bmzoo.plan.float_layers import agree_step, choose_step, cut_step, ranking_step
+from bmzoo.plan.float_layers import agree_step, cut_step, ranking_step
+from bmzoo.plan.own_search import choose_step
 from bmzoo.plan.step import Output, Step
-from bmzoo.quantization import vendor_select
-from bmzoo.quantization.select import cut_path, cut_ranking, excluded, explain_layers
 from bmzoo.quantization.tables import bare_choice
 from bmzoo.results import decisions
 from bmzoo.sources import overlap
@@ -135,18 +135,10 @@ def _recovered(
     choice: Mapping[str, Any], ranking: Mapping[str, Any], path: Mapping[str, Any] | None, search: Search
 ) -> dict[str, Any]:
     """`rows`, and `why` where it is known, by a ranking (and a path) of the model that the table is for."""
-    settings = search.model_dump()
-    cut = None
-    if search.method in search_methods.METHODS:
-        cut = vendor_select.cut(ranking, settings)
-        rows = vendor_select.rows(ranking, cut)
-    elif search.keep or path is not None:
-        without = excluded([row["layer"] for row in ranking["layers"]], search.exclude)
-        cut = cut_ranking(ranking, search.keep, without) if search.keep else cut_path(path or {}, settings)
-        told = explain_layers(ranking, path or {"choices": [], "alone": {}}, cut, without)
-        rows = [_row(layer, loss, why) for layer, loss, why in told]
-    if cut is not None and list(cut.layers) == choice["layers"]:
-        return {"rows": rows, "why": cut.why}
+    selection = import_module(search_methods.method_of(search.method).selection)
+    told = selection.explained(ranking, path, search.model_dump())
+    if told is not None and list(told[0].layers) == choice["layers"]:
+        return {"rows": told[1], "why": told[0].why}
     numbers = {layer: f"in: number {number} of the table" for number, layer in _numbered(choice)}
     rows = [_row(r["layer"], r["loss"], numbers.get(r["layer"], "out: not chosen")) for r in ranking["layers"]]
     return {"rows": rows}

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from bmzoo.config.model import using
-from bmzoo.config.search_methods import METHODS
+from bmzoo.config.search_methods import method_of
 from bmzoo.errors import BmzooError
 from bmzoo.execute.toolchain import SYSTEM_PATH, Installation, find_installation
 from bmzoo.plan.selftest import selftest_step
@@ -165,7 +165,7 @@ def _data(at: Workspace) -> Iterator[Finding]:
 def _drawing(at: Workspace) -> Iterator[Finding]:
     """Graphviz, where a model uses a search of TPU-MLIR, which draws the network and fails without it."""
     searches = ((m.name, m.search(target)) for m in at.models.values() for target in m.targets)
-    models = dict.fromkeys(name for name, search in searches if search and search.method in METHODS)
+    models = dict.fromkeys(name for name, search in searches if search and method_of(search.method).programs)
     if models:
         found = shutil.which("dot", path=SYSTEM_PATH)
         state = found or f"not installed, and the search of {', '.join(models)} needs it"

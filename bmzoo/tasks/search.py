@@ -8,7 +8,7 @@ from typing import Any
 from bmzoo.config import yamlfile
 from bmzoo.config.model import SEARCH_DEFAULTS, Model, search_of
 from bmzoo.config.schema import Search
-from bmzoo.config.search_methods import why_not
+from bmzoo.config.search_methods import METHODS, why_not
 from bmzoo.errors import ConfigError
 from bmzoo.plan.float_layers import ranking_step
 from bmzoo.plan.lowering import int8_target
@@ -28,7 +28,7 @@ OPTIONS: Mapping[str, str] = {
     "keep": "keep the N most sensitive layers in float, without a search",
     "metric": "faces or cosine",
     "exclude": "layers that stay INT8: patterns, separated by commas",
-    "method": "bmzoo, or TPU-MLIR's: vendor_qtable or vendor_sensitive_layer",
+    "method": f"how to search: {', '.join(METHODS)}",
 }
 # How an option's text is read; as it is where none is named.
 _PARSERS: Mapping[str, Callable[[str], object]] = {

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from bmzoo.config.model import SEARCH_DEFAULTS, Model
 from bmzoo.config.schema import Calibration, Search
+from bmzoo.config.search_methods import DEFAULT
 from bmzoo.config.yamlfile import flow
 from bmzoo.errors import ConfigError
 from bmzoo.plan.lowering import int8_target
@@ -47,7 +48,7 @@ def current(model: Model, chip: str, available: int) -> Setting:
             "tuning moves max_float_layers; take the table out of `tables` to tune",
         )
     search = model.search(target)
-    if search is not None and search.method not in (None, "bmzoo"):
+    if search is not None and search.method not in (None, DEFAULT):
         raise ConfigError(
             f"configs/{model.path.name}: quantization: {chip}: tuning needs bmzoo's: method: {search.method}",
             "put `method: bmzoo` there to tune",

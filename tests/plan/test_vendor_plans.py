@@ -10,13 +10,13 @@ import pytest
 from vendor_searches import CONFIG, OLD, loaded
 
 from bmzoo.config import model as config
-from bmzoo.config.search_methods import LOCKED, RUN_QTABLE, SEARCH_QTABLE, search_of, why_not
+from bmzoo.config.search_methods import LOCKED, RUN_QTABLE, SEARCH_QTABLE, method_of, why_not
 from bmzoo.errors import ConfigError
 from bmzoo.execute.toolchain import searches_of
 from bmzoo.plan.build import recipe
 from bmzoo.plan.float_layers import cut_step
 from bmzoo.plan.step import Output
-from bmzoo.plan.vendor_search import search_step
+from bmzoo.plan.vendor_search import ranking_step as search_step
 from bmzoo.plan.verify import family, lower_step
 from bmzoo.target import parse
 from bmzoo.tasks.plan import render_recipe
@@ -43,10 +43,10 @@ def test_the_plan_is_the_golden_one(plan: str, tmp_path: Path) -> None:
 
 
 def test_a_method_runs_the_first_of_its_programs_that_is_installed() -> None:
-    assert search_of("vendor_qtable", LOCKED) == SEARCH_QTABLE
-    assert search_of("vendor_qtable", OLD | LOCKED) == RUN_QTABLE
-    assert search_of("vendor_sensitive_layer", LOCKED) is None
-    assert search_of("bmzoo", OLD) is search_of(None, OLD) is None
+    assert method_of("vendor_qtable").program(LOCKED) == SEARCH_QTABLE
+    assert method_of("vendor_qtable").program(OLD | LOCKED) == RUN_QTABLE
+    assert method_of("vendor_sensitive_layer").program(LOCKED) is None
+    assert method_of("bmzoo").program(OLD) is method_of(None).program(OLD) is None
     assert why_not("bmzoo", "bm1684", frozenset()) is None
 
 

@@ -1,4 +1,5 @@
 from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def test_opencv_keeps_the_same_of_what_no_rounding_decides(faces: int, each: int
     boxes, confidences = crowd(random, faces, each, 500)
     rects = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2] + 1], axis=1).astype(np.float64)
     for threshold in (0.2, 0.4, 0.7):
-        kept = cv2.dnn.NMSBoxes(rects, confidences, 0.0, threshold)
+        kept = cv2.dnn.NMSBoxes(rects.tolist(), confidences.tolist(), 0.0, threshold)
         assert nms(boxes, confidences, threshold).tolist() == list(kept)
 
 

@@ -1,0 +1,41 @@
+"""What a choice of float layers is derived from, whoever searched for them. Pure data."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bmzoo.chips import CHIPS
+from bmzoo.config.model import Model
+from bmzoo.config.schema import Weights
+from bmzoo.plan.decisions import FLOAT_LAYERS, decision
+from bmzoo.plan.lowering import int8_target, thresholds
+from bmzoo.plan.shared import calibration, derived_from, equalization, equalized_for, network, pictures
+from bmzoo.plan.step import Decision, Input
+
+# How many selection pictures layers are ranked and chosen by; all of them confirm the pick.
+PICTURES = 16
+
+
+def float_mode(chip: str) -> str:
+    """What a layer in float is computed in: half precision where the chip has it."""
+    return "F16" if "fp16" in CHIPS[chip].precisions else "F32"
+
+
+def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[str, Any]) -> Decision:
+    """What the choice of a chip's float layers is derived from. The model is that for the weights."""
+    target = int8_target(model, chip)
+    config, images = model.config, model.config.quantization.images
+    assert images is not None, "checked when the config was read"
+    own = {
+        **network(model, weights),
+        "decoder": config.decoder.model_dump(),
+        "flags": model.deploy_flags(target),
+        **settings,
+    }
+    sources: dict[str, Input] = {
+        **derived_from(weights),
+        "pictures": replace(pictures(images), count=min(images.count or PICTURES, PICTURES)),
+        **equalization(model, weights, equalized_for(model, chip)),
+        "calibration.table": thresholds(model, calibration(model, target, weights)),
+    }
+    return decision(FLOAT_LAYERS, own, sources, vendor=True)
