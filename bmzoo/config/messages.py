@@ -1,4 +1,7 @@
-"""What is wrong in a config, for people: `file: key path: what is wrong: value`, then a hint: what is allowed."""
+"""What is wrong in a config, for people, then a hint: what is allowed.
+
+An error reads `file:line:column: key path: what is wrong: value`.
+"""
 
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -6,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from bmzoo.config.yamlfile import Document, key_path
 from bmzoo.errors import ConfigError, nearest
 
 MAX_SHOWN = 6
@@ -17,42 +21,43 @@ _TYPE_HINTS = {
 }
 
 
-def explain(error: ValidationError, shown: str, top: type[BaseModel]) -> ConfigError:
-    """The error to raise for the config `shown`, a `top`: up to MAX_SHOWN problems, and the first hint of them."""
+def explain(error: ValidationError, document: Document, top: type[BaseModel]) -> ConfigError:
+    """The error to raise for a file that is no `top`: up to MAX_SHOWN problems, and the first hint of them."""
     # A misspelt key is also a missing one: the unknown key is the line that helps, so it comes first.
     details = sorted(error.errors(include_url=False), key=lambda d: d["type"] != "extra_forbidden")
     problems = [problem(detail, top) for detail in details]
-    lines = [f"{shown}: {text}" for text, _ in problems[:MAX_SHOWN]]
+    places = [document.where(_location(detail)) for detail in details]
+    lines = [f"{place}: {text}" for place, (text, _) in list(zip(places, problems, strict=True))[:MAX_SHOWN]]
     if len(problems) > MAX_SHOWN:
-        lines.append(f"{shown}: and {len(problems) - MAX_SHOWN} more")
+        lines.append(f"{document.shown}: and {len(problems) - MAX_SHOWN} more")
     return ConfigError("\n".join(lines), next((hint for _, hint in problems if hint), ""))
 
 
 def problem(detail: ErrorDetails, top: type[BaseModel]) -> tuple[str, str]:
     """One pydantic error as `key path: what is wrong: value` and a hint."""
-    where = [part for part in detail["loc"] if not str(part).startswith("function-")]
+    where = _location(detail)
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind == "extra_forbidden":
         allowed = keys_at(where[:-1], top)
         guess = nearest(str(where[-1]), allowed)
         hint = f"did you mean {guess}? " if guess else ""
-        return f"{_path(where[:-1])}unknown key: {where[-1]}", f"{hint}allowed: {', '.join(allowed)}"
+        return f"{key_path(where[:-1])}unknown key: {where[-1]}", f"{hint}allowed: {', '.join(allowed)}"
     if kind == "missing":
-        return f"{_path(where[:-1])}missing key: {where[-1]}", "see configs/ for a complete example"
+        return f"{key_path(where[:-1])}missing key: {where[-1]}", "see configs/ for a complete example"
     if kind == "literal_error":
         allowed = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
         guess = nearest(str(value), allowed)
         hint = f"did you mean {guess}? " if guess else ""
-        return f"{_path(where)}not supported: {value}", f"{hint}allowed: {', '.join(allowed)}"
+        return f"{key_path(where)}not supported: {value}", f"{hint}allowed: {', '.join(allowed)}"
     if kind == "value_error":
-        return f"{_path(where)}{context['error']}", ""
+        return f"{key_path(where)}{context['error']}", ""
     said = detail["msg"]
-    return f"{_path(where)}{said[:1].lower()}{said[1:]}: {_short(value)}", _TYPE_HINTS.get(kind, "")
+    return f"{key_path(where)}{said[:1].lower()}{said[1:]}: {_short(value)}", _TYPE_HINTS.get(kind, "")
 
 
-def _path(parts: list[str | int]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
-    return f"{text}: " if text else ""
+def _location(detail: ErrorDetails) -> list[str | int]:
+    """Where the error is; pydantic also names its own functions on the way there."""
+    return [part for part in detail["loc"] if not str(part).startswith("function-")]
 
 
 def _short(value: Any) -> str:

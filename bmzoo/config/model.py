@@ -1,6 +1,6 @@
 """A YAML file to a checked `Model`: the config, its name and its targets.
 
-Errors (ConfigError) read `file: key path: what is wrong: value`, then a hint with what is allowed.
+Errors (ConfigError) read `file:line:column: key path: what is wrong: value`, then a hint with what is allowed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from bmzoo.config.fields import is_name
 from bmzoo.config.messages import explain, problem
 from bmzoo.config.scene_sets import SceneSet
 from bmzoo.config.schema import Images, ModelConfig, Thresholds, Weights
+from bmzoo.config.yamlfile import Document, key_path
 from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.target import Target, check, parse
 
@@ -141,32 +142,32 @@ def load(path: Path, shown: str, searches: frozenset[str] = search_methods.LOCKE
 
     `searches`: which of search_methods.SEARCHES are installed.
     """
-    raw = yamlfile.read(path, shown)
+    document = yamlfile.read(path, shown)
     try:
-        config = ModelConfig.model_validate(raw)
+        config = ModelConfig.model_validate(document.value)
     except ValidationError as error:
-        raise explain(error, shown, ModelConfig) from None
+        raise explain(error, document, ModelConfig) from None
     name = path.stem
     if not is_name(name):
         raise ConfigError(f"{shown}: file name is not a model name: {name}", "letters, digits, `.`, `_` and `-`")
-    targets = tuple(_checked_targets(config, name, shown))
+    targets = tuple(_checked_targets(config, name, document))
     model = Model(name, path, config, targets, searches=searches)
-    _check_references(model, shown)
-    _check_methods(model, shown)
+    _check_references(model, document)
+    _check_methods(model, document)
     return model
 
 
-def _checked_targets(config: ModelConfig, name: str, shown: str) -> Iterator[Target]:
+def _checked_targets(config: ModelConfig, name: str, document: Document) -> Iterator[Target]:
     seen: set[Target] = set()
     for index, selection in enumerate(config.targets):
         for target in _expand(name, selection):
             if target in seen or any(rule.covers(target) for rule in config.exclude):
                 continue
-            check(target, f"{shown}: targets[{index}]: {target}")
+            check(target, f"{document.where(('targets', index))}: targets[{index}]: {target}")
             seen.add(target)
             yield target
     if not seen:
-        raise ConfigError(f"{shown}: targets: nothing is left after exclude", "drop an entry of exclude")
+        raise document.error(("targets",), "nothing is left after exclude", "drop an entry of exclude")
 
 
 def _asks_for(s: schema.Selection, target: Target) -> bool:
@@ -185,20 +186,22 @@ def _expand(name: str, s: schema.Selection) -> Iterator[Target]:
         yield Target(name, chip, precision, batch, cores)
 
 
-def _check_references(model: Model, shown: str) -> None:
+def _check_references(model: Model, document: Document) -> None:
     """What one key says about another: tables and rules name targets, INT8 needs calibration images."""
     if any(t.precision in CALIBRATED for t in model.targets) and model.config.calibration is None:
-        raise ConfigError(
-            f"{shown}: calibration: missing key: int8 and int4 targets need one", "see docs/config.md"
-        )
-    _check_scenes(model, shown)
+        raise document.error(("calibration",), "missing key: int8 and int4 targets need one", "see docs/config.md")
+    _check_scenes(model, document)
     names = [str(t) for t in model.targets]
     calibrated = [str(t) for t in model.targets if t.precision in CALIBRATED]
     for key in model.config.quantization.tables:
         if key not in CHIPS and key not in calibrated:
             guess = nearest(key, [*CHIPS, *calibrated])
-            raise ConfigError(
-                f"{shown}: quantization.tables: neither a chip nor an int8 or int4 target of this model: {key}",
+            said = f"neither a chip nor an int8 or int4 target of this model: {key}"
+            raise _about_key(
+                document,
+                ("quantization", "tables"),
+                key,
+                said,
                 f"did you mean {guess}?" if guess else f"chips: {', '.join(CHIPS)}",
             )
     quantized = [str(t) for t in model.targets if t.precision == "int8"]
@@ -209,52 +212,63 @@ def _check_references(model: Model, shown: str) -> None:
         for key in keys:
             if key not in allowed:
                 guess = nearest(key, allowed)
-                raise ConfigError(
-                    f"{shown}: quantization.{section}: not one of this model's: {key}",
+                raise _about_key(
+                    document,
+                    ("quantization", section),
+                    key,
+                    f"not one of this model's: {key}",
                     f"did you mean {guess}?" if guess else f"allowed: {', '.join(allowed)}",
                 )
-    _check_rules(model, names, shown)
+    _check_rules(model, names, document)
 
 
-def _check_rules(model: Model, names: Sequence[str], shown: str) -> None:
+def _about_key(document: Document, section: tuple[str, ...], key: str, said: str, hint: str) -> ConfigError:
+    """An error about a key that is a name, in a section for any names: the section is what has a path."""
+    return ConfigError(f"{document.where((*section, key))}: {key_path(section)}{said}", hint)
+
+
+def _check_rules(model: Model, names: Sequence[str], document: Document) -> None:
     """Thresholds are for targets and weights that there are."""
     given = [w.name for w in model.config.weights]
     for index, rule in enumerate(model.config.verify.thresholds):
+        place = ("verify", "thresholds", index)
         if rule.weights is not None and rule.weights not in given:
-            raise ConfigError(
-                f"{shown}: verify.thresholds[{index}].weights: not weights of this model: {rule.weights}",
+            raise document.error(
+                (*place, "weights"),
+                f"not weights of this model: {rule.weights}",
                 f"allowed: {', '.join(given)}",
             )
         if rule.target is not None and rule.target not in names:
             try:
                 parse(rule.target, model.name)
             except ConfigError as error:
-                where = f"{shown}: verify.thresholds[{index}].target"
-                raise ConfigError(f"{where}: {error.message}", error.hint) from None
+                raise document.error((*place, "target"), error.message, error.hint) from None
             guess = nearest(rule.target, names)
-            raise ConfigError(
-                f"{shown}: verify.thresholds[{index}].target: not a target of this model: {rule.target}",
+            raise document.error(
+                (*place, "target"),
+                f"not a target of this model: {rule.target}",
                 f"did you mean {guess}?" if guess else "see ./doit list --all",
             )
 
 
-def _check_methods(model: Model, shown: str) -> None:
+def _check_methods(model: Model, document: Document) -> None:
     """Searches of TPU-MLIR are installed, know the chip, and are not given settings that are bmzoo's."""
     for target in (t for t in model.targets if t.precision == "int8"):
         methods = [(where, section.method) for where, section in model.searched(target) if section.method]
         where, method = methods[-1] if methods else ("", None)
         if problem := search_methods.why_not(method, target.chip, model.searches):
-            raise ConfigError(f"{shown}: {where}.method: {problem[0]}: {method}", problem[1])
+            raise document.error((*where.split("."), "method"), f"{problem[0]}: {method}", problem[1])
         for place, section in model.searched(target):
             for key in search_methods.method_of(section.method).lacks:
                 if getattr(section, key) is not None:
-                    raise ConfigError(
-                        f"{shown}: {place}.{key}: means nothing to {section.method}: {getattr(section, key)}",
+                    raise document.error(
+                        (*place.split("."), key),
+                        f"means nothing to {section.method}: {getattr(section, key)}",
                         "leave it out; max_float_layers, expected_cos and keep are for every method",
                     )
 
 
-def _check_scenes(model: Model, shown: str) -> None:
+def _check_scenes(model: Model, document: Document) -> None:
     """Scenes replace the pictures of a section, so the section is there; weights have different names."""
     config = model.config
     pictured = {
@@ -266,11 +280,12 @@ def _check_scenes(model: Model, shown: str) -> None:
     names = [w.name for w in config.weights]
     for index, weights in enumerate(config.weights):
         if weights.name in names[:index]:
-            raise ConfigError(f"{shown}: weights[{index}].name: there twice: {weights.name}")
+            raise document.error(("weights", index, "name"), f"there twice: {weights.name}")
         for name, found in weights.scenes or ():
             if found is not None and not pictured[name]:
-                raise ConfigError(
-                    f"{shown}: weights[{index}].scenes.{name}: there are no pictures below {name} to replace",
+                raise document.error(
+                    ("weights", index, "scenes", name),
+                    f"there are no pictures below {name} to replace",
                     "leave it out",
                 )
 

@@ -1,12 +1,18 @@
 """Settings of the whole project, in `configs/zoo.yaml`: every key, its type, range and default."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    ByteSize,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from bmzoo.config import yamlfile
 from bmzoo.config.fields import Name, Ratio, Section
@@ -61,13 +67,14 @@ def place(text: str) -> str:
     return text
 
 
-def _bytes(value: Any) -> Any:
-    """`20GB` as a number of bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMGT])(i?)B", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"not a size such as 500MB or 20GB: {value}")
-    number, unit, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** (" KMGT".index(unit.upper())))
+def _size(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+    """`20GB` as a number of bytes. Without a unit a size is a slip, and a small b means bits."""
+    try:
+        if isinstance(value, str) and value.endswith("B"):
+            return parse(value)
+    except ValidationError:
+        pass
+    raise ValueError(f"not a size such as 500MB or 20GB: {value}")
 
 
 class StoreSettings(Section):
@@ -75,7 +82,7 @@ class StoreSettings(Section):
 
     url: Annotated[str, AfterValidator(place)] | None = None
     """An absolute path, or a `file`, `s3`, `http` or `https` URL; `$BMZOO_STORE` overrides it."""
-    limit: Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str), Field(ge=0)] | None = None
+    limit: Annotated[ByteSize, WrapValidator(_size, json_schema_input_type=str)] | None = None
     """Most that `build/store` may hold after `./doit gc`, such as `500MB` or `20GB`."""
 
 
@@ -96,11 +103,11 @@ def read(path: Path, root: Path) -> ZooConfig:
     """Project-wide settings of `configs/zoo.yaml`; defaults where there is no such file. Raises ConfigError."""
     if not path.is_file():
         return ZooConfig()
-    shown = str(path.relative_to(root))
+    document = yamlfile.read(path, str(path.relative_to(root)))
     try:
-        return ZooConfig.model_validate(yamlfile.read(path, shown))
+        return ZooConfig.model_validate(document.value)
     except ValidationError as error:
-        raise explain(error, shown, ZooConfig) from None
+        raise explain(error, document, ZooConfig) from None
 
 
 def store_url(settings: ZooConfig, environ: Mapping[str, str]) -> str | None:

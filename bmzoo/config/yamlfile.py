@@ -1,7 +1,11 @@
-"""YAML as data: unknown keys and types are the config's business, duplicate keys and tags are refused here."""
+"""YAML as data, and where each part of it is written.
+
+Unknown keys and types are the config's business; duplicate keys and tags are refused here.
+"""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,37 @@ import yaml
 from bmzoo.errors import ConfigError
 
 MAX_BYTES = 1 << 20
-Location = tuple[str | int, ...]
+# Keys and indices that lead to a part of a file.
+Location = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a file says. `shown` names it in errors; `places` gives line and column, from 1 on, by location.
+
+    The place of a value in a mapping is that of its key.
+    """
+
+    value: dict[str, Any]
+    shown: str
+    places: Mapping[tuple[str, ...], tuple[int, int]]
+
+    def where(self, location: Location) -> str:
+        """`file:line:column` of a part, or of the innermost one around it that is written."""
+        path = tuple(map(str, location))
+        inner = next(path[:end] for end in range(len(path), -1, -1) if path[:end] in self.places)
+        line, column = self.places[inner]
+        return f"{self.shown}:{line}:{column}"
+
+    def error(self, location: Location, said: str, hint: str = "") -> ConfigError:
+        """The error about a part: `file:line:column: key path: what is wrong: value`."""
+        return ConfigError(f"{self.where(location)}: {key_path(location)}{said}", hint)
+
+
+def key_path(location: Location) -> str:
+    """`targets[0].chip: `, ready for what is wrong there; empty for the whole."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    return f"{text}: " if text else ""
 
 
 class _Loader(yaml.SafeLoader):
@@ -20,37 +54,45 @@ class _Loader(yaml.SafeLoader):
         seen: dict[Hashable, int] = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
+            mark = key_node.start_mark
             if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(None, None, "key is not a word", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "key is not a word", mark)
             if key in seen:
-                raise _Duplicate(str(key), line, seen[key])
-            seen[key] = line
+                raise _Duplicate(str(key), _place(mark), seen[key])
+            seen[key] = mark.line + 1
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # a date that is none, a number without end
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            mark = self.get_mark()
-            raise yaml.composer.ComposerError(None, None, "aliases are not used here", mark)
+            event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not used here", event.start_mark)
         return super().compose_node(parent, index)
 
 
 class _Duplicate(Exception):
-    def __init__(self, key: str, line: int, first: int) -> None:
+    def __init__(self, key: str, place: str, first: int) -> None:
         super().__init__(key)
-        self.key, self.line, self.first = key, line, first
+        self.key, self.place, self.first = key, place, first
 
 
-def read(path: Path, shown: str) -> dict[str, Any]:
+def read(path: Path, shown: str) -> Document:
     """The mapping in a YAML file. `shown` names the file in errors (ConfigError)."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{shown}: larger than {MAX_BYTES} bytes", "a config is a few dozen lines")
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{shown}: not UTF-8 text", "save the file as UTF-8") from None
+    except UnicodeDecodeError as error:
+        place = _place_after(content[: error.start].decode("utf-8"))
+        raise ConfigError(f"{shown}:{place}: not UTF-8 text", "save the file as UTF-8") from None
     return parse(text, shown)
 
 
@@ -63,24 +105,57 @@ def flow(value: dict[str, Any]) -> str:
     return "\n".join(line.removesuffix("...").rstrip() for line in lines) + "\n"
 
 
-def parse(text: str, shown: str) -> dict[str, Any]:
+def parse(text: str, shown: str) -> Document:
     """Like `read`, from text."""
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader subclass: builds no objects
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            value = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
     except _Duplicate as error:
         raise ConfigError(
-            f"{shown}:{error.line}: key written twice: {error.key}",
+            f"{shown}:{error.place}: key written twice: {error.key}",
             f"first written in line {error.first}; keep one",
         ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(
-            f"{shown}{line}: not valid YAML: {problem}", "check indentation and quotes there"
-        ) from None
-    if not isinstance(value, dict):
-        raise ConfigError(
-            f"{shown}: a mapping is expected at the top: {type(value).__name__}", "see docs/config.md"
-        )
-    return value
+    except yaml.reader.ReaderError as error:
+        raise _invalid(shown, _place_after(text[: error.position]), error.reason) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _invalid(shown, _place(mark) if mark else "1:1", error.problem or str(error)) from None
+    except RecursionError:
+        raise _invalid(shown, "1:1", "nested too deeply") from None
+    if node is None or not isinstance(value, dict):
+        place = _place(node.start_mark) if node is not None else "1:1"
+        message = f"{shown}:{place}: a mapping is expected at the top: {type(value).__name__}"
+        raise ConfigError(message, "see docs/config.md")
+    return Document(value, shown, dict(_places(node, ())))
+
+
+def _invalid(shown: str, place: str, problem: str) -> ConfigError:
+    return ConfigError(f"{shown}:{place}: not valid YAML: {problem}", "check indentation and quotes there")
+
+
+def _place_after(text: str) -> str:
+    """Line and column of what comes after a text."""
+    *lines, last = text.split("\n")
+    return f"{len(lines) + 1}:{len(last) + 1}"
+
+
+def _place(mark: yaml.Mark) -> str:
+    return f"{mark.line + 1}:{mark.column + 1}"
+
+
+def _places(
+    node: yaml.Node, path: tuple[str, ...], at: yaml.Node | None = None
+) -> Iterator[tuple[tuple[str, ...], tuple[int, int]]]:
+    """Every part below a node. Keys and indices are text: a mapping and a list are never in one place."""
+    mark = (at or node).start_mark
+    yield path, (mark.line + 1, mark.column + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _places(value, (*path, key.value), key)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _places(value, (*path, str(index)))

@@ -1,4 +1,5 @@
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -83,10 +84,10 @@ ERRORS = {
         "did you mean precision?",
     ),
     "missing key": (("height: 32, ", ""), ": input: missing key: height", "configs/"),
-    "duplicate key": (("input:", "input: {}\ninput:"), ":4: key written twice: input", "first written in line 3"),
+    "duplicate key": (("input:", "input: {}\ninput:"), ":4:1: key written twice: input", "first written in line 3"),
     "duplicate key inside": (
         ("width: 32}", "width: 32, width: 33}"),
-        ":3: key written twice: width",
+        ":3:32: key written twice: width",
         "first written in line 3",
     ),
     "string for int": (
@@ -167,13 +168,13 @@ ERRORS = {
     ),
     "tag": (
         ("pictures/selection", "!!python/object/apply:os.system ['touch touched']"),
-        ":6: not valid YAML: could not determine a constructor for the tag",
+        ":6:27: not valid YAML: could not determine a constructor for the tag",
         "check",
     ),
-    "alias": (("folder: pictures/selection", "folder: *a"), ":6: not valid YAML: aliases are not used", "check"),
-    "merge key": (("weights:", "<<: {a: 1}\nweights:"), ":1: not valid YAML: ", "check"),
-    "two documents": (("targets:", "---\ntargets:"), ":7: not valid YAML: ", "check"),
-    "tab": (("weights:\n", "weights:\n\t"), ":2: not valid YAML: found character '\\t'", "check indentation"),
+    "alias": (("folder: pictures/selection", "folder: *a"), ":6:27: not valid YAML: aliases are not used", "check"),
+    "merge key": (("weights:", "<<: {a: 1}\nweights:"), ":1:1: not valid YAML: ", "check"),
+    "two documents": (("targets:", "---\ntargets:"), ":7:1: not valid YAML: ", "check"),
+    "tab": (("weights:\n", "weights:\n\t"), ":2:1: not valid YAML: found character '\\t'", "check indentation"),
     "nothing left": (("targets:", "exclude: [{batch: [1, 2]}]\ntargets:"), ": targets: nothing is left", "exclude"),
     "int8 without calibration": (
         ("calibration: {images: {folder: pictures/calibration}, minimum: 2}\n", ""),
@@ -208,7 +209,7 @@ def test_an_error_says_where_what_and_what_is_allowed(
     edit, expected, hint = ERRORS[name]
     with pytest.raises(ConfigError) as caught:
         load(write, edited(edit))
-    assert caught.value.message.startswith("configs/tiny.yaml:")
+    assert re.match(r"configs/tiny\.yaml:\d+:\d+: ", caught.value.message)
     assert expected in caught.value.message
     assert hint in caught.value.hint
     assert [p.name for p in tmp_path.iterdir()] == ["tiny.yaml"]
@@ -235,7 +236,42 @@ def test_a_file_that_is_no_config_is_one_clear_error(name: str, write: Path) -> 
     content, expected = FILES[name]
     with pytest.raises(ConfigError) as caught:
         load(write, content)
-    assert caught.value.message.startswith("configs/tiny.yaml") and expected in caught.value.message
+    place = "" if name == "huge" else r":\d+:\d+"
+    assert re.match(rf"configs/tiny\.yaml{place}: ", caught.value.message)
+    assert expected in caught.value.message
+
+
+# What is edited in a good config, into what; where the part that is wrong is written, or what it belongs into.
+PLACES = {
+    "a key": (("height: 32", "heigth: 32"), "3:9"),
+    "the section of a missing key": (("height: 32, ", ""), "3:1"),
+    "the file, for a section that is missing": (("verify: {images: {folder: pictures/selection}}\n", ""), "1:1"),
+    "a value by its key": (("width: 32", "width: wide"), "3:21"),
+    "an item": (("fp32, int8", "fp32, int7"), "8:48"),
+    "one value for a list": (("[bm1684, bm1688]", "bm1690"), "8:6"),
+    "a section of another kind": (("{images: {folder: pictures/selection}}", "3"), "6:1"),
+    "a name that names nothing": (
+        ("verify:", "quantization:\n  tables:\n    bm1688_int8_9b: a.qtable\nverify:"),
+        "8:5",
+    ),
+    "what two keys say together": (("verify:", "exclude: [{batch: [1, 2]}]\nverify:"), "8:1"),
+    "a target that a chip cannot do": (("[fp32, int8]", "[fp16, int8]"), "8:5"),
+    "a control character": (("given", "gi\aven"), "2:14"),
+    "a date that is none": (("name: given", "name: 2001-99-99"), "2:12"),
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_an_error_names_line_and_column(what: str, write: Path) -> None:
+    edit, place = PLACES[what]
+    with pytest.raises(ConfigError) as caught:
+        load(write, edited(edit))
+    assert caught.value.message.startswith(f"configs/tiny.yaml:{place}: ")
+
+
+def test_text_that_is_not_utf_8_is_found(write: Path) -> None:
+    with pytest.raises(ConfigError, match=r"configs/tiny.yaml:2:4: not UTF-8"):
+        load(write, "a: é\nb: ".encode() + b"\xff")
 
 
 def test_many_mistakes_are_listed_and_the_rest_counted(write: Path) -> None:
@@ -318,9 +354,13 @@ def test_zoo_yaml_is_not_a_model_and_names_the_default_one(project: Project) -> 
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("defualt_model: tiny\n", "configs/zoo.yaml: unknown key: defualt_model", "did you mean default_model?"),
-        ("default_model: 3\n", "configs/zoo.yaml: default_model: input should be a valid string: 3", "quotes"),
-        ("- tiny\n", "configs/zoo.yaml: a mapping is expected at the top: list", ""),
+        (
+            "defualt_model: tiny\n",
+            "configs/zoo.yaml:1:1: unknown key: defualt_model",
+            "did you mean default_model?",
+        ),
+        ("default_model: 3\n", "configs/zoo.yaml:1:1: default_model: input should be a valid string: 3", "quotes"),
+        ("- tiny\n", "configs/zoo.yaml:1:1: a mapping is expected at the top: list", ""),
     ],
 )
 def test_a_wrong_zoo_yaml_is_explained(project: Project, text: str, message: str, hint: str) -> None:
@@ -336,7 +376,7 @@ def test_a_broken_config_stops_only_its_own_model(project: Project) -> None:
         (project.root / f"configs/{name}.yaml").write_text(text)
     models, broken = config.load_all(project.root / "configs", project.root)
     assert list(models) == ["tiny"] and len(models["tiny"].targets) == 8
-    assert broken["bad"].message.startswith("configs/bad.yaml: input.height: ")
+    assert broken["bad"].message.startswith("configs/bad.yaml:3:9: input.height: ")
     assert broken["my model"].message == "configs/my model.yaml: file name is not a model name: my model"
 
 

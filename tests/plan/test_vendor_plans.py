@@ -89,7 +89,8 @@ def test_what_cannot_be_is_refused_while_the_config_is_read(
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, method, searches, chips)
-    assert caught.value.message.startswith("configs/net.yaml: quantization.search.")
+    assert caught.value.message.startswith("configs/net.yaml:7:")
+    assert ": quantization.search." in caught.value.message
     assert message in caught.value.message and hint in caught.value.hint
 
 

@@ -144,7 +144,7 @@ def test_places_that_are_none_are_refused(url: str, problem: str, project: Proje
     (project.root / "configs/zoo.yaml").write_text(f"store: {{url: '{url}'}}\n")
     with pytest.raises(ConfigError) as caught:
         project.open().configs.settings  # noqa: B018  # read when first asked for
-    assert caught.value.message.startswith(f"configs/zoo.yaml: store.url: {problem}")
+    assert caught.value.message.startswith(f"configs/zoo.yaml:1:9: store.url: {problem}")
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ def test_sizes_are_read(text: str, size: float, project: Project) -> None:
 @pytest.mark.parametrize("text", ["20", "20 gigs", "-1GB", "GB", "1e3GB", "yes", "[1GB]", "20Gb"])
 def test_sizes_that_are_none_are_explained(text: str, project: Project) -> None:
     (project.root / "configs/zoo.yaml").write_text(f"store: {{limit: {text}}}\n")
-    with pytest.raises(ConfigError, match="configs/zoo.yaml: store.limit: not a size such as 500MB or 20GB: "):
+    with pytest.raises(ConfigError, match="configs/zoo.yaml:1:9: store.limit: not a size such as 500MB or 20GB: "):
         project.open().configs.settings  # noqa: B018
 
 
 def test_a_misspelt_key_is_explained(project: Project) -> None:
     (project.root / "configs/zoo.yaml").write_text("store: {size: 20GB}\n")
-    with pytest.raises(ConfigError, match="configs/zoo.yaml: store: unknown key: size") as caught:
+    with pytest.raises(ConfigError, match="configs/zoo.yaml:1:9: store: unknown key: size") as caught:
         project.open().configs.settings  # noqa: B018
     assert "allowed: url, limit" in caught.value.hint
 

@@ -94,7 +94,7 @@ def test_a_broken_zoo_yaml_is_one_clear_error(checkout: Path) -> None:
     (checkout / "configs/zoo.yaml").write_text("defualt_model: tiny\n")
     status, out, err = doit(checkout, "list")
     assert status != 0 and out == ""
-    assert "configs/zoo.yaml: unknown key: defualt_model\nhint: did you mean default_model?" in err
+    assert "configs/zoo.yaml:1:1: unknown key: defualt_model\nhint: did you mean default_model?" in err
 
 
 def test_missing_weights_stop_what_needs_them_and_are_said_once(checkout: Path) -> None:

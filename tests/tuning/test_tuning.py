@@ -89,8 +89,8 @@ def test_the_current_setting_is_the_same_model(model: Model) -> None:
 )
 def test_what_is_pasted_is_valid_and_gives_the_setting(model: Model, wanted: Setting, tmp_path: Path) -> None:
     pasted = paste(model, "bm1684", NOW, wanted)
-    sections = parse(pasted, "pasted") if pasted else {}
-    kept = {key: value for key, value in parse(TEXT, "config").items() if key not in sections}
+    sections = parse(pasted, "pasted").value if pasted else {}
+    kept = {key: value for key, value in parse(TEXT, "config").value.items() if key not in sections}
     path = tmp_path / CONFIG.name
     path.write_text(flow(kept) + pasted)
     read = load(path, CONFIG.name)
