@@ -38,6 +38,7 @@ from bmzoo.runtime.decoders.spec import DecoderSpec  # noqa: E402
 from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
 from bmzoo.runtime.nms import nms  # noqa: E402
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_batch  # noqa: E402
+from bmzoo.system.text import aligned  # noqa: E402
 
 SIDE, CONFIDENCE, NMS = 640, 0.02, 0.4
 SPEC = InputSpec(SIDE, SIDE, "bgr", (104.0, 117.0, 123.0), (1.0,) * 3, "letterbox")
@@ -197,6 +198,24 @@ def row(one: dict[str, Any], session: OnnxSession, rounds: int) -> dict[str, Any
     }
 
 
+def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What is printed of the rows."""
+    shown = {
+        "cand.": ("candidates", "d"),
+        "kept": ("kept", "d"),
+        "ours": ("ours_ms", ".2f"),
+        "plain": ("plain_ms", ".2f"),
+        "times": ("faster_than_plain", ".1f"),
+        "again": ("faster_than_plain_again", ".1f"),
+        "+priors": ("plain_with_priors_ms", ".2f"),
+        "nms to cv2": ("nms_faster_than_opencv", ".1f"),
+        "ort 1t": ("onnxruntime_ms", ".2f"),
+        "share": ("share_of_onnxruntime", ".1%"),
+    }
+    figures = {title: [format(row[key], spec) for row in rows] for title, (key, spec) in shown.items()}
+    return {"picture": [row["picture"][:39] for row in rows], **figures}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
@@ -210,13 +229,7 @@ def main() -> int:
     session = OnnxSession(build(state, SIDE, SIDE).SerializeToString(), threads=1)
     pictures = crowds(options.data, session, options.pictures, options.others)
     rows = [row(one, session, options.rounds) for one in pictures]
-    headings = ("cand.", "kept", "ours", "plain", "times", "again", "+priors", "ort 1t", "share")
-    print(f"{'picture':<40}", *(f"{heading:>8}" for heading in headings), sep="")
-    for r in rows:
-        counts = (f"{r['candidates']:>8}{r['kept']:>8}", f"{r['ours_ms']:>8.2f}{r['plain_ms']:>8.2f}")
-        times = (f"{r[key]:>8.1f}" for key in ("faster_than_plain", "faster_than_plain_again"))
-        other = (f"{r['plain_with_priors_ms']:>8.2f}{r['onnxruntime_ms']:>8.2f}{r['share_of_onnxruntime']:>8.1%}",)
-        print(f"{r['picture'][:39]:<40}", *counts, *times, *other, sep="")
+    print("\n".join(aligned(columns(rows), ("picture",))))
     crowd = [r for r in rows if r["crowd"]]
     keys = (
         "faster_than_plain",

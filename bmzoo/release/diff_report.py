@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from bmzoo.release.diff import Change, Comparison
+from bmzoo.system.text import aligned
 
 _COLUMNS = ("target", "figure", "old", "new", "change", "allowed", "")
 _NUMBERS = ("old", "new", "change", "allowed")
@@ -73,15 +74,14 @@ def _counts(comparison: Comparison) -> str:
 
 def _rows(changes: tuple[Change, ...]) -> Iterator[str]:
     """Aligned lines under a line of headings; a target is named once."""
-    rows = [_COLUMNS, *map(_cells, changes)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows = list(map(_cells, changes))
+    columns = {title: [row[i] for row in rows] for i, title in enumerate(_COLUMNS)}
+    heading, *lines = aligned(columns, set(_COLUMNS) - set(_NUMBERS))
+    yield heading
     last = ""
-    for row in rows:
-        shown = ("" if row[0] == last else row[0], *row[1:])
+    for row, line in zip(rows, lines, strict=True):
+        yield " " * len(row[0]) + line[len(row[0]) :] if row[0] == last else line
         last = row[0]
-        padded = zip(_COLUMNS, shown, widths, strict=True)
-        parts = (cell.rjust(width) if title in _NUMBERS else cell.ljust(width) for title, cell, width in padded)
-        yield "  ".join(parts).rstrip()
 
 
 def _cells(change: Change) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from bmzoo.results import decisions
 from bmzoo.sources import overlap
 from bmzoo.store.local import Entry
 from bmzoo.system import files, parallel
+from bmzoo.system.text import aligned
 from bmzoo.workspace import Workspace
 
 TABLE = "mixed.qtable"
@@ -153,12 +154,12 @@ def _row(layer: str, loss: float | None, why: str) -> dict[str, Any]:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    width = max([len("layer"), *(len(row["layer"]) for row in rows)])
-    lines = [f"{'layer':{width}}  {'loss':>9}  why"] if rows else []
-    for row in rows:
-        loss = "?" if row["loss"] is None else f"{row['loss']:.5f}"
-        lines.append(f"{row['layer']:{width}}  {loss:>9}  {row['why']}")
-    return lines
+    columns = {
+        "layer": [row["layer"] for row in rows],
+        "loss": ["?" if row["loss"] is None else f"{row['loss']:.5f}" for row in rows],
+        "why": [row["why"] for row in rows],
+    }
+    return aligned(columns, ("layer", "why")) if rows else []
 
 
 def _read(builder: Builder, step: Step, name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from bmzoo.system.text import padded
+
 NOTHING = "–"
 
 
@@ -11,16 +13,10 @@ def table(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
     A column without content is left out, an empty cell shown as a dash.
     """
     kept = {title: [cell or NOTHING for cell in cells] for title, cells in columns.items() if any(cells)}
-    widths = {title: max(len(title), *map(len, cells)) for title, cells in kept.items()}
-    rule = {title: "-" * width if title in left else "-" * (width - 1) + ":" for title, width in widths.items()}
-
-    def line(row: Mapping[str, str]) -> str:
-        parts = (c.ljust(widths[t]) if t in left else c.rjust(widths[t]) for t, c in row.items())
-        return f"| {' | '.join(parts)} |"
-
-    count = max(map(len, kept.values()), default=0)
-    body = (line({title: cells[index] for title, cells in kept.items()}) for index in range(count))
-    return "\n".join([line({title: title for title in kept}), line(rule), *body, ""])
+    titles, *body = padded(kept, left) or [[]]
+    words = (title in left for title in kept)
+    rule = ["-" * (len(cell) - 1) + ("-" if word else ":") for cell, word in zip(titles, words, strict=True)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (titles, rule, *body))
 
 
 def code(text: str | None) -> str:

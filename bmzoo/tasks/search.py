@@ -15,6 +15,7 @@ from bmzoo.plan.lowering import int8_target
 from bmzoo.results import qtable as tables
 from bmzoo.sources import overlap
 from bmzoo.system import files
+from bmzoo.system.text import aligned
 from bmzoo.tasks.guard import Task, guarded, params, quietly
 from bmzoo.tasks.row import Context, Subject
 from bmzoo.workspace import Workspace
@@ -69,10 +70,13 @@ def _rank(at: Workspace, model: Model, chip: str, name: str) -> None:
     entry = at.builder(model).run(ranking_step(model, chip, at.weights.chosen(model), search))
     ranking = entry.read_json("ranking.json")
     rows = ranking["layers"][:SHOWN]
-    width = max((len(row["layer"]) for row in rows), default=0)
     lines = [f"rank:{name}: {len(ranking['layers'])} layers on {ranking['pictures']} pictures, the worst first"]
-    lines.append(f"  {'layer':{width}}  {'loss':>9}  {'1 - cosine':>10}")
-    lines += [f"  {row['layer']:{width}}  {row['loss']:9.5f}  {row['cosine_loss']:10.6f}" for row in rows]
+    columns = {
+        "layer": [row["layer"] for row in rows],
+        "loss": [f"{row['loss']:.5f}" for row in rows],
+        "1 - cosine": [f"{row['cosine_loss']:.6f}" for row in rows],
+    }
+    lines += [f"  {line}" for line in aligned(columns, ("layer",))]
     more = len(ranking["layers"]) - len(rows)
     lines.append(f"  and {more} more, all of them in {at.layout.shown(entry.path('ranking.json'))}")
     at.report.say("\n".join(lines))

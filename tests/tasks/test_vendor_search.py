@@ -182,7 +182,7 @@ def test_explain_of_a_committed_table_says_how_to_get_the_losses_and_uses_those_
     text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "1 layers F32, taken from qtables/tiny.given.bm1684.qtable, which was made elsewhere" in text
     assert "./doit rank:bm1684 finds the losses of all layers" in text
-    assert "y              ?  in: number 1 of the table" in text
+    assert "y         ?  in: number 1 of the table" in text
     at.builder(model).run(ranking_step(model, "bm1684", at.weights.chosen(model), search))
     text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "made elsewhere; the choosing ended as max_float_layers is 1" in text
