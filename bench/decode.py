@@ -236,8 +236,8 @@ def main() -> int:
         "faster_than_plain_again",
         "faster_than_plain_with_priors",
         "nms_faster_than_opencv",
+        "share_of_onnxruntime",
     )
-    keys = (*keys, "share_of_onnxruntime")
     summary = {key: round(float(np.median([r[key] for r in crowd])), 4) for key in keys}
     summary["same_boxes_in_same_order"] = all(r["same_boxes_in_same_order"] for r in rows)
     print(f"medians of the first {len(crowd)}:", ", ".join(f"{key} {value}" for key, value in summary.items()))

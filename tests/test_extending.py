@@ -22,7 +22,7 @@ from bmzoo.measure.picture import Picture
 from bmzoo.plan.evaluate import evaluate_onnx
 from bmzoo.plan.lowering import int8_target
 from bmzoo.plan.shared import import_step
-from bmzoo.plan.step import Command, Output, Step, Tree
+from bmzoo.plan.step import Command, Output, Step, Subject, Tree
 from bmzoo.quantization.select import Cut
 from bmzoo.results import qtable
 from bmzoo.runtime.__main__ import main
@@ -84,7 +84,7 @@ def test_a_data_set(
     monkeypatch.setitem(DATA_SETS, "toy", DataSet(module("toy", load=load), suffix=".lst"))
     project.edit("selection}}", "selection}}\nevaluate: {truth: faces/all.lst}")
     at = project.open()
-    step = evaluate_onnx(at.models["tiny"], at.chosen(at.models["tiny"]))
+    step = evaluate_onnx(at.models["tiny"], at.models["tiny"].config.weights[0])
     assert dict(step.inputs)["truth"] == Tree("faces")
     folder = tmp_path / "step"
     (folder / "truth").mkdir(parents=True)
@@ -123,12 +123,12 @@ def test_a_search_method_with_commands_of_its_own(
 ) -> None:
     def ranking_step(model: Any, chip: str, weights: Any, search: Any) -> Step:
         source = (("model.onnx", Output(import_step(model, weights), "model.onnx")),)
-        name = f"{model.name}.{weights.name} {chip}"
+        name = Subject(model.name, weights.name, chip)
         return Step("rank", name, (Command("toy-rank"),), source, ("ranking.json",))
 
     def cut_step(model: Any, chip: str, weights: Any, search: Any) -> Step:
         found = (("ranking.json", Output(ranking_step(model, chip, weights, search), "ranking.json")),)
-        name, number = f"{model.name}.{weights.name} {chip}", str(search.max_float_layers)
+        name, number = Subject(model.name, weights.name, chip), str(search.max_float_layers)
         return Step("cut", name, (Command("toy-cut", (number,)),), found, ("mixed.qtable", "choice.json"))
 
     def explained(ranking: Any, path: Any, settings: Any) -> tuple[Cut, list[dict[str, Any]]]:
@@ -164,7 +164,7 @@ def test_a_command(project: Project, module: AddModule, monkeypatch: pytest.Monk
     module("bmzoo.commands.toy", run=run)
     monkeypatch.setitem(COMMANDS, "toy", OwnCommand("toy", ("commands/toy.py",)))
     at = project.open()
-    entry = at.plain_builder().run(Step("toy", "toy", (Command("toy", ("a", "b")),), (), ("said.txt",)))
+    entry = at.builder(None).run(Step("toy", Subject("toy"), (Command("toy", ("a", "b")),), (), ("said.txt",)))
     assert entry.path("said.txt").read_text() == "a b"
 
 
