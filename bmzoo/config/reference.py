@@ -28,8 +28,8 @@ There are two kinds of files in `configs/`: one `<model>.yaml` for each model, w
 checkpoint; [schema.json](../configs/schema.json) is what follows as JSON Schema, and serves editors.
 
 A config is data: no templates, no code. Unknown and double keys, values of another type and what a chip cannot do
-are errors when it is read: `file: key path: what is wrong: value`, then a hint. A broken config stops its own model
-only.
+are errors when it is read: `file:line:column: key path: what is wrong: value`, then a hint. A broken config
+stops its own model only.
 
 Files and folders are looked up beside the config, then below `$BMZOO_DATA`, then in `../shared/data` from the
 checkout. An empty default means that nothing is set.
