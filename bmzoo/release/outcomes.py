@@ -1,10 +1,7 @@
 """What went wrong in a run, task by task, told by doit's reporter as it happens."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-_EVIDENCE = re.compile(r"^(?:hint: )?(?:evidence|figures|log|see the log): (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -21,12 +18,12 @@ class Problem:
 class Outcomes:
     """Failures of one run, by task name."""
 
-    _failed: dict[str, str] = field(default_factory=dict)
+    _failed: dict[str, tuple[str, str]] = field(default_factory=dict)
     _left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def failed(self, task: str, text: str) -> None:
-        """`text` is what a person is shown: the cause, then hints and paths on lines of their own."""
-        self._failed[task] = text
+    def failed(self, task: str, text: str, evidence: str = "") -> None:
+        """`text` is what a person is shown, the cause first. `evidence`: see BmzooError."""
+        self._failed[task] = text, evidence
 
     def left_out(self, task: str, needed: Sequence[str]) -> None:
         """Not run, because what it needed failed or was left out itself."""
@@ -35,9 +32,8 @@ class Outcomes:
     def problem(self, task: str) -> Problem | None:
         """Why the task did not succeed, followed to the task that failed first; None when nothing is known."""
         if task in self._failed:
-            text = self._failed[task]
-            evidence = _EVIDENCE.search(text)
-            return Problem(task, _cause(text), evidence[1] if evidence else None, own=True)
+            text, evidence = self._failed[task]
+            return Problem(task, _cause(text), evidence or None, own=True)
         for needed in self._left_out.get(task, ()):
             first = self.problem(needed)
             if first is not None:

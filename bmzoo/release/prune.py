@@ -188,7 +188,7 @@ def _imported(layout: Layout) -> Iterator[str]:
     for path in (layout.build / "store").glob("*/*/manifest.json"):
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
-            if str(told["facts"]["step"]).startswith("import "):
+            if told["facts"]["material"].get("kind") == "import":
                 yield str(told["files"]["model.onnx"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue

@@ -54,7 +54,8 @@ def make(at: Workspace, target: Target) -> str:
             raise VerifyFailed(
                 f"the same bytes twice, {one.files[MODEL][:16]}, but not the published ones: "
                 f"{compare(one.path(MODEL), published)}",
-                f"what was published may be older than the tools, or changed\nevidence: {at.layout.shown(folder)}",
+                "what was published may be older than the tools, or changed",
+                at.layout.shown(folder),
             )
     return f"made twice more, the same bytes as published, sha256 {one.files[MODEL]}"
 
@@ -105,8 +106,8 @@ def _differs(at: Workspace, target: Target, steps: Recipe, builders: list[Builde
         "sha256": [one.files[MODEL], two.files[MODEL]],
     }
     files.write(files.document(facts), folder / "difference.json")
-    hint = f"the first file that differs is {earlier}\nevidence: {at.layout.shown(folder)}"
-    return VerifyFailed(f"not reproducible: {text}", hint)
+    hint = f"the first file that differs is {earlier}"
+    return VerifyFailed(f"not reproducible: {text}", hint, at.layout.shown(folder))
 
 
 def _first_file(step: Step, builders: list[Builder]) -> str:

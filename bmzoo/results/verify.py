@@ -29,7 +29,8 @@ def make(at: Workspace, target: Target) -> str:
     if missed:
         raise VerifyFailed(
             f"disagrees with the ONNX model: {'; '.join(missed)}",
-            f"{_layer(told['drift'])}figures: {at.layout.shown(at.layout.verification(target))}",
+            _layer(told["drift"]),
+            at.layout.shown(at.layout.verification(target)),
         )
     return summary(figures)
 
@@ -99,4 +100,4 @@ def _layer(drift: Mapping[str, Any]) -> str:
     if drift.get("layer") is None:
         return ""
     noise = f" (SQNR {drift['sqnr_db']:.1f} dB)" if drift["sqnr_db"] is not None else ""
-    return f"the first layer that goes wrong is {drift['layer']}{noise}\n"
+    return f"the first layer that goes wrong is {drift['layer']}{noise}"

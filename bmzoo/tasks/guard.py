@@ -11,6 +11,14 @@ from bmzoo.errors import BmzooError
 Task = dict[str, Any]
 
 
+class Failed(TaskFailed):  # type: ignore[misc]  # doit has no types
+    """doit's failure of a task, for people, with the evidence that the error names."""
+
+    def __init__(self, error: BmzooError) -> None:
+        super().__init__(error.render())
+        self.evidence = error.evidence
+
+
 def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
     """An action whose BmzooError becomes doit's TaskFailed, without a traceback; other exceptions propagate."""
 
@@ -21,7 +29,7 @@ def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
         try:
             action(**values)
         except BmzooError as error:
-            return TaskFailed(error.render())
+            return Failed(error)
         return None
 
     return call

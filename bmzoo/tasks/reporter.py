@@ -9,6 +9,7 @@ from bmzoo.errors import BmzooError
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.system.files import write
 from bmzoo.system.junit import document
+from bmzoo.tasks.guard import Failed
 from bmzoo.tasks.progress import Progress
 
 
@@ -40,7 +41,7 @@ def reporter(progress: Progress, junit: Path, outcomes: Outcomes) -> type:  # no
                 return
             text = failure.message if isinstance(failure, TaskFailed) else failure.get_msg()
             self._judge(task, text)
-            outcomes.failed(task.name, text)
+            outcomes.failed(task.name, text, failure.evidence if isinstance(failure, Failed) else "")
             progress.say(f"error: {task.name}: {text}")
 
         def add_success(self, task: Any) -> None:

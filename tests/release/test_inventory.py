@@ -54,7 +54,7 @@ def test_what_was_built_and_not_verified_says_so(project: Project) -> None:
 def test_what_failed_in_this_run_is_not_told_from_an_earlier_one(project: Project) -> None:
     at = made(project, "bm1688_fp32_1b")
     outcomes = Outcomes()
-    outcomes.failed("build:bm1688_fp32_1b", f"{project.root}/x: bad \x1b[31m|\nlog: build/failed/x/log.txt")
+    outcomes.failed("build:bm1688_fp32_1b", f"{project.root}/x: bad \x1b[31m|", "build/failed/x/log.txt")
     bad = entry(take(at, outcomes), "bm1688_fp32_1b")
     assert (bad.status, bad.stage, bad.sha256) == ("failed", "build", None)
     assert (bad.cause, bad.evidence) == ("x: bad [31m|", "build/failed/x/log.txt")
@@ -68,7 +68,7 @@ def test_a_failed_verification_keeps_its_figures_and_a_sibling_is_only_not_verif
     outcomes = Outcomes()
     with pytest.raises(VerifyFailed) as caught:
         verify.make(at, at.target("bm1688_fp32_1b"))
-    outcomes.failed("verify:bm1688_fp32_1b", caught.value.render())
+    outcomes.failed("verify:bm1688_fp32_1b", caught.value.render(), caught.value.evidence)
     outcomes.left_out("verify:bm1688_fp32_2b", ["build:bm1688_fp32_2b", "verify:bm1688_fp32_1b"])
     manifest = take(at, outcomes)
     bad, sibling = entry(manifest, "bm1688_fp32_1b"), entry(manifest, "bm1688_fp32_2b")

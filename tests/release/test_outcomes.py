@@ -3,8 +3,8 @@ from bmzoo.release.outcomes import Outcomes, Problem
 
 def test_a_failure_is_its_first_line_and_what_it_left() -> None:
     told = Outcomes()
-    told.failed("build:a", "disagrees: 3 < 4\nhint: thresholds are in the config\nevidence: build/failed/a")
-    told.failed("build:b", "killed\nhint: see the log: build/failed/b/log.txt")
+    told.failed("build:a", "disagrees: 3 < 4\nhint: thresholds are in the config", "build/failed/a")
+    told.failed("build:b", "killed\nhint: free memory", "build/failed/b/log.txt")
     assert told.problem("build:a") == Problem("build:a", "disagrees: 3 < 4", "build/failed/a", own=True)
     assert told.problem("build:b") == Problem("build:b", "killed", "build/failed/b/log.txt", own=True)
     assert told.problem("build:c") is None
