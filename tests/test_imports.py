@@ -48,7 +48,6 @@ ONLY = {
     "psutil": {"bmzoo/tasks/doctor.py"},
     "rich": {"bmzoo/tasks/progress.py"},
     "plotly": {"bmzoo/tuning/plot.py"},
-    "matplotlib": {"bmzoo/tuning/plot.py"},
     "distributed": {"bmzoo/cluster/client.py", "bmzoo/cluster/worker.py"},
     "flatbuffers": {"bmzoo/system/flatbuffer.py"},
 }

@@ -1,7 +1,4 @@
-"""The Pareto plot of a tuning: agreement over cost, as a page that can be explored and as a picture.
-
-plotly draws the page; matplotlib, an extra, the picture, because plotly's own pictures need a browser installed.
-"""
+"""The Pareto plot of a tuning: agreement over cost, as a page that can be explored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,24 +9,18 @@ from bmzoo.tuning.choice import Point, front
 from bmzoo.tuning.labels import Label, place
 from bmzoo.tuning.report import Found
 
-# The plot without its margins, in pixels; both drawings place their texts in it.
+# The plot without its margins, in pixels; texts are placed in it.
 WIDTH, HEIGHT = 1000, 640
 MARGIN = {"left": 90, "right": 30, "top": 80, "bottom": 70}
 GLYPH = (6.6, 15.0)
-DPI = 100
-# Pixels of the picture for one of those above.
-SHARPNESS = 2
-MISSING = {
-    "pareto.html": "plotly is not installed: .venv/bin/pip install plotly",
-    "pareto.png": "matplotlib is not installed: .venv/bin/pip install matplotlib==3.10.9",
-}
-# Name in the legend -> colour, how plotly and matplotlib call the marker, size in pixels.
+MISSING = "plotly is not installed: .venv/bin/pip install plotly"
+# Name in the legend -> colour, how plotly calls the marker, size in pixels.
 KINDS = {
-    "tried": ("#8a94a6", "circle", "o", 9),
-    "on the front": ("#1f6feb", "circle", "o", 11),
-    "current": ("#d97706", "square", "s", 13),
-    "recommended": ("#15803d", "star", "*", 20),
-    "float": ("#111827", "diamond", "D", 10),
+    "tried": ("#8a94a6", "circle", 9),
+    "on the front": ("#1f6feb", "circle", 11),
+    "current": ("#d97706", "square", 13),
+    "recommended": ("#15803d", "star", 20),
+    "float": ("#111827", "diamond", 10),
 }
 
 
@@ -46,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Figure:
-    """All that is drawn, the same for both drawings."""
+    """All that is drawn."""
 
     title: str
     x_title: str
@@ -107,7 +98,7 @@ def write_html(shown: Figure, path: Path) -> None:
         x=[x for x, _ in shown.front], y=[y for _, y in shown.front], mode="lines", line=line, name="front",
         hoverinfo="skip",
     )  # fmt: skip
-    for kind, (colour, symbol, _, size) in KINDS.items():
+    for kind, (colour, symbol, size) in KINDS.items():
         marks = [mark for mark in shown.marks if mark.kind == kind]
         if marks:
             page.add_scatter(
@@ -128,44 +119,6 @@ def write_html(shown: Figure, path: Path) -> None:
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
     )
     path.write_text(page.to_html(include_plotlyjs=True, div_id="pareto"), encoding="utf-8")
-
-
-def write_png(shown: Figure, path: Path) -> None:
-    """The same as a picture. Raises ImportError without matplotlib."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Sheet
-    from matplotlib.ticker import StrMethodFormatter
-
-    width, height = WIDTH + MARGIN["left"] + MARGIN["right"], HEIGHT + MARGIN["top"] + MARGIN["bottom"]
-    sheet = Sheet((width / DPI, height / DPI), dpi=DPI)
-    FigureCanvasAgg(sheet)
-    box = (MARGIN["left"] / width, MARGIN["bottom"] / height, WIDTH / width, HEIGHT / height)
-    axes = sheet.add_axes(box, xlim=shown.x_range, ylim=shown.y_range)
-    axes.set_title(shown.title, loc="left", pad=34)
-    axes.set_xlabel(shown.x_title)
-    axes.set_ylabel(shown.y_title)
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.grid(color="#e5e7eb")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.plot(*zip(*shown.front, strict=True), color=KINDS["on the front"][0], linewidth=1.5, label="front")
-    for kind, (colour, _, marker, size) in KINDS.items():
-        marks = [mark for mark in shown.marks if mark.kind == kind]
-        if marks:
-            area = (size * 72 / DPI) ** 2  # matplotlib counts in points
-            axes.scatter(
-                [m.x for m in marks], [m.y for m in marks], s=area, marker=marker, label=kind, color=colour,
-                edgecolors="white", linewidths=0.7, zorder=3,
-            )  # fmt: skip
-    for mark, label in zip(shown.marks, shown.labels, strict=True):
-        if label.text:
-            joined = {"arrowstyle": "-", "color": "#9ca3af", "linewidth": 0.7} if label.far else None
-            axes.annotate(
-                label.text, (mark.x, mark.y), shown.data(label.at), ha="center", va="center", fontsize=8,
-                color=_ink(mark), arrowprops=joined, zorder=4,
-            )  # fmt: skip
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(KINDS) + 1, frameon=False, fontsize=9)
-    sheet.savefig(path, dpi=SHARPNESS * DPI, metadata={"Software": None})
 
 
 def _annotate(page: Any, shown: Figure, mark: Mark, label: Label) -> None:

@@ -195,14 +195,10 @@ def publish_found(at: Workspace, model: Model, found: Found) -> str:
 
 def _draw(folder: Path, found: Found) -> tuple[list[str], list[str]]:
     """Names of the plots drawn, and how to get those that could not be."""
-    shown = plot.figure(found)
-    drawn, missing = [], []
-    for name, write in (("pareto.html", plot.write_html), ("pareto.png", plot.write_png)):
-        try:
-            files.place(folder / name, partial(write, shown))
-        except ImportError:
-            (folder / name).unlink(missing_ok=True)  # one of an earlier run would show other points
-            missing.append(f"no {name}: {plot.MISSING[name]}")
-        else:
-            drawn.append(name)
-    return drawn, missing
+    page = folder / "pareto.html"
+    try:
+        files.place(page, partial(plot.write_html, plot.figure(found)))
+    except ImportError:
+        page.unlink(missing_ok=True)  # one of an earlier run would show other points
+        return [], [f"no {page.name}: {plot.MISSING}"]
+    return [page.name], []

@@ -13,7 +13,7 @@ from bmzoo.config.yamlfile import flow, parse
 from bmzoo.tuning.choice import SAME_COST, TOLERANCE, Pair, Point, Rival, front, recommend, worth
 from bmzoo.tuning.labels import place
 from bmzoo.tuning.pace import Pace
-from bmzoo.tuning.plot import GLYPH, HEIGHT, KINDS, WIDTH, figure, write_png
+from bmzoo.tuning.plot import GLYPH, HEIGHT, KINDS, WIDTH, figure, write_html
 from bmzoo.tuning.published_pairs import float_precision, pairs
 from bmzoo.tuning.report import Found, document, markdown, summary
 from bmzoo.tuning.settings import Setting, calibrated, current, float_axis, method_axis, paste, picture_axis
@@ -270,9 +270,9 @@ def test_the_figure_marks_current_recommended_front_and_float() -> None:
 
 def test_one_point_alone_is_drawn(tmp_path: Path) -> None:
     shown = figure(found_of((layers(8, 0.9, 0),), rival=Rival("fp32", None)))
-    write_png(shown, tmp_path / "a.png")
-    write_png(shown, tmp_path / "b.png")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    write_html(shown, tmp_path / "a.html")
+    write_html(shown, tmp_path / "b.html")
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
 def test_a_text_without_room_goes_where_it_covers_least() -> None:
