@@ -47,6 +47,10 @@ class FakeToolchain:
         self.gap = 0.0  # the same, of the MLIR alone: an engine that does not agree with the simulator
         self._lock = threading.Lock()
 
+    @property
+    def release(self) -> str:
+        return self.version
+
     def identity(self, tool: str) -> str:
         own = COMMANDS.get(tool)
         return f"bmzoo {tool}" if own is not None and not own.installation else self.version

@@ -87,6 +87,11 @@ class Layout:
         return self.build / "SHA256SUMS"
 
     @property
+    def known_sums(self) -> Path:
+        """The committed sha256 of every artifact, by weights: see release/committed_sums.py."""
+        return self.configs / "artifacts.sha256"
+
+    @property
     def results(self) -> Path:
         """The manifest as tables for people."""
         return self.build / "RESULTS.md"

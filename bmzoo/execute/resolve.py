@@ -89,7 +89,7 @@ class Resolver:
         if step.decision is None:
             return {}
         sources = {name: self._source(ref, results, again) for name, ref in step.decision.sources}
-        return facts(step.decision, sources, self._toolchain.version)
+        return facts(step.decision, sources, self._toolchain.release)
 
     def _source(self, ref: Input, results: Entries, again: bool) -> str:
         if isinstance(ref, Output):

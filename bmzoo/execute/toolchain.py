@@ -44,6 +44,10 @@ class Toolchain(Protocol):
         """For people: `tpu_mlir 1.30.2`."""
 
     @property
+    def release(self) -> str:
+        """The version alone, wherever it is installed: what decisions are derived with."""
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """Variables that reach every tool and are the same on every machine."""
 
@@ -135,7 +139,11 @@ class LocalToolchain:
     @property
     def version(self) -> str:
         where = f" ({self._installation.root})" if self._installation.external else ""
-        return f"tpu_mlir {self._installation.version}{where}"
+        return f"{self.release}{where}"
+
+    @property
+    def release(self) -> str:
+        return f"tpu_mlir {self._installation.version}"
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from bmzoo.errors import BmzooError, VerifyFailed
-from bmzoo.release import inventory
+from bmzoo.release import committed_sums, inventory
 from bmzoo.release import prune as pruning
 from bmzoo.release.manifest import MAX_BYTES, Manifest, read, text_of
 from bmzoo.release.outcomes import Outcomes
@@ -69,6 +69,7 @@ def _write(at: Workspace, outcomes: Outcomes) -> None:
         if model.config.evaluate is not None and not inventory.has_truth(at, model):
             truth = model.config.evaluate.truth
             at.report.warn(f"{model.name}: not evaluated: no ground truth on this machine: {truth}")
+    _compare_bytes(at, manifest)
     whole = len(manifest.artifacts)
     bad = [a for a in manifest.artifacts if a.status != "verified"]
     said = f"{whole - len(bad)} of {whole} targets verified"
@@ -76,6 +77,27 @@ def _write(at: Workspace, outcomes: Outcomes) -> None:
         at.report.say(f"zoo: {said}: {layout.shown(layout.manifest)}")
         return
     raise VerifyFailed("\n".join([said, *_failures(at, manifest)]), f"see {layout.shown(layout.results)}")
+
+
+def _compare_bytes(at: Workspace, manifest: Manifest) -> None:
+    """Keep the committed digests current; under locked=yes artifacts of other bytes are an error."""
+    path = at.layout.known_sums
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    toolchain, known = committed_sums.parse(before)
+    same = toolchain == at.toolchain.release
+    other = committed_sums.differing(known if same else {}, manifest)
+    shown = at.layout.shown(path)
+    if other and at.options.locked:
+        why = "" if same else f", made with {toolchain or 'nothing'} where this is {at.toolchain.release}"
+        named = ", ".join(other[:4])
+        raise VerifyFailed(
+            f"{len(other)} artifacts have other bytes than {shown} says{why}, and locked=yes: {named}",
+            "./doit zoo without locked=yes writes them; ./doit reproduce:TARGET says whether one is reproducible",
+        )
+    text = committed_sums.text_of(at.toolchain.release, committed_sums.merged(known if same else {}, manifest))
+    if text != before and not at.options.locked and manifest.artifacts:
+        files.write(text, path)
+        at.report.say(f"zoo: {shown}: {len(other)} artifacts have other bytes than before")
 
 
 def _failures(at: Workspace, manifest: Manifest) -> Iterator[str]:
