@@ -7,7 +7,7 @@ from typing import Any
 
 from fake_toolchain import FakeToolchain
 
-from bmzoo.cluster.job import Job, Outcome
+from bmzoo.cluster.job import Outcome, RemoteJob
 from bmzoo.cluster.remote_step import RemoteStep, Site
 
 
@@ -20,11 +20,11 @@ class Here:
         self.root = root
         self.hidden = hidden
         self.toolchain = FakeToolchain()
-        self.jobs: list[Job] = []
+        self.jobs: list[RemoteJob] = []
         self.resources: list[dict[str, float]] = []
         self.data: tuple[Path, ...] = ()
 
-    def submit(self, run: object, job: Job, **options: Any) -> "Here":
+    def submit(self, run: object, job: RemoteJob, **options: Any) -> "Here":
         job = pickle.loads(pickle.dumps(job))
         self.resources.append(options["resources"])
         if self.hidden:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from bmzoo.measure.average_precision import Found, Truth, curves
+from bmzoo.measure.average_precision import Predictions, Truth, curves
 from bmzoo.onnx_import.contract import io_signature, violations
 from bmzoo.runtime.decoders.decode import decode
 from bmzoo.runtime.detections import Detections
@@ -100,7 +100,7 @@ def test_it_finds_drawn_faces_it_never_saw(scenes: list[Scene], found: list[Dete
         Truth(xywh(scene.boxes), {"tall": np.flatnonzero(scene.boxes[:, 3] - scene.boxes[:, 1] >= 16)})
         for scene in scenes
     ]
-    curve = curves([Found(xywh(faces.boxes), faces.scores) for faces in found], truths)["tall"]
+    curve = curves([Predictions(xywh(faces.boxes), faces.scores) for faces in found], truths)["tall"]
     assert curve.faces > 50
     assert curve.ap >= 0.95
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from conftest import Project, Silent, draw
 
-from bmzoo.explain.why import OPEN, Explanation, Finding
+from bmzoo.explain.why import OPEN, Explainer, StepStatus
 from bmzoo.plan.step import Step
 from bmzoo.results import calibration
 from bmzoo.results.artifact import is_current, make
@@ -287,9 +287,9 @@ CHANGES: tuple[Callable[[World], None], ...] = (
 # --- what is checked -------------------------------------------------------------------------------------------
 
 
-def explained(at: Workspace) -> list[Finding]:
+def explained(at: Workspace) -> list[StepStatus]:
     builder = replace(at.builder(at.models["tiny"]), store=Store(at.layout.build, stamping=False))
-    explanation = Explanation(builder, at.last)
+    explanation = Explainer(builder, at.last)
     goals = [task.goal() for task in subtasks(Context(at, TASKS)) if task.name.startswith("build:")]
     return explanation.of(end for goal in goals for end in goal.ends)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from bmzoo.release.manifest import Manifest, read
+from bmzoo.release.manifest import ZooManifest, read_manifest
 
 REPOSITORY = Path(__file__).parents[1]
 # In place of the toolchain that dodo.py finds. $FAIL holds words of the model_deploy command that is to fail.
@@ -60,8 +60,8 @@ def doit(checkout: Path, *words: str, **env: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def manifest(checkout: Path) -> Manifest:
-    return read((checkout / "build" / "zoo.json").read_text(), "build/zoo.json")
+def manifest(checkout: Path) -> ZooManifest:
+    return read_manifest((checkout / "build" / "zoo.json").read_text(), "build/zoo.json")
 
 
 def test_the_whole_zoo_and_then_nothing(checkout: Path) -> None:

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from bmzoo.commands.import_ import check_batches  # noqa: E402
 from bmzoo.errors import BmzooError, SourceError  # noqa: E402
-from bmzoo.measure.average_precision import Found, Truth, curves  # noqa: E402
+from bmzoo.measure.average_precision import Predictions, Truth, curves  # noqa: E402
 from bmzoo.onnx_import import contract, retinaface  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
 from bmzoo.runtime.decoders.decode import decode  # noqa: E402
@@ -120,7 +120,7 @@ def _detect(session: OnnxSession, scene: Scene) -> Detections:
 
 def _precision(found: Sequence[Detections], truths: Sequence[NDArray[np.float32]]) -> dict[str, float]:
     """Average precision by WIDER FACE's protocol, of all faces and of those 16 pixels and higher."""
-    predictions = [Found(_xywh(faces.boxes), faces.scores) for faces in found]
+    predictions = [Predictions(_xywh(faces.boxes), faces.scores) for faces in found]
     subsets = [
         Truth(
             _xywh(boxes), {"all": np.arange(len(boxes)), "tall": np.flatnonzero(boxes[:, 3] - boxes[:, 1] >= TALL)}

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bmzoo.cluster.job import Job, Outcome, Wanted
+from bmzoo.cluster.job import TRANSFERS, Outcome, RemoteJob, Wanted
 from bmzoo.errors import BmzooError, ConfigError, StoreError, ToolFailed
 from bmzoo.execute.resolve import Resolved
 from bmzoo.execute.run import Made, Report
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 PIN = "distributed==2026.8.0"  # as in pyproject.toml: client, scheduler and workers must be of one version
-CONNECT_TIMEOUT = 10.0  # seconds
-TRANSFERS = 8  # files at a time
+SCHEDULER_TIMEOUT = 10.0  # seconds
 LOOK = 5.0  # seconds between two looks at whether any worker can run what waits
 # A directory listing that another machine changed may be old by half a minute (NFS): seconds until the next look.
 ARRIVAL = (0.0, 0.1, 0.5, 2.0, 8.0, 30.0)
@@ -88,7 +87,7 @@ class Cluster:
 
     # --- the way there and back --------------------------------------------------------------------------
 
-    def _run(self, job: Job) -> Outcome:
+    def _run(self, job: RemoteJob) -> Outcome:
         """Raises ToolFailed when no worker brought it to an end."""
         from distributed import CancelledError, KilledWorker
 
@@ -193,16 +192,17 @@ def _connect(address: str) -> "Client | BmzooError":
     # Its tracebacks about lost connections add nothing to the error that is raised here.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, name="bmzoo")
+        return Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False, name="bmzoo")
     except ValueError as error:
         return ConfigError(f"scheduler {address}: not an address: {error}", "such as tcp://host:8786")
     except OSError:
         return ToolFailed(
-            f"scheduler {address}: not reached within {CONNECT_TIMEOUT:g} s", "is it running, is the address right?"
+            f"scheduler {address}: not reached within {SCHEDULER_TIMEOUT:g} s",
+            "is it running, is the address right?",
         )
 
 
-def _job(step: Step, resolved: Resolved, needed: Mapping[str, Entry], channel: str, witness: str) -> Job:
+def _job(step: Step, resolved: Resolved, needed: Mapping[str, Entry], channel: str, witness: str) -> RemoteJob:
     names = dict(_names(step, resolved))
     inputs: dict[str, Wanted] = {}
     for name, (path, sha256) in resolved.files.items():
@@ -213,7 +213,7 @@ def _job(step: Step, resolved: Resolved, needed: Mapping[str, Entry], channel: s
             inputs[name] = Wanted(entry.files[wanted], wanted, entry.fingerprint)
     # Without its inputs the step is small: they hold all steps before it.
     bare = replace(step, inputs=(), decision=None)
-    return Job(
+    return RemoteJob(
         bare,
         resolved.fingerprint,
         dict(resolved.material),

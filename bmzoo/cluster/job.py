@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from bmzoo.errors import BmzooError
 from bmzoo.plan.step import Step
 
+TRANSFERS = 8  # files at a time, to and from the channel
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -22,7 +24,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Job:
+class RemoteJob:
     """One step for a worker.
 
     `inputs` and `pictures`: by name in the step's folder. `material`: as in `fingerprint`, with the identities of

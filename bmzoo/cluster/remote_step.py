@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
-from bmzoo.cluster.job import Job, Outcome, Wanted
+from bmzoo.cluster.job import TRANSFERS, Outcome, RemoteJob, Wanted
 from bmzoo.errors import BmzooError, StoreError, ToolFailed
 from bmzoo.execute.layout import Layout
 from bmzoo.execute.resolve import Resolved
@@ -21,7 +21,6 @@ from bmzoo.store.shared import SharedStore
 from bmzoo.system.hashing import Digests
 from bmzoo.system.process import Stopped
 
-TRANSFERS = 8  # files at a time
 MAX_LOG = 1 << 20  # bytes of a log that are sent back: the last ones
 MAX_EVIDENCE = 32 << 20  # bytes of other files that are sent back after a failure
 
@@ -56,7 +55,7 @@ class RemoteStep:
         self._layout = Layout(root)
         self._name = name
 
-    def run(self, job: Job, stopped: Callable[[], bool]) -> Outcome:
+    def run(self, job: RemoteJob, stopped: Callable[[], bool]) -> Outcome:
         """Make the job's result unless it is shared already. Errors for people are part of the outcome."""
         digests, trouble = Digests(self._layout.memory), Notes()
         try:
@@ -74,7 +73,7 @@ class RemoteStep:
             digests.save()
         return replace(outcome, trouble=tuple(trouble.warnings))
 
-    def _run(self, job: Job, toolchain: Toolchain, store: SharedStore, digests: Digests) -> Outcome:
+    def _run(self, job: RemoteJob, toolchain: Toolchain, store: SharedStore, digests: Digests) -> Outcome:
         entry = store.lookup(job.fingerprint) or store.fetch(job.fingerprint)
         if entry is not None:
             store.push(entry)
@@ -165,12 +164,12 @@ def _difference(a: str, b: str) -> tuple[str, str]:
     return " ".join(x for x, _ in shown).strip(), " ".join(y for _, y in shown).strip()
 
 
-def _resolved(job: Job, found: Mapping[str, Path | None]) -> Resolved:
+def _resolved(job: RemoteJob, found: Mapping[str, Path | None]) -> Resolved:
     files = {name: (path, job.inputs[name].sha256) for name, path in found.items() if path is not None}
     return Resolved(files, job.fingerprint, job.material, job.facts, (), job.pictures)
 
 
-def _check_witness(job: Job) -> None:
+def _check_witness(job: RemoteJob) -> None:
     if job.witness and not Path(job.witness).is_dir():
         raise StoreError(
             f"it does not see {Path(job.channel).parent}, and there is no shared store",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distributed import Status, Worker, WorkerPlugin, get_worker
 
-from bmzoo.cluster.job import Job, Outcome
+from bmzoo.cluster.job import Outcome, RemoteJob
 from bmzoo.cluster.remote_step import RemoteStep, Site, local_site
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ class OtherSite(WorkerPlugin):
         self.site = site
 
 
-def run(job: Job) -> Outcome:
+def run(job: RemoteJob) -> Outcome:
     """Run a job on the Dask worker that calls this, below its own local directory."""
     worker = get_worker()
     given = worker.plugins.get(OtherSite.name)

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bmzoo.quantization.emulator import Job, emulator
+from bmzoo.quantization.emulator import EmulatorJob, emulator
 from bmzoo.quantization.greedy import TRIED, Score, best_path
 from bmzoo.quantization.select import excluded
 from bmzoo.system.partial import Pieces
@@ -15,7 +15,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `path.json` from `ranking.json`. Scores that an earlier, interrupted run has are not taken again."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     ranking = json.loads((folder / "ranking.json").read_text(encoding="utf-8"))
-    job = Job(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))
+    job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))
     number, limit = request["slots"], request["limit"]
     sensitivity = {row["layer"]: row["loss"] for row in ranking["layers"]}
     without = excluded(list(sensitivity), request["exclude"])

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from bmzoo.measure.drift import compare, layer_inputs
+from bmzoo.measure.drift import compare_layers, layer_inputs
 from bmzoo.measure.npz import arrays
 from bmzoo.runtime.engines.mlir import MlirSession
 from bmzoo.runtime.engines.registry import find_tpuc_root
@@ -19,7 +19,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     try:
         second = MlirSession(folder / lowered, root, log=folder / "lowered.log")
         try:
-            found = compare(first, second, feeds, layer_inputs(folder / top), limit_sqnr=float(limit))
+            found = compare_layers(first, second, feeds, layer_inputs(folder / top), limit_sqnr=float(limit))
         finally:
             second.close()
     finally:

@@ -11,7 +11,7 @@ from bmzoo.quantization.equalize import apply, parse
 from bmzoo.quantization.session import session
 
 # Float rounding moves every output a little; a factor put in the wrong place moves it a lot.
-TOLERANCE = 1e-3
+EQUALIZE_TOLERANCE = 1e-3
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
@@ -28,7 +28,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     noise = _noise(model)
     for before, after in zip(_run(model, noise), _run(result, noise), strict=True):
         off = float(np.abs(before - after).max()) / max(float(np.abs(before).max()), 1e-12)
-        if not off <= TOLERANCE:  # NaN fails too
+        if not off <= EQUALIZE_TOLERANCE:  # NaN fails too
             raise ToolFailed(f"equalize: changed the network's outputs by {off:.2g} of their range")
 
 

@@ -16,7 +16,7 @@ from bmzoo.errors import ToolFailed
 
 SIZE = 8
 # INT8 has about 1/127 of the range per step, and two layers of it.
-TOLERANCE = {"float.npz": 1e-4, "int8.npz": 0.05}
+GOLDEN_TOLERANCE = {"float.npz": 1e-4, "int8.npz": 0.05}
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
@@ -71,7 +71,7 @@ def _write(folder: Path) -> None:
 def _check(folder: Path) -> None:
     wanted = expected(_inputs())
     errors = {}
-    for name, tolerance in TOLERANCE.items():
+    for name, tolerance in GOLDEN_TOLERANCE.items():
         with np.load(folder / name) as archive:
             got = next(iter(archive.values()))
         errors[name] = (

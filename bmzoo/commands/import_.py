@@ -15,7 +15,7 @@ from bmzoo.onnx_import.checkpoint import load_state_dict
 from bmzoo.runtime.engines.session import OnnxSession
 
 # Per-image results may differ by the order of sums when a batch is computed at once, not by more.
-TOLERANCE = 1e-4
+BATCH_TOLERANCE = 1e-4
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
@@ -73,7 +73,7 @@ def check_batches(data: bytes, name: str, spec: Mapping[str, Any], batches: list
             if value.shape[0] != batch:
                 raise _fixed(shown, f"{batch} pictures give {list(value.shape)} in {key}")
             for i in range(batch if batch > 1 else 0):
-                if not np.allclose(value[i], single[i][key][0], rtol=TOLERANCE, atol=TOLERANCE):
+                if not np.allclose(value[i], single[i][key][0], rtol=BATCH_TOLERANCE, atol=BATCH_TOLERANCE):
                     raise _fixed(shown, f"picture {i} of {batch} differs from the same picture alone in {key}")
 
 

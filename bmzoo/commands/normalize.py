@@ -17,10 +17,10 @@ from bmzoo.system import flatbuffer
 EPOCH = b"Thu Jan  1 00:00:00 1970\n"
 # The header, little endian: magic, its own size, that of the description (a FlatBuffer), that of the binary part.
 HEADER = struct.Struct("<4I48s")
-MAGIC = 0xFF55AAEE
+HEADER_MAGIC = 0xFF55AAEE
 ALIGNMENT = 4096  # the binary part begins at a multiple of this
 # model_tool carries the schema of the description as text, to print it by.
-SCHEMA = (b"namespace bmodel;", b"\0")
+SCHEMA_BOUNDS = (b"namespace bmodel;", b"\0")
 # Firmware of the TPU, and layers for its host: an empty one has a name of no length.
 MODULES = ("kernel_module", "cpuop_module")
 _HINT = "is this a bmodel of TPU-MLIR 1.x?"
@@ -34,7 +34,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 def installed_schema(root: Path) -> flatbuffer.Schema:
     """How the bmodels of a TPU-MLIR installation are laid out. Raises ToolFailed."""
     tool = root / "bin" / "model_tool"
-    start, end = SCHEMA
+    start, end = SCHEMA_BOUNDS
     try:
         text = tool.read_bytes().partition(start)[2].partition(end)[0].decode()
         return flatbuffer.schema(text)
@@ -47,7 +47,7 @@ def normalize(model: Path, schema: flatbuffer.Schema) -> None:
     content = model.read_bytes()
     size, description = _description(content, model.name)
     try:
-        values = flatbuffer.read(description, schema)
+        values = flatbuffer.unpack(description, schema)
     except ValueError as error:
         raise ToolFailed(f"{model.name}: its description cannot be read: {error}", _HINT) from None
     binary = content[HEADER.size + size :]
@@ -58,9 +58,9 @@ def normalize(model: Path, schema: flatbuffer.Schema) -> None:
     for name in MODULES:
         if not values.get(name, {}).get("file_name", b"-"):
             values[name] = {"file_name": b"", "binary": (0, 0)}
-    written = flatbuffer.write(values, schema)
+    written = flatbuffer.pack(values, schema)
     written += bytes(-(HEADER.size + len(written)) % ALIGNMENT)
-    header = HEADER.pack(MAGIC, HEADER.size, len(written), len(binary), bytes(48))
+    header = HEADER.pack(HEADER_MAGIC, HEADER.size, len(written), len(binary), bytes(48))
     model.write_bytes(header + written + binary)
 
 
@@ -69,7 +69,7 @@ def _description(content: bytes, name: str) -> tuple[int, bytes]:
     if len(content) < HEADER.size:
         raise ToolFailed(f"{name}: {len(content)} bytes are too few for a bmodel", _HINT)
     magic, own, size, binary, _ = HEADER.unpack_from(content)
-    if (magic, own) != (MAGIC, HEADER.size):
+    if (magic, own) != (HEADER_MAGIC, HEADER.size):
         raise ToolFailed(f"{name}: does not begin as a bmodel does", _HINT)
     if HEADER.size + size + binary != len(content):
         raise ToolFailed(f"{name}: {len(content)} bytes, and its header says {HEADER.size + size + binary}", _HINT)

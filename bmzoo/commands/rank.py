@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bmzoo.quantization.emulator import Emulator, Job, emulator
+from bmzoo.quantization.emulator import Emulator, EmulatorJob, emulator
 from bmzoo.quantization.loss import added, total
 from bmzoo.system.partial import Pieces
 
@@ -15,7 +15,7 @@ from bmzoo.system.partial import Pieces
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ranking.json`. Pictures that an earlier, interrupted run has done are not done again."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
-    job = Job(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))
+    job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))
     number = request["slots"]
     pieces = Pieces(folder, number)
     found = {i: piece for i in range(number) if (piece := pieces.find(str(i))) is not None}

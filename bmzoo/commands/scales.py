@@ -7,7 +7,7 @@ import onnx
 from numpy.typing import NDArray
 
 from bmzoo.measure.npz import arrays
-from bmzoo.quantization.equalize import SHARES, derive, pairs, text_of
+from bmzoo.quantization.equalize import RANGE_SHARES, derive, pairs, text_of
 from bmzoo.quantization.session import session
 
 
@@ -19,7 +19,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     samples = [folder / line for line in (folder / "samples.txt").read_text(encoding="utf-8").split()]
     pictures = [next(iter(arrays(path).values())) for path in samples]
     model = onnx.load(str(folder / args[0]))
-    factors = derive(model, channel_ranges(model, pictures), SHARES[args[1]])
+    factors = derive(model, channel_ranges(model, pictures), RANGE_SHARES[args[1]])
     (folder / "channels.scales").write_text(text_of(factors), encoding="utf-8")
 
 

@@ -26,7 +26,7 @@ class Catalogue:
         path = folder / project.FILE
         settings: project.ZooConfig | BmzooError
         try:
-            settings = project.read(path, root)
+            settings = project.read_project(path, root)
         except BmzooError as error:
             settings = error
         return Catalogue(models, broken, settings, str(path.relative_to(root)))

@@ -9,7 +9,7 @@ from typing import Any
 from bmzoo.execute.history import Record
 
 # Lines about input files; beyond them, how many more there are.
-SHOWN = 4
+MAX_CHANGES_SHOWN = 4
 _WIDTH = 48  # characters of a value before it is shortened
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 _NUMBER = re.compile(r"-?[\d.]")
@@ -161,10 +161,10 @@ def _inputs(old: Record, new: Record) -> Iterator[str]:
             lines.append(f"{name}: {was} -> {now}")
     if not lines and not unknown and old.material.get("inputs") != new.material["inputs"]:
         lines.append("the same input files in another order")
-    fit = len(lines) <= SHOWN + 1
-    yield from lines if fit else lines[:SHOWN]
+    fit = len(lines) <= MAX_CHANGES_SHOWN + 1
+    yield from lines if fit else lines[:MAX_CHANGES_SHOWN]
     if not fit:
-        yield f"and {len(lines) - SHOWN} more input files"
+        yield f"and {len(lines) - MAX_CHANGES_SHOWN} more input files"
 
 
 def _named(of: Record) -> dict[str, str]:

@@ -23,7 +23,7 @@ Entries = Mapping[Step, Entry]
 
 
 @dataclass(frozen=True)
-class Result:
+class PublishedFile:
     """A file that a task publishes from the results of some steps, and why it would have to be published anew."""
 
     path: Path
@@ -36,7 +36,7 @@ class Goal:
     """`ends`: the steps that a task asks for; what they need is found from them."""
 
     ends: tuple[Step, ...]
-    results: tuple[Result, ...]
+    results: tuple[PublishedFile, ...]
     story: Callable[[Entries], list[str]] = field(default=lambda entries: [])  # more to say of what is there
 
 
@@ -45,7 +45,7 @@ def of_build(at: Workspace, model: Model, target: Target) -> Goal:
     before = [of_model(at, model).results]
     if steps.calibrate is not None:
         before.append(of_calibrate(at, model, equalized_for(model, target.chip)).results)
-    own = Result(at.layout.artifact(target), steps.grounds, partial(artifact.outdated, at, target))
+    own = PublishedFile(at.layout.artifact(target), steps.grounds, partial(artifact.outdated, at, target))
     return Goal((steps.measure,), (*(result for results in before for result in results), own))
 
 
@@ -56,7 +56,7 @@ def of_verify(at: Workspace, model: Model, target: Target) -> Goal:
     def outdated(entries: Entries) -> str:
         return verify.outdated(at, target, entries[steps.build.deploy], entries[steps.compare])
 
-    own = Result(at.layout.verification(target), (steps.build.deploy, steps.compare), outdated)
+    own = PublishedFile(at.layout.verification(target), (steps.build.deploy, steps.compare), outdated)
     return _joined(*builds, Goal((steps.compare,), (own,)))
 
 
@@ -75,9 +75,9 @@ def of_eval(at: Workspace, model: Model, target: Target | None) -> Goal:
     return _joined(of_build(at, model, target), _of_eval_onnx(at, model), own)
 
 
-def _evaluated(at: Workspace, model: Model, name: str, step: Step) -> Result:
+def _evaluated(at: Workspace, model: Model, name: str, step: Step) -> PublishedFile:
     path = at.layout.evaluation(model.name, at.weights.chosen(model).name, name)
-    return Result(path, (step,), lambda entries: eval.outdated(at, model, name, entries[step]))
+    return PublishedFile(path, (step,), lambda entries: eval.outdated(at, model, name, entries[step]))
 
 
 def of_model(at: Workspace, model: Model, _: None = None) -> Goal:
@@ -89,7 +89,7 @@ def of_model(at: Workspace, model: Model, _: None = None) -> Goal:
             return "not published yet, or deleted"
         return "" if at.digests.holds(path, entries[step].files["model.onnx"]) else "not the imported model"
 
-    return Goal((step,), (Result(path, (step,), outdated),))
+    return Goal((step,), (PublishedFile(path, (step,), outdated),))
 
 
 def of_transform(at: Workspace, model: Model, batch: int) -> Goal:
@@ -101,7 +101,7 @@ def of_calibrate(at: Workspace, model: Model, quantizer: str) -> Goal:
     return Goal(made, tuple(_decision(at, model, step) for step in made))
 
 
-def _decision(at: Workspace, model: Model, step: Step) -> Result:
+def _decision(at: Workspace, model: Model, step: Step) -> PublishedFile:
     """The committed file of a decision."""
     path = at.layout.decision(step)
 
@@ -111,7 +111,7 @@ def _decision(at: Workspace, model: Model, step: Step) -> Result:
             return "edited by hand, so it will not be overwritten"
         return "" if committed.standing is Standing.CURRENT else str(committed)
 
-    return Result(path, (step, *step.grounds), outdated)
+    return PublishedFile(path, (step, *step.grounds), outdated)
 
 
 def is_searched(model: Model, chip: str) -> bool:

@@ -4,26 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bmzoo.errors import BmzooError
-from bmzoo.explain.why import OPEN, Finding, State
+from bmzoo.explain.why import OPEN, State, StepStatus
 from bmzoo.plan.step import Step
 
 _WIDTH = 110  # columns
 
 
 @dataclass(frozen=True)
-class Told:
+class TaskExplanation:
     """What is known about one task: its steps' findings, (file, why) for what it would publish anew, and a story:
     lines about what is there.
     """
 
     name: str
-    findings: Sequence[Finding] = ()
+    findings: Sequence[StepStatus] = ()
     files: Sequence[tuple[str, str]] = ()
     story: Sequence[str] = ()
     error: BmzooError | None = None
 
 
-def render(tasks: Sequence[Told], shared: bool, what: str) -> str:
+def render(tasks: Sequence[TaskExplanation], shared: bool, what: str) -> str:
     """All of it. Reasons of a step that several tasks share are told at the first.
 
     shared: whether results may come from other checkouts in place of being made. what: "target" or "task", to
@@ -37,7 +37,7 @@ def render(tasks: Sequence[Told], shared: bool, what: str) -> str:
     return "\n".join([*lines, _total(tasks, what) + also, ""])
 
 
-def _block(told: Told, seen: set[Step]) -> list[str]:
+def _block(told: TaskExplanation, seen: set[Step]) -> list[str]:
     if told.error is not None:
         return [f"{told.name}: cannot run", *_indented(told.error.render().splitlines(), 4)]
     running = [finding for finding in told.findings if finding.state in OPEN]
@@ -63,7 +63,7 @@ def _with_reasons(text: str, why: Sequence[str]) -> list[str]:
     return [text, *_indented(why, 6)]
 
 
-def _total(tasks: Sequence[Told], what: str) -> str:
+def _total(tasks: Sequence[TaskExplanation], what: str) -> str:
     steps = {finding.step: finding.state for told in tasks for finding in told.findings}
     states = list(steps.values())
     running = [state for state in states if state in OPEN]

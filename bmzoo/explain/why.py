@@ -28,12 +28,12 @@ class State(Enum):
     FAILS = "cannot run"
 
 
-NOT_MADE = "not made yet"
+NOT_BUILT = "not made yet"
 OPEN = (State.RUNS, State.MAY_RUN)
 
 
 @dataclass(frozen=True)
-class Finding:
+class StepStatus:
     """One step's state, the reasons, and its result where that is known."""
 
     step: Step
@@ -43,7 +43,7 @@ class Finding:
     certain: bool = False  # it runs whatever the steps before it give: its inputs are known
 
 
-class Explanation:
+class Explainer:
     """Findings about one model's steps, each looked at once."""
 
     def __init__(self, builder: Builder, last: Last) -> None:
@@ -51,16 +51,16 @@ class Explanation:
         self._builder = builder
         self._store = builder.store
         self._last = last
-        self._found: dict[Step, Finding] = {}
+        self._found: dict[Step, StepStatus] = {}
 
-    def of(self, goals: Iterable[Step]) -> list[Finding]:
+    def of(self, goals: Iterable[Step]) -> list[StepStatus]:
         """Findings on all steps that the goals come to, each after those that it needs."""
-        order: dict[Step, Finding] = {}
+        order: dict[Step, StepStatus] = {}
         for goal in goals:
             self._visit(goal, order)
         return list(order.values())
 
-    def _visit(self, step: Step, order: dict[Step, Finding]) -> None:
+    def _visit(self, step: Step, order: dict[Step, StepStatus]) -> None:
         if step in order:
             return
         for ground in step.grounds:
@@ -71,15 +71,15 @@ class Explanation:
                 self._visit(needed, order)
         order[step] = finding
 
-    def _look(self, step: Step) -> Finding:
+    def _look(self, step: Step) -> StepStatus:
         if step not in self._found:
             self._found[step] = self._examine(step, [self._look(ground) for ground in step.grounds])
         return self._found[step]
 
-    def _examine(self, step: Step, grounds: list[Finding]) -> Finding:
+    def _examine(self, step: Step, grounds: list[StepStatus]) -> StepStatus:
         stuck = [ground.step for ground in grounds if ground.state is State.FAILS]
         if stuck:
-            return Finding(step, State.FAILS, (f"it needs {stuck[0]}, which cannot run",))
+            return StepStatus(step, State.FAILS, (f"it needs {stuck[0]}, which cannot run",))
         results = {ground.step: ground.entry or _unknown(ground.step) for ground in grounds}
         waits = [ground for ground in grounds if ground.state in OPEN]
         try:
@@ -87,46 +87,46 @@ class Explanation:
                 return self._decision(step, results, waits)
             resolved = self._builder.resolver.resolve(step, results)
         except BmzooError as error:
-            return Finding(step, State.FAILS, tuple(error.render().splitlines()))
+            return StepStatus(step, State.FAILS, tuple(error.render().splitlines()))
         if waits:
             return self._after(step, resolved, waits)
         entry = self._store.lookup(resolved.fingerprint)
         if entry is not None:
-            return Finding(step, State.THERE, (), entry)
-        return Finding(step, State.RUNS, self._reasons(step, resolved), certain=True)
+            return StepStatus(step, State.THERE, (), entry)
+        return StepStatus(step, State.RUNS, self._reasons(step, resolved), certain=True)
 
-    def _decision(self, step: Step, results: Mapping[Step, Entry], waits: list[Finding]) -> Finding:
+    def _decision(self, step: Step, results: Mapping[Step, Entry], waits: list[StepStatus]) -> StepStatus:
         """There where it is committed and current, or was derived here before; else derived, and why."""
         if waits:
             named = " and ".join(str(ground.step) for ground in waits)
-            return Finding(
+            return StepStatus(
                 step, State.MAY_RUN, (f"rests on {named}, which would run; runs unless it comes out as before",)
             )
         entry = self._builder.find(step)
         if entry is not None:
-            return Finding(step, State.THERE, (), entry)
+            return StepStatus(step, State.THERE, (), entry)
         layout = self._builder.layout
         committed = decisions.read(layout.decision(step), self._builder.resolver.facts(step, results))
         why = f"{layout.shown(layout.decision(step))}: {committed}"
-        return Finding(step, State.RUNS, (why,), certain=True)
+        return StepStatus(step, State.RUNS, (why,), certain=True)
 
-    def _after(self, step: Step, resolved: Resolved, waits: list[Finding]) -> Finding:
+    def _after(self, step: Step, resolved: Resolved, waits: list[StepStatus]) -> StepStatus:
         """A step after some that would run: its own changes, or only theirs."""
         last = self._last.read(step)
         if last is None:
-            return Finding(step, State.RUNS, (NOT_MADE,))
+            return StepStatus(step, State.RUNS, (NOT_BUILT,))
         own = changes(last, record(resolved))
         would = State.RUNS.value if any(ground.state is State.RUNS for ground in waits) else State.MAY_RUN.value
         upstream = f"depends on {' and '.join(str(ground.step) for ground in waits)}, which {would}"
         if own:
-            return Finding(step, State.RUNS, (*own, upstream))
+            return StepStatus(step, State.RUNS, (*own, upstream))
         many = "those give the same results" if len(waits) > 1 else "that gives the same result"
-        return Finding(step, State.MAY_RUN, (f"{upstream}; runs unless {many}",))
+        return StepStatus(step, State.MAY_RUN, (f"{upstream}; runs unless {many}",))
 
     def _reasons(self, step: Step, resolved: Resolved) -> tuple[str, ...]:
         last = self._last.read(step)
         if last is None:
-            return (NOT_MADE,)
+            return (NOT_BUILT,)
         if last.fingerprint != resolved.fingerprint:
             return changes(last, record(resolved)) or ("it is made from something else than before",)
         place = self._store.folder(resolved.fingerprint)

@@ -27,7 +27,7 @@ THRESHOLDS = 1 - np.arange(1, COUNT + 1) / COUNT
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Predictions:
     """Predictions in one picture, in any order: boxes [n,4] as x, y, w, h in pixels, scores [n]."""
 
     boxes: NDArray[np.floating[Any]]
@@ -67,7 +67,7 @@ def area(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
     return float(np.sum(np.diff(recall, prepend=0) * envelope))
 
 
-def curves(found: Sequence[Found], truths: Sequence[Truth]) -> dict[str, Curve]:
+def curves(found: Sequence[Predictions], truths: Sequence[Truth]) -> dict[str, Curve]:
     """The curve of each subset that `truths` name; `found` and `truths` go picture by picture.
 
     Scores that are all equal count as 1, where the published tools divide by zero.
@@ -81,7 +81,7 @@ def curves(found: Sequence[Found], truths: Sequence[Truth]) -> dict[str, Curve]:
     }
 
 
-def _hits(found: Sequence[Found], truths: Sequence[Truth]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _hits(found: Sequence[Predictions], truths: Sequence[Truth]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Of all predictions, best first within a picture: the score, and the face hit.
 
     Faces are numbered through the whole set; -1 stands for no face, -2 for a picture that has none to hit.

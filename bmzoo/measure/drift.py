@@ -102,7 +102,7 @@ def first_drift(
     )
 
 
-def compare(
+def compare_layers(
     top: Layers,
     lowered: Layers,
     feeds: Mapping[str, NDArray[Any]],

@@ -13,9 +13,9 @@ from onnx.onnx_ml_pb2 import ModelProto
 from bmzoo.errors import SourceError
 from bmzoo.onnx_import.adapters import NotConvertible
 from bmzoo.onnx_import.downgrade import IR_VERSION, OPSET, downgrade
-from bmzoo.onnx_import.onnx_file import Port, Signature, io_signature, load, nodes
+from bmzoo.onnx_import.onnx_file import ModelSignature, ValueInfo, io_signature, load, nodes
 
-__all__ = ["Port", "Signature", "conform", "io_signature", "load", "violations"]
+__all__ = ["ModelSignature", "ValueInfo", "conform", "io_signature", "load", "violations"]
 
 _REEXPORT = "export the model again with opset 11 (torch.onnx.export: opset_version=11)"
 
@@ -104,7 +104,7 @@ def _session(model: ModelProto, problem: str) -> onnxruntime.InferenceSession:
         raise SourceError(f"{problem}: {_first_line(err)}", _REEXPORT) from None
 
 
-def _sample(port: Port, size: int) -> NDArray[np.generic]:
+def _sample(port: ValueInfo, size: int) -> NDArray[np.generic]:
     shape = [size if isinstance(dim, str) else dim for dim in port.shape or ()]  # the checker wants a shape
     random = np.random.default_rng(size)
     if port.dtype.startswith("float"):

@@ -35,7 +35,7 @@ class Conv(NamedTuple):
         return {f"{self.weight}.weight": self.shape, **norm}
 
 
-class Graph:
+class GraphBuilder:
     """Nodes and weights in the order in which they are added; every method returns the new tensor's name."""
 
     def __init__(self, state: Mapping[str, NDArray[Any]]) -> None:

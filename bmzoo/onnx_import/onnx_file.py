@@ -14,7 +14,7 @@ _FETCH_AGAIN = "fetch or export the model again"
 
 
 @dataclass(frozen=True)
-class Port:
+class ValueInfo:
     """An input or output: numpy's name of its type, and its shape; None: unknown, text: a free dimension."""
 
     name: str
@@ -23,9 +23,9 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Signature:
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+class ModelSignature:
+    inputs: tuple[ValueInfo, ...]
+    outputs: tuple[ValueInfo, ...]
 
 
 def load(path: Path, shown: str = "") -> ModelProto:
@@ -99,21 +99,21 @@ def tensors(graph: GraphProto) -> Iterator[TensorProto]:
             yield from tensors(inner)
 
 
-def io_signature(model: ModelProto) -> Signature:
+def io_signature(model: ModelProto) -> ModelSignature:
     """What the model takes and gives; weights that are also listed as inputs (IR version 3) are left out."""
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = (value for value in model.graph.input if value.name not in weights)
-    return Signature(_ports(inputs), _ports(model.graph.output))
+    return ModelSignature(_ports(inputs), _ports(model.graph.output))
 
 
-def _ports(values: Iterable[ValueInfoProto]) -> tuple[Port, ...]:
+def _ports(values: Iterable[ValueInfoProto]) -> tuple[ValueInfo, ...]:
     return tuple(_port(value) for value in values)
 
 
-def _port(value: ValueInfoProto) -> Port:
+def _port(value: ValueInfoProto) -> ValueInfo:
     kind = value.type.tensor_type
     dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else "unknown"
     if not kind.HasField("shape"):
-        return Port(value.name, dtype, None)
+        return ValueInfo(value.name, dtype, None)
     dims = (dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in kind.shape.dim)
-    return Port(value.name, dtype, tuple(dims))
+    return ValueInfo(value.name, dtype, tuple(dims))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx.onnx_ml_pb2 import ModelProto
 
 from bmzoo.errors import SourceError
-from bmzoo.onnx_import.graph import Conv, Graph
+from bmzoo.onnx_import.graph import Conv, GraphBuilder
 
 _STRIDES = (8, 16, 32)
 _CHANNELS = 64
@@ -45,7 +45,7 @@ def build(state: Mapping[str, NDArray[Any]], height: int, width: int) -> ModelPr
     if min(height, width) < 32:
         raise SourceError(f"retinaface: sides must be at least 32: {height}x{width}", "try 640x640")
     _check(state)
-    graph = Graph(state)
+    graph = GraphBuilder(state)
     sizes = [(-(-height // stride), -(-width // stride)) for stride in _STRIDES]
     levels = _pyramid(graph, _backbone(graph), sizes)
     features = [_context(graph, f"ssh{i}", level) for i, level in enumerate(levels, 1)]
@@ -122,7 +122,7 @@ def _neck() -> dict[str, Conv]:
     }
 
 
-def _backbone(graph: Graph) -> list[str]:
+def _backbone(graph: GraphBuilder) -> list[str]:
     """The last feature map of each stage."""
     source, maps = "input", []
     for stage in _stages():
@@ -132,7 +132,7 @@ def _backbone(graph: Graph) -> list[str]:
     return maps
 
 
-def _pyramid(graph: Graph, maps: list[str], sizes: list[tuple[int, int]]) -> list[str]:
+def _pyramid(graph: GraphBuilder, maps: list[str], sizes: list[tuple[int, int]]) -> list[str]:
     """Each map brought to 64 channels and, from coarse to fine, merged with the level above it."""
     convs = _neck()
     outputs = ("fpn.output1", "fpn.output2", "fpn.output3")
@@ -144,7 +144,7 @@ def _pyramid(graph: Graph, maps: list[str], sizes: list[tuple[int, int]]) -> lis
     return levels
 
 
-def _upsample(graph: Graph, name: str, source: str, size: tuple[int, int], wanted: tuple[int, int]) -> str:
+def _upsample(graph: GraphBuilder, name: str, source: str, size: tuple[int, int], wanted: tuple[int, int]) -> str:
     """Nearest neighbour from `size` to `wanted`, each side of which is twice as long or one less than that.
 
     PyTorch takes cell floor(i * n / w) for pixel i. For w = 2n and w = 2n - 1 that is i // 2 throughout, so
@@ -161,7 +161,7 @@ def _upsample(graph: Graph, name: str, source: str, size: tuple[int, int], wante
     return graph.add("Slice", f"{name}.slice", [output, *inputs])
 
 
-def _context(graph: Graph, name: str, source: str) -> str:
+def _context(graph: GraphBuilder, name: str, source: str) -> str:
     """Fields of view of 3, 5 and 7 cells, side by side; the larger ones share their first convolution."""
     convs = _neck()
 
@@ -173,7 +173,7 @@ def _context(graph: Graph, name: str, source: str) -> str:
     return graph.add("Relu", f"{name}.relu", [graph.add("Concat", f"{name}.concat", views, axis=1)])
 
 
-def _head(graph: Graph, name: str, values: int, source: str) -> str:
+def _head(graph: GraphBuilder, name: str, values: int, source: str) -> str:
     """One row of values an anchor: [batch, cells * anchors, values]."""
     kernel, bias = (graph.state[f"{name}.conv1x1.{key}"] for key in ("weight", "bias"))
     maps = graph.plain_conv(name, source, kernel, bias)

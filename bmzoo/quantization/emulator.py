@@ -17,7 +17,7 @@ from bmzoo.measure.specs import decoder_spec
 from bmzoo.quantization.fakequant import emulation
 from bmzoo.quantization.greedy import Score
 from bmzoo.quantization.loss import Reference, added, total
-from bmzoo.quantization.network import Network, lowered_layers, network
+from bmzoo.quantization.network import LoweredNetwork, lowered_layers, network
 from bmzoo.quantization.sensitivity import Sensitivity, Sweep
 from bmzoo.quantization.session import session
 from bmzoo.runtime.decoders.spec import DecoderSpec
@@ -25,20 +25,20 @@ from bmzoo.runtime.decoders.spec import DecoderSpec
 Powers = Mapping[str, float]
 # A worker holds network, pictures and one picture's tensors: up to 1 GB for RetinaFace at 640x640.
 MOST_PROCESSES = 4
-MODEL, LOWERED, INPUTS = "model.onnx", "lowered.mlir", "inputs.npz"
+_MODEL, _LOWERED, _INPUTS = "model.onnx", "lowered.mlir", "inputs.npz"
 
 
 @dataclass(frozen=True)
-class Job:
+class EmulatorJob:
     """What a worker needs to know: the step's folder, the config's decoder, and the network's size."""
 
     folder: Path
     decoder: Mapping[str, Any]
     size: tuple[int, int]
 
-    def network(self) -> Network:
-        model = onnx.load(str(self.folder / MODEL))
-        return network(model, lowered_layers((self.folder / LOWERED).read_text(encoding="utf-8")))
+    def network(self) -> LoweredNetwork:
+        model = onnx.load(str(self.folder / _MODEL))
+        return network(model, lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8")))
 
     def spec(self) -> DecoderSpec:
         return decoder_spec(self.decoder)
@@ -47,10 +47,10 @@ class Job:
 class Workbench:
     """One process's network and pictures. Nothing is opened before it is used."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: EmulatorJob) -> None:
         self.net = job.network()
         self._spec, self._size = job.spec(), job.size
-        self._pictures = next(iter(arrays(job.folder / INPUTS).values()))
+        self._pictures = next(iter(arrays(job.folder / _INPUTS).values()))
         self._heads = [output.name for output in self.net.model.graph.output]
         self._references: dict[int, Reference] = {}
         self._float: Any = None
@@ -105,7 +105,7 @@ class Emulator:
 
 
 @contextmanager
-def emulator(job: Job, number: int) -> Iterator[Emulator]:
+def emulator(job: EmulatorJob, number: int) -> Iterator[Emulator]:
     """Workers for a step over `number` pictures; each loads network and pictures once."""
     processes = max(1, min(number, len(os.sched_getaffinity(0)), MOST_PROCESSES))
     # Not forked: onnxruntime's threads would not survive it.
@@ -117,7 +117,7 @@ def emulator(job: Job, number: int) -> Iterator[Emulator]:
 _BENCH: list[Workbench] = []  # one for each worker process, which is given no other place to keep it
 
 
-def _open(job: Job) -> None:
+def _open(job: EmulatorJob) -> None:
     _BENCH[:] = [Workbench(job)]
 
 

@@ -20,7 +20,7 @@ HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
 # How much the ranges of activations, of the weights that make a channel and of those that read it count. Where each
 # channel's weights have a scale of their own, only the activations share one; where all have one scale, weights
 # suffer as well. Chosen by agreement on selection pictures: see bench/README.md.
-SHARES: Mapping[str, "Shares"] = {"channel": (1.0, 0.0, 0.0), "tensor": (0.4, 0.3, 0.3)}
+RANGE_SHARES: Mapping[str, "Shares"] = {"channel": (1.0, 0.0, 0.0), "tensor": (0.4, 0.3, 0.3)}
 # A channel that is nearly dead must not be blown up without bound.
 LIMIT = 32.0
 # Bits of a factor's mantissa: steps of 3 to 6%. What they cost in agreement is in bench/README.md.
@@ -31,14 +31,14 @@ Shares = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Pair:
+class ScalablePair:
     """A convolution and those that alone read its channels, through at most one activation."""
 
     first: onnx.NodeProto
     readers: tuple[onnx.NodeProto, ...]
 
 
-def pairs(model: onnx.ModelProto) -> tuple[Pair, ...]:
+def pairs(model: onnx.ModelProto) -> tuple[ScalablePair, ...]:
     """The convolutions whose channels can be scaled without changing what the network computes."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
@@ -57,7 +57,7 @@ def pairs(model: onnx.ModelProto) -> tuple[Pair, ...]:
             reading = readers.get(tensor, [])
         scalable = all(r.input[0] == tensor and _reads_channels(r, weights, used) for r in reading)
         if reading and tensor not in kept and scalable:
-            found.append(Pair(node, tuple(reading)))
+            found.append(ScalablePair(node, tuple(reading)))
     return tuple(found)
 
 
@@ -138,7 +138,7 @@ def _weights(model: onnx.ModelProto) -> dict[str, NDArray[np.float64]]:
     return {t.name: numpy_helper.to_array(t).astype(np.float64) for t in model.graph.initializer if _float(t)}
 
 
-def _scale(pair: Pair, weights: dict[str, NDArray[np.float64]], factors: NDArray[np.float64]) -> None:
+def _scale(pair: ScalablePair, weights: dict[str, NDArray[np.float64]], factors: NDArray[np.float64]) -> None:
     """Divide what makes each channel, multiply what reads it. Elementwise, so rounded the same everywhere."""
     made = weights[pair.first.input[1]]
     made /= factors.reshape(-1, *[1] * (made.ndim - 1))

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from bmzoo.quantization.network import WEIGHTED, Layer, Network, Quant
+from bmzoo.quantization.network import WEIGHTED, Layer, LoweredNetwork, Quant
 
 INT16 = (-32768, 32767)
 
@@ -21,7 +21,7 @@ INT16 = (-32768, 32767)
 class FakeQuantizer:
     """Writes nodes that compute layers as INT8 or in float, each tensor rounded where INT8 makes or reads it."""
 
-    def __init__(self, net: Network, is_float: Callable[[Layer], bool], prefix: str = "") -> None:
+    def __init__(self, net: LoweredNetwork, is_float: Callable[[Layer], bool], prefix: str = "") -> None:
         self._net = net
         self._is_float = is_float
         self._prefix = prefix  # tells apart several copies of a network in one graph
@@ -116,7 +116,7 @@ class FakeQuantizer:
         return name
 
 
-def emulation(net: Network, floats: Iterable[str] = ()) -> onnx.ModelProto:
+def emulation(net: LoweredNetwork, floats: Iterable[str] = ()) -> onnx.ModelProto:
     """The whole network in INT8 but for the layers named, under the outputs' own names."""
     kept = frozenset(floats)
     writer = FakeQuantizer(net, lambda layer: layer.name in kept, prefix="int8.")
@@ -128,7 +128,7 @@ def emulation(net: Network, floats: Iterable[str] = ()) -> onnx.ModelProto:
 
 
 def assemble(
-    net: Network,
+    net: LoweredNetwork,
     nodes: Iterable[onnx.NodeProto],
     outputs: Iterable[str],
     constants: Iterable[onnx.TensorProto] = (),

@@ -27,7 +27,7 @@ Group = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Promotion:
     """One more group in float: its layers, and the score with it and all choices before it."""
 
     layers: tuple[str, ...]
@@ -35,11 +35,11 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Path:
+class GreedyPath:
     """Choices in order, starting from plain INT8. `alone`: a group's first layer -> score with only it in float."""
 
     plain: Score
-    choices: tuple[Choice, ...]
+    choices: tuple[Promotion, ...]
     alone: Mapping[str, Score]
 
 
@@ -49,7 +49,7 @@ def best_path(
     sensitivity: Mapping[str, float],
     limit: int,
     evaluate: Evaluate,
-) -> Path:
+) -> GreedyPath:
     """Groups in the order in which they help, up to `limit` layers. `evaluate`: layers in float -> score.
 
     `beside`: pairs of groups of which the second reads what the first makes. Ends early where no move that is
@@ -61,7 +61,7 @@ def best_path(
     moves: list[tuple[Group, ...]] = [*((group,) for group in ranked), *pairs]
     alone: dict[str, Score] = {}
     kept: frozenset[str] = frozenset()
-    now, chosen = plain, list[Choice]()
+    now, chosen = plain, list[Promotion]()
     # Change of loss by layer, and how many choices there were when it was measured; nothing is known at first.
     known: dict[int, tuple[float, int]] = {number: (-math.inf, -1) for number in range(len(moves))}
     scores: dict[int, Score] = {}
@@ -81,12 +81,12 @@ def best_path(
             break
         layers = tuple(name for group in moves[best] for name in group if name not in kept)
         kept, now = added, scores[best]
-        chosen.append(Choice(layers, now))
+        chosen.append(Promotion(layers, now))
         touched = {group for pair in beside if set(pair) & set(moves[best]) for group in pair}
         for number in known:
             if touched & set(moves[number]):
                 known[number] = (-math.inf, -1)
-    return Path(plain, tuple(chosen), alone)
+    return GreedyPath(plain, tuple(chosen), alone)
 
 
 def _new(move: Sequence[Group], kept: frozenset[str]) -> int:

@@ -17,7 +17,7 @@ from bmzoo.runtime.decoders.spec import DecoderSpec
 # Offsets of anchors that the float model gives less than this are nobody's.
 CONFIDENT = 0.05
 # Scores decide which faces are found at all; landmarks are the least of it.
-SHARES = {"scores": 1.0, "boxes": 1.0, "landmarks": 0.25}
+HEAD_WEIGHTS = {"scores": 1.0, "boxes": 1.0, "landmarks": 0.25}
 
 Rows = NDArray[np.float32]
 
@@ -59,8 +59,8 @@ class Reference:
 
 
 def total(noise: Mapping[str, float], signal: Mapping[str, float]) -> float:
-    """One number: noise by part relative to its signal, summed over pictures before, weighted by SHARES."""
-    return sum(SHARES.get(name, 1.0) * noise[name] / max(signal[name], 1e-12) for name in signal)
+    """One number: noise by part relative to its signal, summed over pictures before, weighted by HEAD_WEIGHTS."""
+    return sum(HEAD_WEIGHTS.get(name, 1.0) * noise[name] / max(signal[name], 1e-12) for name in signal)
 
 
 def added(powers: Sequence[Mapping[str, float]]) -> dict[str, float]:

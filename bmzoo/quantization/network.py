@@ -81,7 +81,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Network:
+class LoweredNetwork:
     """An ONNX model in the shape that TPU-MLIR gives it, and its layers by the tensor that each makes, in order."""
 
     model: onnx.ModelProto
@@ -124,7 +124,7 @@ class Network:
         return frozenset((names[id(ends[name])], names[id(group)]) for name, group in reads if name in ends)
 
 
-def network(model: onnx.ModelProto, lowered: Mapping[str, Lowered]) -> Network:
+def network(model: onnx.ModelProto, lowered: Mapping[str, Lowered]) -> LoweredNetwork:
     """Tie an ONNX model to the layers of its plain INT8 lowering."""
     shaped, names = _relu_before_concat(model)
     producers = {output: node for node in shaped.graph.node for output in node.output}
@@ -153,7 +153,7 @@ def network(model: onnx.ModelProto, lowered: Mapping[str, Lowered]) -> Network:
         layers[tensor] = Layer(
             name, (before, node) if fused and before is not None else (node,), tensor, lowered[name]
         )
-    return Network(shaped, layers, source, _input_quant(source, lowered), producers, readers)
+    return LoweredNetwork(shaped, layers, source, _input_quant(source, lowered), producers, readers)
 
 
 def _input_quant(source: str, lowered: Mapping[str, Lowered]) -> Quant | None:

@@ -17,7 +17,7 @@ from onnx import helper
 
 from bmzoo.quantization.fakequant import FakeQuantizer, assemble
 from bmzoo.quantization.loss import Reference
-from bmzoo.quantization.network import Layer, Network
+from bmzoo.quantization.network import Layer, LoweredNetwork
 from bmzoo.quantization.session import session
 from bmzoo.runtime.decoders.spec import DecoderSpec
 
@@ -35,7 +35,7 @@ class Sensitivity:
 class Sweep:
     """Measures every quantizable layer on one picture at a time. `threads`: of onnxruntime in this process."""
 
-    def __init__(self, net: Network, spec: DecoderSpec, input_hw: tuple[int, int], threads: int = 1) -> None:
+    def __init__(self, net: LoweredNetwork, spec: DecoderSpec, input_hw: tuple[int, int], threads: int = 1) -> None:
         self._net, self._spec, self._hw = net, spec, input_hw
         self._groups = net.groups()
         self._heads = [output.name for output in net.model.graph.output]
@@ -91,7 +91,7 @@ class Sweep:
 class _Suffix:
     """The float network behind one tensor: only the nodes that depend on it."""
 
-    def __init__(self, net: Network, tensor: str, threads: int) -> None:
+    def __init__(self, net: LoweredNetwork, tensor: str, threads: int) -> None:
         behind = {tensor}
         nodes = []
         for node in net.model.graph.node:
@@ -124,7 +124,7 @@ class _Suffix:
 
 
 def _part(
-    net: Network,
+    net: LoweredNetwork,
     nodes: Sequence[onnx.NodeProto],
     inputs: Sequence[str],
     outputs: Sequence[str],

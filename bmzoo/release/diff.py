@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bmzoo.config.project import Regression
-from bmzoo.release.figures import Figure, figures
-from bmzoo.release.manifest import Artifact, Manifest
+from bmzoo.release.figures import Metric, figures
+from bmzoo.release.manifest import Artifact, ZooManifest
 from bmzoo.target import Target
 
 _RANK = {"failed": 0, "built": 1, "verified": 2}
@@ -45,8 +45,8 @@ class Comparison:
         return tuple(dict.fromkeys(c.target for c in self.changes if c.target not in new))
 
 
-def compare(
-    old: Manifest, new: Manifest, limits: Regression, default_model: str, allow_removed: bool = False
+def compare_manifests(
+    old: ZooManifest, new: ZooManifest, limits: Regression, default_model: str, allow_removed: bool = False
 ) -> Comparison:
     """From `old` to `new`. A target that is gone is a regression unless `allow_removed`."""
 
@@ -102,7 +102,7 @@ def _figures(name: str, old: Artifact, new: Artifact, limits: Regression) -> Ite
             yield _judge(name, kind, then, value)
 
 
-def _judge(name: str, kind: Figure, old: float | None, new: float | None) -> Change:
+def _judge(name: str, kind: Metric, old: float | None, new: float | None) -> Change:
     allowed = kind.allowed()
     if new is None:
         # What cannot be seen any more cannot be shown to have stayed.
@@ -121,7 +121,7 @@ def _judge(name: str, kind: Figure, old: float | None, new: float | None) -> Cha
     )
 
 
-def _notes(old: Manifest, new: Manifest) -> Iterator[str]:
+def _notes(old: ZooManifest, new: ZooManifest) -> Iterator[str]:
     for model in sorted(new.broken.keys() - old.broken.keys()):
         yield f"the config of {model} is broken now: {new.broken[model]}"
     for tool in sorted(old.tools.keys() | new.tools.keys()):

@@ -20,7 +20,7 @@ def table(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def document(comparison: Comparison, old: str, new: str) -> str:
+def comparison_json(comparison: Comparison, old: str, new: str) -> str:
     """The comparison as JSON; `old` and `new` say of what."""
     told = {
         "schema_version": 1,

@@ -10,7 +10,7 @@ from bmzoo.config.model import Model, using
 from bmzoo.errors import BmzooError
 from bmzoo.plan.verify import engine
 from bmzoo.quantization import tables
-from bmzoo.release.manifest import Accuracy, Agreement, Artifact, Manifest
+from bmzoo.release.manifest import Accuracy, Agreement, Artifact, ZooManifest
 from bmzoo.release.outcomes import Outcomes, Problem
 from bmzoo.system.text import printable
 from bmzoo.target import Target
@@ -20,7 +20,7 @@ _INTEGERS = ("INT8", "INT4")
 Stage = Literal["build", "verify", "eval"]
 
 
-def take(at: Workspace, outcomes: Outcomes) -> Manifest:
+def take(at: Workspace, outcomes: Outcomes) -> ZooManifest:
     """Every target of every config that can be read, and why those that failed in this run did."""
     tools: dict[str, set[str]] = {}
     artifacts = []
@@ -33,7 +33,7 @@ def take(at: Workspace, outcomes: Outcomes) -> Manifest:
                 for tool, identity in step.get("tools", {}).items():
                     tools.setdefault(printable(tool), set()).add(printable(identity))
             artifacts.append(_artifact(at, target, told, problems, accuracy))
-    return Manifest(
+    return ZooManifest(
         artifacts=tuple(artifacts),
         broken={name: printable(error.message) for name, error in at.broken.items()},
         tools={tool: tuple(sorted(found)) for tool, found in sorted(tools.items())},

@@ -18,8 +18,8 @@ from bmzoo.system.text import printable
 from bmzoo.target import Target
 
 VERSION: Literal[1] = 1
-MAX_BYTES = 16 << 20
-MAX_SHOWN = 4
+MAX_MANIFEST_BYTES = 16 << 20
+MAX_PROBLEMS = 4
 
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$", max_length=1000)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -92,8 +92,10 @@ class Artifact(_Part):
         return self
 
 
-class Manifest(_Part):
+class ZooManifest(_Part):
     """All targets of all configs, in the order of the configs."""
+
+    model_config = ConfigDict(title="Manifest")  # as configs/manifest.schema.json calls it
 
     schema_version: Literal[1] = VERSION
     artifacts: tuple[Artifact, ...]
@@ -101,7 +103,7 @@ class Manifest(_Part):
     tools: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)  # tool -> every identity that was used
 
     @model_validator(mode="after")
-    def _once_each(self) -> "Manifest":
+    def _once_each(self) -> "ZooManifest":
         seen: set[Target] = set()
         for artifact in self.artifacts:
             if artifact.target in seen:
@@ -110,12 +112,12 @@ class Manifest(_Part):
         return self
 
 
-def text_of(manifest: Manifest) -> str:
+def text_of(manifest: ZooManifest) -> str:
     """The manifest as written: JSON, indented and sorted."""
     return json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
 
-def read(text: str, shown: str) -> Manifest:
+def read_manifest(text: str, shown: str) -> ZooManifest:
     """A checked manifest; `shown` names it in errors. Raises SourceError: where, what is wrong, the value."""
     try:
         raw = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_number)
@@ -131,14 +133,14 @@ def read(text: str, shown: str) -> Manifest:
             "compare manifests with the bmzoo that wrote the newer one, or write the other one anew",
         )
     try:
-        return Manifest.model_validate_json(text)
+        return ZooManifest.model_validate_json(text)
     except ValidationError as error:
         raise _explain(error, shown) from None
 
 
 def json_schema() -> str:
-    """`Manifest` as JSON Schema."""
-    return json.dumps(Manifest.model_json_schema(mode="validation"), indent=1, sort_keys=True) + "\n"
+    """`ZooManifest` as JSON Schema."""
+    return json.dumps(ZooManifest.model_json_schema(mode="validation"), indent=1, sort_keys=True) + "\n"
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -156,9 +158,9 @@ def _no_number(word: str) -> None:
 def _explain(error: ValidationError, shown: str) -> SourceError:
     # A misspelt key is also a missing one: the unknown key is the line that helps, so it comes first.
     details = sorted(error.errors(include_url=False), key=lambda d: d["type"] != "extra_forbidden")
-    lines = [f"{shown}: {_problem(detail)}" for detail in details[:MAX_SHOWN]]
-    if len(details) > MAX_SHOWN:
-        lines.append(f"{shown}: and {len(details) - MAX_SHOWN} more")
+    lines = [f"{shown}: {_problem(detail)}" for detail in details[:MAX_PROBLEMS]]
+    if len(details) > MAX_PROBLEMS:
+        lines.append(f"{shown}: and {len(details) - MAX_PROBLEMS} more")
     return SourceError("\n".join(lines), "configs/manifest.schema.json describes every key")
 
 

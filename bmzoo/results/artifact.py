@@ -28,7 +28,7 @@ def make(at: Workspace, target: Target) -> str:
     if missed:
         raise _keep_evidence(at, target, steps, deploy, figures, missed)
     files.copy(deploy.path("model.bmodel"), at.layout.artifact(target))
-    text = files.document(_provenance(at, target, steps, deploy, figures))
+    text = files.json_text(_provenance(at, target, steps, deploy, figures))
     files.write(text, at.layout.provenance(target))
     return verdict.summary(figures)
 
@@ -76,7 +76,7 @@ def _keep_evidence(
     files.copy(deploy.path("model.bmodel"), folder / "model.bmodel")
     files.copy(simulated.path("inputs.npz"), folder / "inputs.npz")
     files.copy(simulated.path("outputs.npz"), folder / "outputs.npz")
-    files.write(files.document({"misses": missed, **figures}), folder / "figures.json")
+    files.write(files.json_text({"misses": missed, **figures}), folder / "figures.json")
     name = target.qualified(at.default_model)
     return VerifyFailed(
         f"{name}: not published, it disagrees with the ONNX model: {'; '.join(missed)}",

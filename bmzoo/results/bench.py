@@ -45,7 +45,7 @@ def make(at: Workspace, model: Model, target: Target | None) -> str:
         "machine": machine(),
         "milliseconds_per_image": times,
     }
-    files.write(files.document(told), at.layout.build / "bench" / f"{_name(network)}.json")
+    files.write(files.json_text(told), at.layout.build / "bench" / f"{_name(network)}.json")
     return ", ".join(f"{stage} {value:.2f} ms" for stage, value in times.items())
 
 

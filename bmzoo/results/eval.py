@@ -100,7 +100,7 @@ def _publish(
     weights = at.weights.chosen(model).name
     told = {"schema": published.SCHEMA, "model": model.name, "weights": weights, "engine": name, **figures}
     told |= {"difference_to_onnx": dict(difference), "fingerprint": entry.fingerprint}
-    files.write(files.document(told), at.layout.evaluation(model.name, weights, name))
+    files.write(files.json_text(told), at.layout.evaluation(model.name, weights, name))
 
 
 def _is_current(at: Workspace, model: Model, name: str, entry: Entry | None) -> bool:

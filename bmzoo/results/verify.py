@@ -25,7 +25,7 @@ def make(at: Workspace, target: Target) -> str:
     told = {**_document(at, target, steps, figures), "fingerprint": entry.fingerprint, "misses": missed}
     if missed:
         told["drift"] = _drift(at, target)
-    files.write(files.document(told), at.layout.verification(target))
+    files.write(files.json_text(told), at.layout.verification(target))
     if missed:
         raise VerifyFailed(
             f"disagrees with the ONNX model: {'; '.join(missed)}",

@@ -7,12 +7,11 @@ from typing import Any, Callable, Union
 from bmzoo.sail.arrays import BMImageArray
 from bmzoo.sail.colour import convert_into
 from bmzoo.sail.device import LOGGER
-from bmzoo.sail.errors import SailBMImageError
+from bmzoo.sail.errors import FAILED, SailBMImageError
 from bmzoo.sail.image import BMImage, bm_image
 from bmzoo.sail.pixels import Pixels
 
 Images = Union[BMImage, BMImageArray]
-FAILED = 1
 # The batches for which sail has overloads.
 BATCHES = (2, 3, 4, 8)
 

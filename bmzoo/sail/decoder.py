@@ -11,7 +11,7 @@ from bmzoo.sail.bmcv_files import decode
 from bmzoo.sail.colour import convert, convert_into
 from bmzoo.sail.device import LOGGER, Handle
 from bmzoo.sail.enums import Format, bmcv_resize_algorithm
-from bmzoo.sail.errors import Partial, SailBMImageError, SailDecoderError
+from bmzoo.sail.errors import FAILED, Partial, SailBMImageError, SailDecoderError
 from bmzoo.sail.image import BMImage, bm_image
 from bmzoo.sail.pixels import Pixels
 from bmzoo.sail.resample import Box, resize
@@ -19,9 +19,8 @@ from bmzoo.sail.resample import Box, resize
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PICTURES = tuple(ending for name in ("jpg", "jpeg", "bmp", "png") for ending in (name, name.upper()))
+PICTURE_ENDINGS = tuple(ending for name in ("jpg", "jpeg", "bmp", "png") for ending in (name, name.upper()))
 OTHER_DEVICE = 1004
-FAILED = 1
 _LINEAR = bmcv_resize_algorithm.BMCV_INTER_LINEAR
 
 
@@ -37,7 +36,7 @@ class Decoder(Partial):
 
     def __init__(self, file_path: str, compressed: bool = True, dev_id: int = 0) -> None:
         self._path, self._device = file_path, Handle(dev_id).get_device_id()
-        self._picture = file_path.endswith(PICTURES)
+        self._picture = file_path.endswith(PICTURE_ENDINGS)
         self._video: Optional[Any] = None
         self._ended = False
         self._pts_dts = [0.0, 0.0]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, FrozenSet
 
+# What calls that return a code give when the work could not be done; 0 is success. The reason is in the log.
+FAILED = 1
+
 
 class SailError(Exception):
     """Base of this runtime's errors; the real module has no common base."""

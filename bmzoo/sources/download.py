@@ -22,7 +22,7 @@ from bmzoo.system.hashing import sha256
 from bmzoo.system.text import printable
 
 OFFLINE = "BMZOO_OFFLINE"
-TIMEOUT = 10.0  # seconds for the connection, and for each piece
+DOWNLOAD_TIMEOUT = 10.0  # seconds for the connection, and for each piece
 TOTAL = 120.0  # seconds for all of it
 LARGEST = 1 << 30
 _CHUNK = 1 << 16
@@ -40,7 +40,7 @@ def folder(environ: Mapping[str, str]) -> Path:
     return Path(cache) / "bmzoo" / "weights"
 
 
-def fetch(url: str, digest: str, into: Path, timeout: float = TIMEOUT, total: float = TOTAL) -> Path:
+def fetch(url: str, digest: str, into: Path, timeout: float = DOWNLOAD_TIMEOUT, total: float = TOTAL) -> Path:
     """`into`/<digest>, fetched unless it is there. Raises SourceError, `url: what is wrong`, on one line."""
     path = into / digest
     try:

@@ -12,11 +12,11 @@ from urllib.request import urlopen
 from bmzoo.errors import SourceError
 from bmzoo.system.text import printable
 
-TIMEOUT = 60.0
+FETCH_TIMEOUT = 60.0
 _CHUNK = 1 << 16
 
 
-def text(where: str, root: Path, limit: int, timeout: float = TIMEOUT) -> str:
+def text(where: str, root: Path, limit: int, timeout: float = FETCH_TIMEOUT) -> str:
     """The text at a URL, or in a file whose path is relative to `root`. Raises SourceError.
 
     `limit` is in bytes, `timeout` in seconds for the whole of it. http and https need nothing else; every

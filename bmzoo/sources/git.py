@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from bmzoo.errors import ToolFailed
 from bmzoo.system import process
 
-TIMEOUT = 60.0
+GIT_TIMEOUT = 60.0
 
 
 def tracked(root: Path, environ: Mapping[str, str]) -> frozenset[Path] | None:
@@ -23,7 +23,7 @@ def tracked(root: Path, environ: Mapping[str, str]) -> frozenset[Path] | None:
     env = {key: environ[key] for key in ("PATH", "HOME") if key in environ}
     with TemporaryDirectory() as folder:
         out = Path(folder) / "names"
-        call = process.Call((git, "ls-files", "-z"), root, Path(folder) / "log", env, out, TIMEOUT)
+        call = process.Call((git, "ls-files", "-z"), root, Path(folder) / "log", env, out, GIT_TIMEOUT)
         try:
             if process.run(call):
                 return None

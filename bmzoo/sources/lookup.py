@@ -10,7 +10,7 @@ from bmzoo.errors import SourceError, nearest
 from bmzoo.plan.step import File, Pictures, Tree
 from bmzoo.sources import scene_files
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,14 @@ class Sources:
                 files = sorted(entry.name for entry in entries if entry.is_file())
         except OSError as error:
             raise SourceError(f"{folder}: cannot be read: {error.strerror}") from None
-        names = [name for name in files if name.lower().endswith(PICTURES)]
+        names = [name for name in files if name.lower().endswith(PICTURE_SUFFIXES)]
         if not names:
-            raise SourceError(f"{folder}: no pictures in this folder", f"looked for {', '.join(PICTURES)}")
+            raise SourceError(f"{folder}: no pictures in this folder", f"looked for {', '.join(PICTURE_SUFFIXES)}")
         for name in ref.first:
             if name not in names:
                 guess = nearest(name, names)
                 raise SourceError(f"{folder}: no such picture: {name}", f"did you mean {guess}?" if guess else "")
-        others = tuple(name for name in files if not name.lower().endswith(PICTURES))
+        others = tuple(name for name in files if not name.lower().endswith(PICTURE_SUFFIXES))
         names.sort(key=lambda name: _rank(name, ref.first))
         return PictureSet(folder, tuple(folder / name for name in names[: ref.count or None]), others)
 

@@ -12,7 +12,9 @@ from typing import Any
 from bmzoo.plan.fingerprint import fingerprint as fingerprint_of
 
 MANIFEST = "manifest.json"
-MAX_BYTES = 16 << 20  # of a manifest; the largest known are 0.5 MB, one line for each of 3,000 pictures
+MAX_ENTRY_MANIFEST_BYTES = (
+    16 << 20
+)  # of a manifest; the largest known are 0.5 MB, one line for each of 3,000 pictures
 MAX_FILES = 1000
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 # Plain names only: nothing that leaves the folder, hides in it or cannot be shown.
@@ -24,7 +26,7 @@ class Damaged(Exception):
 
 
 @dataclass(frozen=True)
-class Manifest:
+class StoreManifest:
     """`files` maps name to sha256 and `sizes` name to bytes; `facts` is what the step said about itself."""
 
     fingerprint: str
@@ -41,10 +43,10 @@ def is_fingerprint(text: str) -> bool:
     return _FINGERPRINT.fullmatch(text) is not None
 
 
-def parse(data: bytes, fingerprint: str) -> Manifest:
+def parse_manifest(data: bytes, fingerprint: str) -> StoreManifest:
     """The manifest of the entry with that fingerprint. Raises Damaged for anything that is none."""
-    if len(data) > MAX_BYTES:
-        raise Damaged(f"{MANIFEST} is larger than {MAX_BYTES} bytes")
+    if len(data) > MAX_ENTRY_MANIFEST_BYTES:
+        raise Damaged(f"{MANIFEST} is larger than {MAX_ENTRY_MANIFEST_BYTES} bytes")
     try:
         raw = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -54,7 +56,7 @@ def parse(data: bytes, fingerprint: str) -> Manifest:
     if raw.get("fingerprint") != fingerprint:
         raise Damaged(f"{MANIFEST} is another entry's: {str(raw.get('fingerprint'))[:64]}")
     _check_files(raw["files"], raw["sizes"])
-    return Manifest(fingerprint, raw["files"], raw["sizes"], raw["facts"])
+    return StoreManifest(fingerprint, raw["files"], raw["sizes"], raw["facts"])
 
 
 def _check_files(files: Mapping[str, object], sizes: Mapping[str, object]) -> None:
@@ -70,7 +72,7 @@ def _check_files(files: Mapping[str, object], sizes: Mapping[str, object]) -> No
             raise Damaged(f"{MANIFEST}: {name}: not a size in bytes: {str(size)[:40]!r}")
 
 
-def check_material(manifest: Manifest) -> None:
+def check_material(manifest: StoreManifest) -> None:
     """Whether the facts give the fingerprint that the entry lies under, where they tell. Raises Damaged."""
     material = manifest.facts.get("material")
     if material is not None and (

@@ -9,13 +9,13 @@ from pathlib import Path
 from stat import S_ISREG
 
 from bmzoo.errors import StoreError
-from bmzoo.store.entry import MANIFEST, Damaged, Manifest, check_material, parse
+from bmzoo.store.entry import MANIFEST, Damaged, StoreManifest, check_material, parse_manifest
 from bmzoo.store.local import Store
 from bmzoo.store.remote import Remote
 from bmzoo.system.files import cannot_write
 from bmzoo.system.hashing import sha256
 
-WORKERS = 4
+HASH_THREADS = 4
 Advance = Callable[[int], None]
 
 
@@ -34,16 +34,16 @@ class Bad:
 def check(store: Store, advance: Advance) -> list[Bad]:
     """Rehash the store and set aside what is wrong; `advance` is told of bytes read. Raises StoreError."""
     folders = store.folders()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        problems = list(pool.map(lambda folder: examine(folder, advance), folders))
+    with ThreadPoolExecutor(HASH_THREADS) as pool:
+        problems = list(pool.map(lambda folder: check_entry(folder, advance), folders))
     bad = [(folder, problem) for folder, problem in zip(folders, problems, strict=True) if problem]
     return [found for folder, problem in bad if (found := _named(store, folder, problem)) is not None]
 
 
-def examine(folder: Path, advance: Advance) -> str:
+def check_entry(folder: Path, advance: Advance) -> str:
     """What is wrong with an entry; empty when it is sound, or gone meanwhile."""
     try:
-        manifest = parse(_manifest(folder), folder.name)
+        manifest = parse_manifest(_manifest(folder), folder.name)
         check_material(manifest)
         if folder.parent.name != folder.name[:2]:
             raise Damaged(f"lies in the wrong folder: {folder.parent.name}")
@@ -102,7 +102,7 @@ def _manifest(folder: Path) -> bytes:
         raise Damaged(f"{MANIFEST} is missing") from None
 
 
-def _check_files(folder: Path, manifest: Manifest, advance: Advance) -> None:
+def _check_files(folder: Path, manifest: StoreManifest, advance: Advance) -> None:
     names = {path.name for path in folder.iterdir()} - {MANIFEST}
     if names != manifest.files.keys():
         differing = sorted(names ^ manifest.files.keys())[0]

@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bmzoo.plan.step import HOUR
 from bmzoo.store.entry import MANIFEST
 from bmzoo.store.local import Store
-from bmzoo.store.scratch import DAY, HOUR
+from bmzoo.store.scratch import DAY
 from bmzoo.system.files import cannot_write
 
 GRACE = 2 * HOUR

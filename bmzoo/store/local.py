@@ -21,7 +21,7 @@ from stat import S_ISREG
 from typing import Any
 
 from bmzoo.errors import StoreError
-from bmzoo.store.entry import MANIFEST, Damaged, Manifest, is_fingerprint, parse
+from bmzoo.store.entry import MANIFEST, Damaged, StoreManifest, is_fingerprint, parse_manifest
 from bmzoo.store.scratch import Scratch
 from bmzoo.system.files import cannot_write
 from bmzoo.system.hashing import sha256
@@ -66,7 +66,7 @@ class Store:
         folder = self.folder(fingerprint)
         try:
             with open(f"{folder}/{MANIFEST}", "rb") as file:  # noqa: PTH123  # every step asks for one or two
-                manifest = parse(file.read(), fingerprint)
+                manifest = parse_manifest(file.read(), fingerprint)
             whole = all(_is_sound(folder, manifest, name) for name in manifest.files)
         except (OSError, Damaged):
             return None
@@ -117,7 +117,7 @@ class Store:
             sizes = {name: (part / name).stat().st_size for name in names}
             for name in names:
                 _seal(part / name)
-            manifest = Manifest(fingerprint, dict(files), sizes, dict(facts))
+            manifest = StoreManifest(fingerprint, dict(files), sizes, dict(facts))
             (part / MANIFEST).write_text(manifest.text(), encoding="utf-8")
             for path in part.iterdir():
                 path.chmod(0o444)
@@ -192,7 +192,7 @@ class Store:
         return self._entries / f"{fingerprint[:2]}/{fingerprint}"
 
 
-def _is_sound(folder: Path, manifest: Manifest, name: str) -> bool:
+def _is_sound(folder: Path, manifest: StoreManifest, name: str) -> bool:
     """Whether a file can be what was published; it is read only when something may have changed it."""
     stat = os.lstat(f"{folder}/{name}")
     if not S_ISREG(stat.st_mode) or stat.st_size != manifest.sizes[name]:

@@ -23,12 +23,20 @@ from typing import Any
 
 from bmzoo.errors import StoreError
 from bmzoo.store import urls
-from bmzoo.store.entry import MANIFEST, MAX_BYTES, Damaged, Manifest, check_material, is_fingerprint, parse
+from bmzoo.store.entry import (
+    MANIFEST,
+    MAX_ENTRY_MANIFEST_BYTES,
+    Damaged,
+    StoreManifest,
+    check_material,
+    is_fingerprint,
+    parse_manifest,
+)
 from bmzoo.store.local import Entry
 from bmzoo.system.files import cannot_write
 from bmzoo.system.hashing import sha256
 
-WORKERS = 4  # transfers at a time for one entry
+TRANSFER_THREADS = 4  # transfers at a time for one entry
 
 
 class Remote:
@@ -45,7 +53,7 @@ class Remote:
         self._lock = threading.Lock()
         urls.require(url)
 
-    def fetch(self, fingerprint: str, into: Path) -> Manifest | None:
+    def fetch(self, fingerprint: str, into: Path) -> StoreManifest | None:
         """Copy an entry's files into a folder; None when it is not there, is damaged, or nothing is.
 
         Raises StoreError when the folder cannot be written.
@@ -63,16 +71,16 @@ class Remote:
             self._give_up(error, "going on without it", reads=True)
         return None
 
-    def download(self, fingerprint: str, into: Path) -> Manifest | None:
+    def download(self, fingerprint: str, into: Path) -> StoreManifest | None:
         """Like `fetch`; raises Damaged, and whatever the driver raises."""
         folder = self._folder(fingerprint)
         try:
-            self._get(f"{folder}/{MANIFEST}", into / MANIFEST, MAX_BYTES)
+            self._get(f"{folder}/{MANIFEST}", into / MANIFEST, MAX_ENTRY_MANIFEST_BYTES)
         except FileNotFoundError:
             return None
-        manifest = parse((into / MANIFEST).read_bytes(), fingerprint)
+        manifest = parse_manifest((into / MANIFEST).read_bytes(), fingerprint)
         check_material(manifest)
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with ThreadPoolExecutor(TRANSFER_THREADS) as pool:
             for _ in pool.map(lambda name: self._file(folder, name, into, manifest), manifest.files):
                 pass
         return manifest
@@ -106,7 +114,7 @@ class Remote:
             return why, why
         try:
             with suppress(FileNotFoundError):
-                self._get(f"{missing}/{MANIFEST}", folder / MANIFEST, MAX_BYTES)
+                self._get(f"{missing}/{MANIFEST}", folder / MANIFEST, MAX_ENTRY_MANIFEST_BYTES)
         except Exception as error:  # as above
             why = urls.cause(error, self.url)
             return why, why
@@ -188,7 +196,7 @@ class Remote:
     def _folder(self, fingerprint: str) -> str:
         return f"{self._root}/{fingerprint[:2]}/{fingerprint}"
 
-    def _file(self, folder: str, name: str, into: Path, manifest: Manifest) -> None:
+    def _file(self, folder: str, name: str, into: Path, manifest: StoreManifest) -> None:
         size, digest = manifest.sizes[name], manifest.files[name]
         try:
             self._get(f"{folder}/{name}", into / name, size)

@@ -18,10 +18,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmzoo.plan.step import HOUR
+
 if TYPE_CHECKING:
     from filelock import FileLock
 
-HOUR = 3600.0
 DAY = 24 * HOUR
 
 

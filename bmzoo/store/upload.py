@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bmzoo.plan.fingerprint import SCHEMA, fingerprint
-from bmzoo.store.entry import MANIFEST, Manifest
+from bmzoo.store.entry import MANIFEST, StoreManifest
 from bmzoo.store.local import Entry
 from bmzoo.store.remote import Remote
 
@@ -22,7 +22,7 @@ def send(path: Path, sha256: str, remote: Remote, folder: Path) -> None:
     """
     (folder / CONTENT).symlink_to(path.absolute())
     facts = {"step": f"source {path.name}", "material": _material(sha256)}
-    manifest = Manifest(key(sha256), {CONTENT: sha256}, {CONTENT: path.stat().st_size}, facts)
+    manifest = StoreManifest(key(sha256), {CONTENT: sha256}, {CONTENT: path.stat().st_size}, facts)
     (folder / MANIFEST).write_text(manifest.text(), encoding="utf-8")
     remote.push(Entry(manifest.fingerprint, folder, manifest.files, manifest.facts))
 

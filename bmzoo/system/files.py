@@ -39,7 +39,7 @@ def place(destination: Path, fill: Callable[[Path], object]) -> None:
         raise cannot_write(destination, error) from None
 
 
-def document(value: Mapping[str, Any]) -> str:
+def json_text(value: Mapping[str, Any]) -> str:
     """JSON as published: indented, sorted, ending in a line break."""
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
 

@@ -80,7 +80,7 @@ def _fields(owner: str, body: str) -> tuple[Field, ...]:
     return tuple(sorted(fields, key=lambda field: field.slot))
 
 
-def read(buffer: bytes, layout: Schema) -> dict[str, Any]:
+def unpack(buffer: bytes, layout: Schema) -> dict[str, Any]:
     """A buffer as a dictionary: tables as dictionaries, structs as tuples, vectors as lists.
 
     What the buffer leaves out is left out, and so is a scalar that equals its default. Raises ValueError for a
@@ -148,7 +148,7 @@ def _places(fields: tuple[Field, ...]) -> list[tuple[Field, int]]:
     return [(field, index * width) for index, field in enumerate(fields)]
 
 
-def write(values: Mapping[str, Any], layout: Schema) -> bytes:
+def pack(values: Mapping[str, Any], layout: Schema) -> bytes:
     """The buffer that `read` gives these values for; equal values give equal bytes."""
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(_Writer(layout, builder).table(values, layout.root))

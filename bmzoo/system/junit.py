@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 
-def document(suite: str, cases: Mapping[str, str | None]) -> str:
+def junit_xml(suite: str, cases: Mapping[str, str | None]) -> str:
     """One suite; `cases` maps a name to what went wrong, None for what passed."""
     failed = sum(text is not None for text in cases.values())
     root = ET.Element("testsuite", name=suite, tests=str(len(cases)), failures=str(failed), errors="0")

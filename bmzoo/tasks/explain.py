@@ -9,8 +9,8 @@ from functools import partial
 from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.explain.goals import Goal
-from bmzoo.explain.text import Told, render
-from bmzoo.explain.why import Explanation
+from bmzoo.explain.text import TaskExplanation, render
+from bmzoo.explain.why import Explainer
 from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry, Store
 from bmzoo.tasks.guard import Task, guarded
@@ -42,7 +42,7 @@ def explain(context: Context, names: Sequence[str]) -> str:
     at, chosen = context.workspace, select(context, names or ["build:*"])
     store = Store(at.layout.build, stamping=False)  # this lookup does not count as use
     builders = {task.model.name: replace(at.builder(task.model), store=store) for task in chosen}
-    explanations = {name: Explanation(builder, at.last) for name, builder in builders.items()}
+    explanations = {name: Explainer(builder, at.last) for name, builder in builders.items()}
     told = [_told(at, task, explanations[task.model.name]) for task in chosen]
     what = "target" if all(task.kind is Kind.TARGET for task in chosen) else "task"
     return render(told, at.remote is not None, what)
@@ -100,11 +100,11 @@ def _explainable(groups: Sequence[str]) -> str:
     return f"explained are {', '.join(groups)}; ./doit list --all shows every target"
 
 
-def _told(at: Workspace, task: Subtask, explanation: Explanation) -> Told:
+def _told(at: Workspace, task: Subtask, explanation: Explainer) -> TaskExplanation:
     try:
         goal = task.goal()
     except BmzooError as error:
-        return Told(task.name, error=error)
+        return TaskExplanation(task.name, error=error)
     findings = explanation.of(goal.ends)
     entries: dict[Step, Entry] = {f.step: f.entry for f in findings if f.entry is not None}
     files = [
@@ -113,4 +113,4 @@ def _told(at: Workspace, task: Subtask, explanation: Explanation) -> Told:
         if all(step in entries for step in result.needs)
         and (why := result.outdated({step: entries[step] for step in result.needs}))
     ]
-    return Told(task.name, findings, files, goal.story(entries))
+    return TaskExplanation(task.name, findings, files, goal.story(entries))

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from bmzoo.config import yamlfile
-from bmzoo.config.model import SEARCH_DEFAULTS, Model, search_of
+from bmzoo.config.model import SEARCH_DEFAULTS, Model, search_from_options
 from bmzoo.config.schema import Search
 from bmzoo.config.search_methods import METHODS, why_not
 from bmzoo.errors import ConfigError
@@ -130,4 +130,4 @@ def _with_options(configured: Search | None, given: Mapping[str, str]) -> Search
             values[key] = _PARSERS.get(key, str)(text)
         except ValueError:
             raise ConfigError(f"--{key}: not a number: {text}", OPTIONS[key]) from None
-    return search_of(values)
+    return search_from_options(values)

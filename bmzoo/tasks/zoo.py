@@ -7,11 +7,11 @@ from functools import partial
 from bmzoo.errors import BmzooError, VerifyFailed
 from bmzoo.release import committed_sums, inventory
 from bmzoo.release import prune as pruning
-from bmzoo.release.manifest import MAX_BYTES, Manifest, read, text_of
+from bmzoo.release.manifest import MAX_MANIFEST_BYTES, ZooManifest, read_manifest, text_of
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.results import reference
 from bmzoo.system import files
-from bmzoo.system.junit import document
+from bmzoo.system.junit import junit_xml
 from bmzoo.target import longest_first
 from bmzoo.tasks.guard import Task, guarded
 from bmzoo.tasks.row import Context
@@ -79,7 +79,7 @@ def _write(at: Workspace, outcomes: Outcomes) -> None:
     raise VerifyFailed("\n".join([said, *_failures(at, manifest)]), f"see {layout.shown(layout.results)}")
 
 
-def _compare_bytes(at: Workspace, manifest: Manifest) -> None:
+def _compare_bytes(at: Workspace, manifest: ZooManifest) -> None:
     """Keep the committed digests current; under locked=yes artifacts of other bytes are an error."""
     path = at.layout.known_sums
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -100,7 +100,7 @@ def _compare_bytes(at: Workspace, manifest: Manifest) -> None:
         at.report.say(f"zoo: {shown}: {len(other)} artifacts have other bytes than before")
 
 
-def _failures(at: Workspace, manifest: Manifest) -> Iterator[str]:
+def _failures(at: Workspace, manifest: ZooManifest) -> Iterator[str]:
     for artifact in manifest.artifacts:
         if artifact.status != "verified":
             name = artifact.target.qualified(at.default_model)
@@ -113,19 +113,19 @@ def _failures(at: Workspace, manifest: Manifest) -> Iterator[str]:
 
 def _diff(at: Workspace, words: list[str], allow_removed: bool) -> None:
     from bmzoo.release import diff_report
-    from bmzoo.release.diff import compare
+    from bmzoo.release.diff import compare_manifests
     from bmzoo.sources import fetch
 
     flag = "--allow-removed"  # doit takes options before the words only
     names = [word for word in words if word != flag]
     if len(names) != 2 or any(name.startswith("-") for name in names):
         raise BmzooError(f"diff: two manifests are needed: {' '.join(words) or 'none given'}", "diff OLD NEW")
-    old, new = (read(fetch.text(name, at.root, MAX_BYTES), name) for name in names)
+    old, new = (read_manifest(fetch.text(name, at.root, MAX_MANIFEST_BYTES), name) for name in names)
     limits = at.configs.settings.regression
-    found = compare(old, new, limits, at.default_model, allow_removed or flag in words)
+    found = compare_manifests(old, new, limits, at.default_model, allow_removed or flag in words)
     layout = at.layout
-    files.write(diff_report.document(found, *names), layout.difference)
-    files.write(document("diff", diff_report.cases(found)), layout.difference.with_suffix(".xml"))
+    files.write(diff_report.comparison_json(found, *names), layout.difference)
+    files.write(junit_xml("diff", diff_report.cases(found)), layout.difference.with_suffix(".xml"))
     sys.stdout.write(diff_report.table(found))
     sys.stdout.flush()
     if found.regressions:
@@ -139,14 +139,14 @@ def _diff(at: Workspace, words: list[str], allow_removed: bool) -> None:
 def _prune(at: Workspace, confirmed: bool) -> None:
     from bmzoo.sources.git import tracked
 
-    found = pruning.examine(at, tracked(at.root, at.environ))
+    found = pruning.find_orphans(at, tracked(at.root, at.environ))
     if confirmed:
         pruning.remove(found)
     for line in pruning.lines(found, at.layout, removed=confirmed):
         sys.stdout.write(f"{line}\n")
 
 
-def sums(manifest: Manifest) -> str:
+def sums(manifest: ZooManifest) -> str:
     """Digests for `sha256sum -c` in `build/`, of every artifact that has not failed."""
     sound = [a for a in manifest.artifacts if a.status != "failed"]
     return "".join(f"{a.sha256}  {a.file}\n" for a in sorted(sound, key=lambda a: a.file))

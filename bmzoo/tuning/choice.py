@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bmzoo.tuning.settings import Setting
 
 # Agreement on some dozens of pictures is no surer than this.
-TOLERANCE = 0.005
+AGREEMENT_TOLERANCE = 0.005
 # Costs nearer than this are one cost: the compiler's estimate is no surer.
 SAME_COST = 0.01
 # INT8 has to be faster than this share of float to be worth its calibration and its losses.
@@ -38,7 +38,7 @@ class Rival:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PublishedPair:
     """Published times in ms a picture: INT8, and the fastest float precision of the same batch and cores if any."""
 
     name: str  # such as `1b` or `4b_2core`
@@ -48,13 +48,13 @@ class Pair:
 
 
 def recommend(points: Sequence[Point], now: Setting) -> Point:
-    """The cheapest point within TOLERANCE of the best agreement.
+    """The cheapest point within AGREEMENT_TOLERANCE of the best agreement.
 
     Of those as cheap (within SAME_COST) the one that changes the fewest keys of the setting `now`, then the one
     with the fewest layers in float, then the one that agrees most. `points` must not be empty.
     """
     best = max(point.agreement for point in points)
-    good = [point for point in points if point.agreement >= best - TOLERANCE]
+    good = [point for point in points if point.agreement >= best - AGREEMENT_TOLERANCE]
     least = min(point.price for point in good)
     cheap = [point for point in good if point.price <= least * (1 + SAME_COST)]
     return min(cheap, key=lambda p: (p.setting.changes(now), p.float_layers, -p.agreement, p.price, p.setting))
@@ -69,7 +69,7 @@ def front(points: Sequence[Point]) -> tuple[Point, ...]:
     return tuple(kept)
 
 
-def worth(chosen: Point, rival: Rival, pairs: Sequence[Pair]) -> tuple[str, ...]:
+def worth(chosen: Point, rival: Rival, pairs: Sequence[PublishedPair]) -> tuple[str, ...]:
     """Whether INT8 earns its keep against float: by the compiler's cost, then by each published time."""
     lines = []
     name = rival.precision

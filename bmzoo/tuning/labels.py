@@ -23,7 +23,7 @@ class Label:
     far: bool  # so far from its point that a line has to join the two
 
 
-def place(
+def place_labels(
     points: Sequence[Pixel], texts: Sequence[str], lines: Sequence[Pixel], size: Pixel, glyph: Pixel
 ) -> list[Label]:
     """A place for each text, near its point, in a plot of `size` (width, height); empty texts stay empty.

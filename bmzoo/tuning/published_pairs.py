@@ -6,7 +6,7 @@ from dataclasses import replace
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config.model import Model
 from bmzoo.target import Target
-from bmzoo.tuning.choice import Pair
+from bmzoo.tuning.choice import PublishedPair
 
 
 def float_precision(chip: str) -> str:
@@ -14,7 +14,7 @@ def float_precision(chip: str) -> str:
     return "fp16" if "fp16" in CHIPS[chip].precisions else "fp32"
 
 
-def pairs(model: Model, chip: str, milliseconds: Mapping[str, float]) -> tuple[Pair, ...]:
+def pairs(model: Model, chip: str, milliseconds: Mapping[str, float]) -> tuple[PublishedPair, ...]:
     """One for each batch and core count of the model's INT8 targets that has a published time.
 
     `milliseconds`: by the artifact's path below `build/`, for one picture.
@@ -24,7 +24,7 @@ def pairs(model: Model, chip: str, milliseconds: Mapping[str, float]) -> tuple[P
         if target.chip == chip and target.precision == "int8" and target.artifact in milliseconds:
             cores = f"_{target.cores}core" if target.cores > 1 else ""
             floats, precision = _fastest(target, milliseconds)
-            found.append(Pair(f"{target.batch}b{cores}", milliseconds[target.artifact], precision, floats))
+            found.append(PublishedPair(f"{target.batch}b{cores}", milliseconds[target.artifact], precision, floats))
     return tuple(found)
 
 

@@ -20,9 +20,9 @@ from bmzoo.system.parallel import each
 from bmzoo.tuning import plot, settings
 from bmzoo.tuning.choice import Point, front, recommend
 from bmzoo.tuning.pace import Pace
-from bmzoo.tuning.points import Cut, Points
+from bmzoo.tuning.points import CandidateTable, Points
 from bmzoo.tuning.published_pairs import pairs
-from bmzoo.tuning.report import Accuracy, Found, document, markdown, number, summary
+from bmzoo.tuning.report import Accuracy, TuningReport, markdown, number, recommendation, report_data
 from bmzoo.tuning.settings import Setting
 from bmzoo.workspace import Workspace
 
@@ -30,7 +30,7 @@ from bmzoo.workspace import Workspace
 EVALUATED = ("none", "front", "all")
 # How long a piece takes, in lowerings with a look at the selection pictures: one with a calibration of its own, and
 # the average precision of one.
-CALIBRATED, JUDGED = 3.0, 2.0
+CALIBRATION_WEIGHT, EVALUATION_WEIGHT = 3.0, 2.0
 Axis = Callable[[Setting], tuple[Setting, ...]]
 
 
@@ -56,7 +56,7 @@ class Tuner:
     points: dict[Setting, Point] = field(default_factory=dict)
     left_out: dict[Setting, str] = field(default_factory=dict)
 
-    def run(self) -> Found:
+    def run(self) -> TuningReport:
         """Every axis, the choice, and only then average precision. Raises BmzooError."""
         images = self.model.config.quantization.images
         if images is None:
@@ -76,7 +76,7 @@ class Tuner:
         points = tuple(self.points.values())
         chosen = recommend(points, now)
         accuracy, onnx = self._accuracy(bench, cuts, now, pace)
-        return Found(
+        return TuningReport(
             name=f"{self.model.name}.{self.at.weights.chosen(self.model).name}.{self.chip}",
             measure=self._measure,
             pictures=images.count or CONFIRMED,
@@ -97,7 +97,7 @@ class Tuner:
         """What is compared: of heads without faces only the cosine."""
         return "cosine" if self.model.config.decoder.kind == "none" else "agreement"
 
-    def _walk(self, bench: Points, cuts: Mapping[int, Cut], now: Setting, pace: Pace) -> None:
+    def _walk(self, bench: Points, cuts: Mapping[int, CandidateTable], now: Setting, pace: Pace) -> None:
         """Along each axis from the best point of the one before."""
         calibration = self.model.config.calibration
         minimum = calibration.minimum if calibration is not None else 1
@@ -110,7 +110,7 @@ class Tuner:
             lambda base: settings.picture_axis(base, available, minimum),
         )
         pace.expect(len(axes[0](now)))
-        pace.expect(sum(max(len(axis(now)) - 1, 0) for axis in axes[1:]), CALIBRATED)
+        pace.expect(sum(max(len(axis(now)) - 1, 0) for axis in axes[1:]), CALIBRATION_WEIGHT)
         base, order = now, dict[Setting, None]()
         for axis in axes:
             line = axis(base)
@@ -121,12 +121,14 @@ class Tuner:
             self.points = {setting: self.points[setting] for setting in order if setting in self.points}
             base = recommend(tried, base).setting if tried else base
 
-    def _try(self, bench: Points, cuts: Mapping[int, Cut], now: Setting, pace: Pace, setting: Setting) -> None:
+    def _try(
+        self, bench: Points, cuts: Mapping[int, CandidateTable], now: Setting, pace: Pace, setting: Setting
+    ) -> None:
         """Measure a setting once. One that cannot be measured is left out, the current one must be."""
         if setting in self.points:
             return
         own = (setting.method, setting.pictures) != (now.method, now.pictures)
-        weight = CALIBRATED if own else 1.0
+        weight = CALIBRATION_WEIGHT if own else 1.0
         if setting != now and pace.over(weight):
             self.left_out[setting] = f"no time left of {self.options.minutes:g} minutes; run it again to go on"
             return
@@ -146,7 +148,7 @@ class Tuner:
         self.at.report.say(f"tune:{self.name}: {pace.finish(self.clock() - start, weight)}: {setting}: {figures}")
 
     def _accuracy(
-        self, bench: Points, cuts: Mapping[int, Cut], now: Setting, pace: Pace
+        self, bench: Points, cuts: Mapping[int, CandidateTable], now: Setting, pace: Pace
     ) -> tuple[dict[Setting, Accuracy], Accuracy]:
         """Average precision of the points worth showing it for, and of the ONNX model; nothing without truth."""
         truth = self.at.weights.using(self.model).config.evaluate
@@ -164,36 +166,36 @@ class Tuner:
         found: dict[Setting, Accuracy] = {}
 
         def evaluate(setting: Setting) -> None:
-            if pace.over(JUDGED):
+            if pace.over(EVALUATION_WEIGHT):
                 self.at.report.warn(f"tune:{self.name}: no time left for all of average precision; run it again")
                 return
             start = self.clock()
             found[setting] = bench.accuracy(setting, cuts[setting.max_float_layers])
             figures = ", ".join(f"{key} {value:.3f}" for key, value in found[setting].items())
             self.at.report.say(
-                f"tune:{self.name}: {pace.finish(self.clock() - start, JUDGED)}: {setting}: AP {figures}"
+                f"tune:{self.name}: {pace.finish(self.clock() - start, EVALUATION_WEIGHT)}: {setting}: AP {figures}"
             )
 
         order = tuple(dict.fromkeys(wanted))
-        pace.expect(len(order), JUDGED)
+        pace.expect(len(order), EVALUATION_WEIGHT)
         onnx = bench.onnx()
         each(evaluate, order, self.options.workers)
         return found, onnx
 
 
-def publish_found(at: Workspace, model: Model, found: Found) -> str:
+def publish_found(at: Workspace, model: Model, found: TuningReport) -> str:
     """Write table, document and plots to `build/tune/<model>.<weights>.<chip>/`. Returns what to say."""
     folder = at.layout.tuning(found.name)
     table = markdown(found)
-    told = summary(found, at.layout.shown(model.path))
-    files.write(files.document(document(found)), folder / "tune.json")
+    told = recommendation(found, at.layout.shown(model.path))
+    files.write(files.json_text(report_data(found)), folder / "tune.json")
     files.write(f"{table}\n```\n{told}```\n", folder / "table.md")
     drawn, missing = _draw(folder, found)
     names = ", ".join(["table.md", "tune.json", *drawn])
     return "\n".join([table, told, *missing, f"{at.layout.shown(folder)}/: {names}"])
 
 
-def _draw(folder: Path, found: Found) -> tuple[list[str], list[str]]:
+def _draw(folder: Path, found: TuningReport) -> tuple[list[str], list[str]]:
     """Names of the plots drawn, and how to get those that could not be."""
     page = folder / "pareto.html"
     try:

@@ -11,8 +11,8 @@ from bmzoo.errors import ConfigError
 from bmzoo.plan.lowering import int8_target
 
 FLOAT_LAYERS = (0, 1, 2, 3, 5, 8, 12, 20)
-METHODS: tuple[str, ...] = get_args(Calibration.model_fields["method"].annotation)
-PICTURES = (25, 50, 100)
+CALIBRATION_METHODS: tuple[str, ...] = get_args(Calibration.model_fields["method"].annotation)
+PICTURE_COUNTS = (25, 50, 100)
 
 
 @dataclass(frozen=True, order=True)
@@ -73,16 +73,16 @@ def float_axis(base: Setting, layers: int) -> tuple[Setting, ...]:
 
 def method_axis(base: Setting) -> tuple[Setting, ...]:
     """Every way to find thresholds; nothing for a table written by hand."""
-    return tuple(replace(base, method=method) for method in METHODS) if base.method else ()
+    return tuple(replace(base, method=method) for method in CALIBRATION_METHODS) if base.method else ()
 
 
 def picture_axis(base: Setting, available: int, minimum: int) -> tuple[Setting, ...]:
     """Fewer and more pictures to calibrate with, of those `available`; nothing for a table written by hand."""
-    numbers = {n for n in (*PICTURES, available) if minimum <= n <= available} | {base.pictures}
+    numbers = {n for n in (*PICTURE_COUNTS, available) if minimum <= n <= available} | {base.pictures}
     return tuple(replace(base, pictures=n) for n in sorted(numbers)) if base.method else ()
 
 
-def search_of(model: Model, chip: str, max_float_layers: int) -> Search:
+def search_with(model: Model, chip: str, max_float_layers: int) -> Search:
     """The chip's search as configured, but for the number of layers."""
     configured = model.search(int8_target(model, chip))
     search = Search.model_validate(dict(SEARCH_DEFAULTS)) if configured is None else configured

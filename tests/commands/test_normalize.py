@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from bmzoo.commands.normalize import EPOCH, HEADER, MAGIC, installed_schema, normalize
+from bmzoo.commands.normalize import EPOCH, HEADER, HEADER_MAGIC, installed_schema, normalize
 from bmzoo.errors import ToolFailed
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
 from bmzoo.plan.step import Command
@@ -47,8 +47,10 @@ def bmodel(tmp_path: Path) -> Path:
 
 
 def written(path: Path, values: dict[str, Any]) -> Path:
-    content = flatbuffer.write(values, SCHEMA) + bytes(40)
-    path.write_bytes(HEADER.pack(MAGIC, HEADER.size, len(content), len(BINARY), bytes(48)) + content + BINARY)
+    content = flatbuffer.pack(values, SCHEMA) + bytes(40)
+    path.write_bytes(
+        HEADER.pack(HEADER_MAGIC, HEADER.size, len(content), len(BINARY), bytes(48)) + content + BINARY
+    )
     return path
 
 
@@ -56,7 +58,7 @@ def read(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     size = HEADER.unpack_from(content)[2]
     assert content[HEADER.size + size :] == BINARY and (HEADER.size + size) % 4096 == 0
-    return flatbuffer.read(content[HEADER.size : HEADER.size + size], SCHEMA)
+    return flatbuffer.unpack(content[HEADER.size : HEADER.size + size], SCHEMA)
 
 
 def empty(**fields: Any) -> dict[str, Any]:

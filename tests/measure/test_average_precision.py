@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bmzoo.measure.average_precision import Found, Truth, curves
+from bmzoo.measure.average_precision import Predictions, Truth, curves
 
 Box = tuple[float, float, float, float]
 
@@ -23,7 +23,7 @@ def overlap(a: Sequence[float], b: Sequence[float]) -> float:
     return width * height / (area_a + area_b - width * height)
 
 
-def literal(found: Sequence[Found], truths: Sequence[Truth], subset: str) -> float:
+def literal(found: Sequence[Predictions], truths: Sequence[Truth], subset: str) -> float:
     """The protocol word by word, without any thought for time."""
     low, high = 1.0, 0.0
     for one in found:
@@ -64,8 +64,8 @@ def area(matches: Sequence[int], proposals: Sequence[int], faces: int) -> float:
     return sum((recall[i + 1] - recall[i]) * precision[i + 1] for i in range(len(recall) - 1))
 
 
-def found_of(boxes: Sequence[Box], scores: Sequence[float]) -> Found:
-    return Found(np.array(boxes, np.float64).reshape(-1, 4), np.array(scores, np.float64))
+def found_of(boxes: Sequence[Box], scores: Sequence[float]) -> Predictions:
+    return Predictions(np.array(boxes, np.float64).reshape(-1, 4), np.array(scores, np.float64))
 
 
 def truth_of(boxes: Sequence[Box], **kept: Sequence[int]) -> Truth:
@@ -73,7 +73,7 @@ def truth_of(boxes: Sequence[Box], **kept: Sequence[int]) -> Truth:
     return Truth(np.array(boxes, np.float64).reshape(-1, 4), indices)
 
 
-def aps(found: Sequence[Found], truths: Sequence[Truth]) -> dict[str, float]:
+def aps(found: Sequence[Predictions], truths: Sequence[Truth]) -> dict[str, float]:
     return {subset: curve.ap for subset, curve in curves(found, truths).items()}
 
 
@@ -84,7 +84,7 @@ scores = st.sampled_from([0.02, 0.3, 0.301, 0.5, 0.999, 1.0]) | st.floats(0, 1)
 
 
 @st.composite
-def pictures(draw: st.DrawFn) -> tuple[Found, Truth]:
+def pictures(draw: st.DrawFn) -> tuple[Predictions, Truth]:
     faces = draw(st.lists(boxes, max_size=5))
     near = st.sampled_from(faces) | boxes if faces else boxes
     predicted = draw(st.lists(st.tuples(near, scores), max_size=8))
@@ -95,7 +95,7 @@ def pictures(draw: st.DrawFn) -> tuple[Found, Truth]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(pictures(), min_size=1, max_size=4))
-def test_same_as_the_protocol_word_by_word(sample: list[tuple[Found, Truth]]) -> None:
+def test_same_as_the_protocol_word_by_word(sample: list[tuple[Predictions, Truth]]) -> None:
     found, truths = zip(*sample, strict=True)
     figures = aps(found, truths)
     assert list(figures) == ["easy", "hard", "none"]
@@ -103,7 +103,7 @@ def test_same_as_the_protocol_word_by_word(sample: list[tuple[Found, Truth]]) ->
         assert ap == pytest.approx(literal(found, truths, subset), abs=1e-12, nan_ok=True)
 
 
-def random_set(count: int, predictions: int, faces: int) -> tuple[list[Found], list[Truth]]:
+def random_set(count: int, predictions: int, faces: int) -> tuple[list[Predictions], list[Truth]]:
     random = np.random.default_rng(0)
     found, truths = [], []
     for _ in range(count):
@@ -113,7 +113,7 @@ def random_set(count: int, predictions: int, faces: int) -> tuple[list[Found], l
             s: np.flatnonzero(random.random(faces) < p) for s, p in (("easy", 0.2), ("medium", 0.5), ("hard", 0.9))
         }
         truths.append(Truth(real.astype(np.float64), kept))
-        found.append(Found(np.maximum(guess, 0).astype(np.float64), random.random(predictions, np.float32)))
+        found.append(Predictions(np.maximum(guess, 0).astype(np.float64), random.random(predictions, np.float32)))
     return found, truths
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tiny_models import lower_tiny
 
-from bmzoo.measure.drift import Row, compare, first_drift, layer_inputs
+from bmzoo.measure.drift import Row, compare_layers, first_drift, layer_inputs
 from bmzoo.runtime.engines.mlir import MlirSession
 
 ORDER = ["in", "a", "b", "c", "d"]
@@ -133,7 +133,7 @@ class Tensors:
 def test_only_what_can_be_compared_is_fetched() -> None:
     test = noisy({"c": 5})
     lowered = Tensors({**test, "in_a_si8": test["a"], "d_f32": test["d"]})
-    drift = compare(Tensors(EXACT), lowered, {}, limit_sqnr=10)
+    drift = compare_layers(Tensors(EXACT), lowered, {}, limit_sqnr=10)
     assert drift.layer == "c"
     assert lowered.asked == [*ORDER, "d_f32"]
 
@@ -174,7 +174,7 @@ def test_a_spoiled_threshold_is_found_in_a_real_network(tpuc_root: Path, tmp_pat
             table += f"{name} {high} {-high if value.min() < 0 else 0} {high}\n"
         made = lower_tiny(tmp_path, tmp_path / "four.onnx", tpuc_root, [target], table)
         lowered = MlirSession(made[target], tpuc_root)
-        drift = compare(top, lowered, x, layer_inputs(made["top"]), limit_sqnr=15)
+        drift = compare_layers(top, lowered, x, layer_inputs(made["top"]), limit_sqnr=15)
         lowered.close()
         assert [row.layer for row in drift.rows] == layers
         assert (drift.layer, drift.gradual) == (spoiled, False), describe(drift.rows)

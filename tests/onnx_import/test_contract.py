@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bmzoo.errors import SourceError, ToolFailed
 from bmzoo.onnx_import import onnx16, retinaface
 from bmzoo.onnx_import.checkpoint import load_state_dict
-from bmzoo.onnx_import.contract import Port, conform, io_signature, load, violations
+from bmzoo.onnx_import.contract import ValueInfo, conform, io_signature, load, violations
 
 ROOT = Path(__file__).parents[2]
 Node = onnx.NodeProto
@@ -209,7 +209,7 @@ def test_signature() -> None:
     model = model_of(node("Add", "x", "w"), weights={"w": np.ones(6, "f4")}, shape=("batch", 4, None))
     model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [6]))
     signature = io_signature(model)
-    assert signature.inputs == (Port("x", "float32", ("batch", 4, "?")),)
+    assert signature.inputs == (ValueInfo("x", "float32", ("batch", 4, "?")),)
     assert io_signature(model_of(node("Relu"), shape=None)).inputs[0].shape is None
 
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.errors import SourceError
 from bmzoo.onnx_import.checkpoint import load_state_dict
-from bmzoo.onnx_import.graph import Conv, Graph
+from bmzoo.onnx_import.graph import Conv, GraphBuilder
 from bmzoo.onnx_import.retinaface import build, expected_shapes
 
 DATA = Path(os.environ.get("BMZOO_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -128,7 +128,7 @@ def test_folding_equals_convolution_then_normalization(shape: tuple[int, int, in
     random = np.random.default_rng(2)
     state = {name: random.uniform(0.5, 2, size) for name, size in Conv("c", "n", shape).shapes().items()}
     state = {name: value.astype(np.float32) for name, value in state.items()}
-    folded = Graph(state)
+    folded = GraphBuilder(state)
     folded.conv("x", "input", Conv("c", "n", shape, stride=2, leaky=False))
     groups = shape[0] if shape[1] == 1 else 1
     model = folded.model("folded", {"input": (shape[1] * groups, 9, 9)}, {"x.conv": (shape[0], 5, 5)})

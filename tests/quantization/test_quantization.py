@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.errors import ConfigError
 from bmzoo.measure.agreement import agreement
-from bmzoo.quantization.equalize import SHARES, Ranges, Shares, apply, derive, few_bits, pairs, parse, text_of
+from bmzoo.quantization.equalize import RANGE_SHARES, Ranges, Shares, apply, derive, few_bits, pairs, parse, text_of
 from bmzoo.quantization.fakequant import by_channel, emulation
 from bmzoo.quantization.greedy import Score, best_path
 from bmzoo.quantization.loss import Reference, total
@@ -76,7 +76,7 @@ def equalized(network: onnx.ModelProto, ranges: Ranges, shares: Shares) -> onnx.
     return apply(network, derive(network, ranges, shares))
 
 
-@pytest.mark.parametrize("shares", SHARES.values(), ids=SHARES)
+@pytest.mark.parametrize("shares", RANGE_SHARES.values(), ids=RANGE_SHARES)
 def test_equalizing_keeps_the_outputs(shares: Shares) -> None:
     ranges = {"a": np.array([1.0, 8.0, 0.05, 30.0]), "c": np.ones(4)}
     np.testing.assert_allclose(run(equalized(model(), ranges, shares)), run(model()), rtol=1e-4, atol=1e-4)
@@ -86,7 +86,7 @@ def test_activations_alone_are_scaled_to_one_range() -> None:
     ranges = {"a": np.array([1.0, 8.0, 0.5, 30.0])}
     before, after = (
         numpy_helper.to_array(m.graph.initializer[0])
-        for m in (model(), equalized(model(), ranges, SHARES["channel"]))
+        for m in (model(), equalized(model(), ranges, RANGE_SHARES["channel"]))
     )
     scaled = ranges["a"] * np.abs(after).max(axis=(1, 2, 3)) / np.abs(before).max(axis=(1, 2, 3))
     np.testing.assert_allclose(scaled, scaled[0], rtol=0.07)  # scales are of few bits
@@ -96,7 +96,7 @@ def test_weights_with_one_scale_are_evened_out() -> None:
     before = model()
     assert [pair.first.output[0] for pair in pairs(before)] == ["a", "c"]
     ranges = {"a": np.array([1.0, 8.0, 0.05, 30.0]), "c": np.ones(4)}
-    after = equalized(before, ranges, SHARES["tensor"])
+    after = equalized(before, ranges, RANGE_SHARES["tensor"])
     spread = [
         np.ptp(np.log(np.abs(numpy_helper.to_array(m.graph.initializer[0])).max(axis=(1, 2, 3))))
         for m in (before, after)
@@ -240,13 +240,13 @@ def test_layers_that_are_to_stay_int8_are_named_or_matched() -> None:
 
 def test_a_last_digit_of_a_range_does_not_reach_the_scales_nor_the_weights() -> None:
     ranges = {"a": np.array([1.0, 8.0, 0.05, 30.0]), "c": np.array([1.0, 2.0, 3.0, 4.0])}
-    wanted = apply(model(), derive(model(), ranges, SHARES["tensor"])).SerializeToString()
+    wanted = apply(model(), derive(model(), ranges, RANGE_SHARES["tensor"])).SerializeToString()
     random = np.random.default_rng(1)
     for _ in range(20):
         noisy = {
             name: values * (1 + 1e-6 * random.standard_normal(values.shape)) for name, values in ranges.items()
         }
-        assert apply(model(), derive(model(), noisy, SHARES["tensor"])).SerializeToString() == wanted
+        assert apply(model(), derive(model(), noisy, RANGE_SHARES["tensor"])).SerializeToString() == wanted
 
 
 def test_scales_survive_being_written_and_read() -> None:

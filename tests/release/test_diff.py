@@ -5,13 +5,15 @@ import pytest
 from manifests import artifact
 
 from bmzoo.config.project import ApDrop, Regression
-from bmzoo.release.diff import Change, Comparison, compare
-from bmzoo.release.diff_report import cases, document, sentence, table
-from bmzoo.release.manifest import Accuracy, Agreement, Artifact, Manifest
+from bmzoo.release.diff import Change, Comparison, compare_manifests
+from bmzoo.release.diff_report import cases, comparison_json, sentence, table
+from bmzoo.release.manifest import Accuracy, Agreement, Artifact, ZooManifest
 
 
 def diff(old: Artifact, new: Artifact, **limits: Any) -> Comparison:
-    return compare(Manifest(artifacts=(old,)), Manifest(artifacts=(new,)), Regression(**limits), "m")
+    return compare_manifests(
+        ZooManifest(artifacts=(old,)), ZooManifest(artifacts=(new,)), Regression(**limits), "m"
+    )
 
 
 def one(comparison: Comparison) -> Change:
@@ -97,24 +99,24 @@ def test_what_is_too_small_to_be_seen_is_said_only_where_it_is_judged() -> None:
 
 def test_targets_come_and_go() -> None:
     a, b, c = artifact(), artifact(precision="fp32"), artifact(batch=4)
-    old, new = Manifest(artifacts=(a, b)), Manifest(artifacts=(c, a))
-    found = compare(old, new, Regression(), "m")
+    old, new = ZooManifest(artifacts=(a, b)), ZooManifest(artifacts=(c, a))
+    found = compare_manifests(old, new, Regression(), "m")
     assert (found.added, found.removed, found.changed) == (("bm1688_int8_4b",), ("bm1688_fp32_1b",), ())
     assert found.targets == ("bm1688_int8_4b", "bm1688_int8_1b", "bm1688_fp32_1b")
     assert [c.target for c in found.regressions] == ["bm1688_fp32_1b"]
-    assert compare(old, new, Regression(), "m", allow_removed=True).regressions == ()
-    assert compare(old, new, Regression(), "other").added == ("m.bm1688_int8_4b",)
+    assert compare_manifests(old, new, Regression(), "m", allow_removed=True).regressions == ()
+    assert compare_manifests(old, new, Regression(), "other").added == ("m.bm1688_int8_4b",)
 
 
 def test_what_is_around_the_targets_is_noted() -> None:
-    old = Manifest(artifacts=(artifact(),), tools={"model_deploy.py": ("tpu_mlir 1.30.2 " + "1" * 64,)})
+    old = ZooManifest(artifacts=(artifact(),), tools={"model_deploy.py": ("tpu_mlir 1.30.2 " + "1" * 64,)})
     now = artifact(accuracy=Accuracy(pictures=3226, ap={"easy": 0.82, "hard": 0.5}, onnx={}))
-    new = Manifest(
+    new = ZooManifest(
         artifacts=(now,),
         tools={"model_deploy.py": ("tpu_mlir 1.31 " + "2" * 64,)},
         broken={"x": "configs/x.yaml: no"},
     )
-    found = compare(old, new, Regression(), "m")
+    found = compare_manifests(old, new, Regression(), "m")
     assert found.notes == (
         "the config of x is broken now: configs/x.yaml: no",
         "model_deploy.py is another one: tpu_mlir 1.30.2 111111111111 -> tpu_mlir 1.31 222222222222",
@@ -137,7 +139,7 @@ def test_the_table_names_a_target_once_and_aligns() -> None:
 def test_programs_get_all_of_it() -> None:
     old, new = artifact(**accuracy(easy=0.82)), artifact(**accuracy(easy=0.8))
     found = diff(old, new)
-    told = json.loads(document(found, "a", "b"))
+    told = json.loads(comparison_json(found, "a", "b"))
     assert (told["old"], told["new"], told["regressions"], told["changed"]) == ("a", "b", 1, ["bm1688_int8_1b"])
     assert told["changes"][0]["figure"] == "AP easy" and told["changes"][0]["regression"] is True
     assert cases(found) == {"bm1688_int8_1b": "AP easy 82.00 -> 80.00 (-2.00 points, allowed: -0.5 points)"}

@@ -7,7 +7,7 @@ from conftest import Project
 
 from bmzoo.errors import VerifyFailed
 from bmzoo.release.inventory import take
-from bmzoo.release.manifest import Artifact, Manifest, read, text_of
+from bmzoo.release.manifest import Artifact, ZooManifest, read_manifest, text_of
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.results import artifact, calibration, verify
 from bmzoo.results.reference import reference
@@ -22,8 +22,8 @@ def made(project: Project, *names: str) -> Workspace:
     return at
 
 
-def entry(manifest: Manifest, name: str) -> Artifact:
-    assert read(text_of(manifest), "zoo.json") == manifest
+def entry(manifest: ZooManifest, name: str) -> Artifact:
+    assert read_manifest(text_of(manifest), "zoo.json") == manifest
     return next(a for a in manifest.artifacts if str(a.target) == name)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from manifests import artifact
 
 from bmzoo.errors import SourceError
-from bmzoo.release.manifest import Manifest, json_schema, read, text_of
+from bmzoo.release.manifest import ZooManifest, json_schema, read_manifest, text_of
 from bmzoo.system.text import printable
 
 ROOT = Path(__file__).parents[2]
@@ -16,17 +16,17 @@ ROOT = Path(__file__).parents[2]
 
 def edited(**more: Any) -> str:
     """A manifest of one artifact with some of its keys set to something else."""
-    raw = json.loads(text_of(Manifest(artifacts=(artifact(),))))
+    raw = json.loads(text_of(ZooManifest(artifacts=(artifact(),))))
     raw["artifacts"][0] |= more
     return json.dumps(raw)
 
 
 def test_what_is_written_reads_back_and_is_the_same_bytes_again() -> None:
-    made = Manifest(
+    made = ZooManifest(
         artifacts=(artifact(), artifact(precision="fp32")), broken={"other": "why"}, tools={"t": ("1", "2")}
     )
-    assert read(text_of(made), "zoo.json") == made
-    assert text_of(read(text_of(made), "zoo.json")) == text_of(made)
+    assert read_manifest(text_of(made), "zoo.json") == made
+    assert text_of(read_manifest(text_of(made), "zoo.json")) == text_of(made)
 
 
 def test_the_schema_for_other_programs_is_current() -> None:
@@ -62,7 +62,7 @@ WRONG = [
 @pytest.mark.parametrize(("more", "said"), WRONG)
 def test_an_edited_manifest_is_refused_where_it_is_wrong(more: dict[str, Any], said: str) -> None:
     with pytest.raises(SourceError) as caught:
-        read(edited(**more), "old/zoo.json")
+        read_manifest(edited(**more), "old/zoo.json")
     assert caught.value.message.startswith("old/zoo.json: ") and said in caught.value.message
     assert caught.value.hint and caught.value.message.isprintable()
 
@@ -84,21 +84,21 @@ def test_an_edited_manifest_is_refused_where_it_is_wrong(more: dict[str, Any], s
 )
 def test_what_is_no_manifest_is_said(text: str, said: str) -> None:
     with pytest.raises(SourceError) as caught:
-        read(text, "zoo.json")
+        read_manifest(text, "zoo.json")
     assert caught.value.message.startswith("zoo.json: ") and said in caught.value.message
 
 
 def test_a_figure_that_is_infinite_is_refused() -> None:
     text = edited().replace('"sqnr_db": 12.5', '"sqnr_db": 1e999')
     with pytest.raises(SourceError, match=r"artifacts\[0\].agreement.sqnr_db: input should be a finite number"):
-        read(text, "zoo.json")
+        read_manifest(text, "zoo.json")
 
 
 def test_a_target_that_is_there_twice_is_refused() -> None:
     raw = json.loads(edited())
     raw["artifacts"] *= 2
     with pytest.raises(SourceError, match="there twice: BM1688/m_int8_1b.bmodel"):
-        read(json.dumps(raw), "zoo.json")
+        read_manifest(json.dumps(raw), "zoo.json")
 
 
 @given(st.text())
@@ -109,4 +109,4 @@ def test_what_is_made_printable_fits_into_a_manifest(text: str) -> None:
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(SourceError):
-        read(text, "zoo.json")
+        read_manifest(text, "zoo.json")

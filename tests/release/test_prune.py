@@ -9,7 +9,7 @@ import pytest
 from conftest import Project
 
 from bmzoo.errors import ConfigError
-from bmzoo.release.prune import Leftover, examine, lines, remove
+from bmzoo.release.prune import Orphan, find_orphans, lines, remove
 from bmzoo.results import calibration
 from bmzoo.results import model as imported
 from bmzoo.sources.git import tracked
@@ -30,7 +30,7 @@ def built(project: Project) -> Project:
 def found(project: Project, git: Collection[Path] | None = frozenset()) -> dict[str, str]:
     """Leftovers by path from the checkout: why each is spared, empty for those that would go."""
     at = project.open()
-    return {at.layout.shown(one.path): one.spared for one in examine(at, git)}
+    return {at.layout.shown(one.path): one.spared for one in find_orphans(at, git)}
 
 
 GONE = {"build/BM1684/tiny_fp32_1b.bmodel": "", "build/BM1684/tiny_fp32_1b.json": ""}
@@ -44,7 +44,7 @@ def test_artifacts_of_removed_targets_are_found_and_removed(built: Project) -> N
     built.edit("chip: [bm1684, bm1688]", "chip: bm1688")
     assert found(built) == GONE
     at = built.open()
-    remove(examine(at, frozenset()))
+    remove(find_orphans(at, frozenset()))
     assert found(built) == {} and (at.layout.build / "BM1688" / "tiny_fp32_1b.bmodel").is_file()
 
 
@@ -52,7 +52,7 @@ def test_everything_of_a_removed_model_goes(built: Project) -> None:
     built.config.rename(built.config.with_name("other.yaml"))
     evaluation = built.root / "build" / "eval" / "tiny.given.onnx.json"
     told = {"schema": 1, "model": "tiny", "weights": "given", "engine": "onnx"}
-    files.write(files.document(told), evaluation)
+    files.write(files.json_text(told), evaluation)
     assert found(built) == {
         **GONE,
         "build/BM1688/tiny_fp32_1b.bmodel": "",
@@ -72,7 +72,7 @@ def test_benchmarks_and_evidence_go_with_what_they_are_of(built: Project) -> Non
     ):
         path = Path(network)
         name = path.stem if path.suffix == ".onnx" else f"{path.parent.name}.{path.stem}"
-        files.write(files.document({"schema": 1, "network": network}), build / "bench" / f"{name}.json")
+        files.write(files.json_text({"schema": 1, "network": network}), build / "bench" / f"{name}.json")
     (build / "bench" / "notes.json").write_text("{}")
     kept = ("BM1688/tiny_fp32_1b", "import.tiny.given", "deploy.tiny.given.bm1688_fp32_1b", "mine")
     gone = (
@@ -90,7 +90,7 @@ def test_benchmarks_and_evidence_go_with_what_they_are_of(built: Project) -> Non
         "build/bench/BM1684.tiny_fp32_1b.json": "",
         **{f"build/failed/{name}": "" for name in gone},
     }
-    remove(examine(built.open(), frozenset()))
+    remove(find_orphans(built.open(), frozenset()))
     assert found(built) == {}
     assert all((build / "failed" / name / "log.txt").is_file() for name in kept)
     assert not any((build / "failed" / name).exists() for name in gone)
@@ -107,7 +107,7 @@ def test_nothing_of_a_broken_config_is_touched(built: Project) -> None:
 def test_without_any_config_nothing_is_a_leftover(built: Project) -> None:
     built.config.unlink()
     with pytest.raises(ConfigError, match="no config at all"):
-        examine(built.open(), frozenset())
+        find_orphans(built.open(), frozenset())
 
 
 def test_what_was_edited_or_is_not_ours_stays(built: Project) -> None:
@@ -149,7 +149,7 @@ def test_what_git_tracks_or_may_track_stays(built: Project) -> None:
 
 def test_people_are_told(built: Project) -> None:
     layout = built.open().layout
-    leftovers = [Leftover(layout.build / "a", "m"), Leftover(layout.build / "b", "m", "git tracks it")]
+    leftovers = [Orphan(layout.build / "a", "m"), Orphan(layout.build / "b", "m", "git tracks it")]
     assert list(lines(leftovers, layout, removed=False)) == [
         "build/a",
         "spared: build/b: git tracks it",

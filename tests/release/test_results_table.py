@@ -4,7 +4,7 @@ import pytest
 from manifests import artifact
 
 from bmzoo.errors import SourceError
-from bmzoo.release.manifest import Manifest
+from bmzoo.release.manifest import ZooManifest
 from bmzoo.release.results_table import render
 from bmzoo.results.reference import Published, read_accuracy, read_latency
 
@@ -23,7 +23,7 @@ def test_figures_stand_beside_the_published_ones() -> None:
         {"BM1688/m_int8_1b.bmodel": 86.2, "BM1688/m_fp32_1b.bmodel": 89.2},
         {"BM1688/m_int8_1b.bmodel": 4.3, "BM1688/m_fp32_1b.bmodel": 17.2},
     )
-    text = render(Manifest(artifacts=(FP32, artifact())), published)
+    text = render(ZooManifest(artifacts=(FP32, artifact())), published)
     head, _, int8 = rows(text, "Accuracy")
     assert dict(zip(head, int8, strict=True)) == {
         "chip": "BM1688",
@@ -53,28 +53,30 @@ def test_figures_stand_beside_the_published_ones() -> None:
 def test_figures_of_other_weights_do_not_stand_beside_the_published_ones() -> None:
     files = {"BM1688/m_int8_1b.bmodel": 4.3, "BM1688/m_fp32_1b.bmodel": 17.2}
     drawn = [FP32.model_copy(update={"weights": "embedded"}), artifact(weights="embedded")]
-    text = render(Manifest(artifacts=tuple(drawn)), Published(files, files))
+    text = render(ZooManifest(artifacts=tuple(drawn)), Published(files, files))
     assert "4.3" not in text and "17.2" not in text and "of another, larger set" not in text
     assert "Weights of `m`: `embedded`." in text and "weights `embedded`: easy 83.00" in text
     text = render(
-        Manifest(artifacts=(*drawn, artifact(chip="bm1684"))), Published({"BM1684/m_int8_1b.bmodel": 4.25})
+        ZooManifest(artifacts=(*drawn, artifact(chip="bm1684"))), Published({"BM1684/m_int8_1b.bmodel": 4.25})
     )
     assert " 4.2 " in text, "another chip's figures are of the official weights"
 
 
 def test_without_published_figures_their_columns_are_left_out() -> None:
-    text = render(Manifest(artifacts=(FP32, artifact(float_layers=3))), Published())
+    text = render(ZooManifest(artifacts=(FP32, artifact(float_layers=3))), Published())
     assert "published" not in text.replace("Published are", "") and "of another" not in text
     assert rows(text, "Cost and size")[2][-1] == "3"
 
 
 def test_an_empty_zoo_has_a_page_too() -> None:
-    assert render(Manifest(artifacts=()), Published()) == "# Results\n\nWritten by `./doit zoo`. 0 targets: none.\n"
+    assert (
+        render(ZooManifest(artifacts=()), Published()) == "# Results\n\nWritten by `./doit zoo`. 0 targets: none.\n"
+    )
 
 
 def test_text_from_tools_is_shown_and_not_obeyed() -> None:
     bad = artifact(status="failed", stage="build", cause="<b>no</b> [x](http://y) | `z`", evidence="build/failed/a")
-    text = render(Manifest(artifacts=(bad,), broken={"other": "why|not"}), Published())
+    text = render(ZooManifest(artifacts=(bad,), broken={"other": "why|not"}), Published())
     line = next(line for line in text.splitlines() if line.startswith("- `BM1688"))
     assert r"\<b\>no\</b\> \[x\](http://y) \| \`z\` (`build/failed/a`)" in line
     assert r"- model `other`: why\|not" in text

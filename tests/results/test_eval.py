@@ -5,7 +5,7 @@ from conftest import Project
 
 from bmzoo.errors import ConfigError, SourceError, VerifyFailed
 from bmzoo.plan.verify import lower_step
-from bmzoo.release.prune import examine
+from bmzoo.release.prune import find_orphans
 from bmzoo.results import eval
 
 
@@ -47,7 +47,7 @@ def test_targets_with_settings_of_their_own_are_evaluated_apart(judged: Project)
     model = at.models["tiny"]
     lowered = [dict(lower_step(model, target, at.weights.chosen(model)).inputs) for target in targets]
     assert ["mixed.qtable" in inputs for inputs in lowered] == [False, True, False]
-    assert examine(at, frozenset()) == ()
+    assert find_orphans(at, frozenset()) == ()
 
 
 def test_ground_truth_that_changed_is_used_anew(judged: Project) -> None:

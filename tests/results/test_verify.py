@@ -11,7 +11,7 @@ from bmzoo.errors import VerifyFailed
 from bmzoo.plan.step import Command
 from bmzoo.plan.verify import count, family, proof, siblings
 from bmzoo.results import verify as verification
-from bmzoo.system.junit import document
+from bmzoo.system.junit import junit_xml
 from bmzoo.tasks.explain import explain
 from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
@@ -104,7 +104,7 @@ def test_a_hand_written_table_for_one_chip_has_a_lowering_of_its_own(project: Pr
 
 
 def test_junit_counts_failures_and_keeps_their_text() -> None:
-    root = ET.fromstring(document("verify", {"verify:a": None, "verify:b": "off by 3 < 4 & more\nhint: look"}))
+    root = ET.fromstring(junit_xml("verify", {"verify:a": None, "verify:b": "off by 3 < 4 & more\nhint: look"}))
     assert (root.get("tests"), root.get("failures")) == ("2", "1")
     good, bad = root
     assert good.get("name") == "verify:a" and len(good) == 0

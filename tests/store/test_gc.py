@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bmzoo.plan.step import HOUR
 from bmzoo.store import gc
 from bmzoo.store.entry import MANIFEST
 from bmzoo.store.gc import GRACE, Usage, choose, clean, evict, size, usages
 from bmzoo.store.local import Entry, Store
-from bmzoo.store.scratch import DAY, HOUR
+from bmzoo.store.scratch import DAY
 
 ROOT = Path(__file__).parents[2]
 KEYS = [f"{i:02x}" * 32 for i in range(1, 6)]

@@ -144,7 +144,7 @@ def test_a_damaged_entry_is_never_used_and_is_replaced_by_the_next_that_is_made(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(remote_module, "MAX_BYTES", 60_000)
+    monkeypatch.setattr(remote_module, "MAX_ENTRY_MANIFEST_BYTES", 60_000)
     remote.push(entry)
     DAMAGES[what](remote)
     before = sorted(p for p in tmp_path.rglob("*") if "yours" not in p.parts)

@@ -14,10 +14,11 @@ from damaged_entries import DAMAGES, truncate
 from other_process import another
 
 from bmzoo.errors import StoreError
+from bmzoo.plan.step import HOUR
 from bmzoo.store import scratch as scratch_module
 from bmzoo.store.entry import MANIFEST
 from bmzoo.store.local import SEALED_NS, Entry, Store
-from bmzoo.store.scratch import DAY, HOUR
+from bmzoo.store.scratch import DAY
 from bmzoo.system.files import cannot_write
 from bmzoo.system.hashing import sha256
 

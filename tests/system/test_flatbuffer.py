@@ -46,25 +46,25 @@ roots = st.fixed_dictionaries(
 
 @given(roots)
 def test_what_is_written_is_read_again(values: dict[str, object]) -> None:
-    written = flatbuffer.write(values, LAYOUT)
-    assert flatbuffer.read(written, LAYOUT) == values
-    assert flatbuffer.write(dict(reversed(values.items())), LAYOUT) == written
-    assert flatbuffer.read(written + bytes(64), LAYOUT) == values
+    written = flatbuffer.pack(values, LAYOUT)
+    assert flatbuffer.unpack(written, LAYOUT) == values
+    assert flatbuffer.pack(dict(reversed(values.items())), LAYOUT) == written
+    assert flatbuffer.unpack(written + bytes(64), LAYOUT) == values
 
 
 def test_a_scalar_that_equals_its_default_is_as_if_left_out() -> None:
-    assert flatbuffer.write({"index": -1, "pair": (1, 2)}, LAYOUT) == flatbuffer.write({"pair": (1, 2)}, LAYOUT)
+    assert flatbuffer.pack({"index": -1, "pair": (1, 2)}, LAYOUT) == flatbuffer.pack({"pair": (1, 2)}, LAYOUT)
 
 
 @given(roots, st.data())
 def test_damage_is_an_error_or_other_values(values: dict[str, object], data: st.DataObject) -> None:
-    written = bytearray(flatbuffer.write(values, LAYOUT))
+    written = bytearray(flatbuffer.pack(values, LAYOUT))
     for _ in range(data.draw(st.integers(1, 4))):
         written[data.draw(st.integers(0, len(written) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(written)))
     for buffer in (bytes(written), bytes(written[:cut])):
         try:
-            flatbuffer.read(buffer, LAYOUT)
+            flatbuffer.unpack(buffer, LAYOUT)
         except ValueError as error:
             assert str(error)
 
@@ -72,7 +72,7 @@ def test_damage_is_an_error_or_other_values(values: dict[str, object], data: st.
 def test_a_field_that_the_schema_does_not_know_is_refused() -> None:
     older = flatbuffer.schema(SCHEMA.replace("  index:int32 = -1 (id: 4);\n", ""))
     with pytest.raises(ValueError, match="Root has a field 4, which the schema does not know"):
-        flatbuffer.read(flatbuffer.write({"index": 3, "pair": (1, 2)}, LAYOUT), older)
+        flatbuffer.unpack(flatbuffer.pack({"index": 3, "pair": (1, 2)}, LAYOUT), older)
 
 
 @pytest.mark.parametrize(

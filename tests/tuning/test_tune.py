@@ -17,7 +17,7 @@ from bmzoo.quantization.tables import float_layers
 from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
 from bmzoo.tasks.tune import options
-from bmzoo.tuning.report import Found, markdown
+from bmzoo.tuning.report import TuningReport, markdown
 from bmzoo.tuning.run import Options, Tuner, publish_found
 from bmzoo.tuning.settings import Setting
 
@@ -80,7 +80,7 @@ def tunable(project: Project) -> Project:
     return project
 
 
-def tuned(project: Project, **values: Any) -> Found:
+def tuned(project: Project, **values: Any) -> TuningReport:
     at = project.open()
     return Tuner(at, at.models["tiny"], "bm1684", "bm1684", Options(**values)).run()
 
