@@ -40,11 +40,17 @@ def folder(root: Path, scenes: SceneSet) -> Path:
     return place
 
 
+def drawing_sources() -> tuple[Path, ...]:
+    """The source files that decide what the scene of a seed looks like, and how it is written."""
+    here = Path(__file__)
+    return (*sorted((here.parents[1] / "scenes").glob("*.py")), here)
+
+
 @cache
 def drawing() -> str:
-    """Stands for all that decides what a seed looks like: bmzoo's sources, and the packages that it draws with."""
+    """Cache key of drawn scenes, 16 hex digits: digest of `drawing_sources` and of the versions of _PACKAGES."""
     digest = hashlib.sha256()
-    for path in (*sorted((Path(__file__).parents[1] / "scenes").glob("*.py")), Path(__file__)):
+    for path in drawing_sources():
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
     for name in _PACKAGES:
         digest.update(f"{name} {version(name)}\0".encode())

@@ -245,3 +245,7 @@ def test_threads_are_told_through_the_environment(monkeypatch: pytest.MonkeyPatc
     assert inherited()["OMP_NUM_THREADS"] == "7"
     assert inherited(2)["OMP_NUM_THREADS"] == "2"
     assert "LD_LIBRARY_PATH" not in inherited()
+
+
+def test_workers_are_given_the_folder_in_which_the_package_lies() -> None:
+    assert (PACKAGE_ROOT / "bmzoo" / "runtime" / "engines" / "worker.py").is_file()

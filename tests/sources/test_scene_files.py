@@ -54,6 +54,11 @@ def test_they_are_drawn_once_and_again_when_one_is_gone(tmp_path: Path, monkeypa
     assert scene_files.folder(tmp_path, SCENES) != place, "changed drawing code never uses old pictures"
 
 
+def test_the_cache_key_covers_every_source_of_the_scenes() -> None:
+    names = {str(path.relative_to(ROOT / "bmzoo")) for path in scene_files.drawing_sources()}
+    assert names >= {"scenes/scene.py", "scenes/head.py", "scenes/backgrounds.py", "sources/scene_files.py"}
+
+
 def test_two_at_once_draw_one_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = []
     once = scene_files._pictures
