@@ -1,4 +1,4 @@
-"""How near one result is to another: tensors, detections, average precision; and whether that is near enough.
+"""Comparison metrics for tensors and detections, average precision, and verdicts against thresholds.
 
-Figures and verdicts from arrays and ground truth. Nothing here knows how the results were made.
+Metrics and verdicts from arrays and ground truth. Nothing here knows how the results were made.
 """

@@ -1,4 +1,4 @@
-"""How well a quantized network's detections agree with the float one's: average precision with those as truth."""
+"""Agreement of a quantized network with the float one: average precision with the float detections as ground truth."""
 
 from __future__ import annotations
 

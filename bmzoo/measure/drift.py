@@ -1,4 +1,4 @@
-"""Where a lowered network goes wrong: its tensors against those of the float network, layer by layer."""
+"""Layer-by-layer comparison of a lowered network with the float one, to find where quantization error comes in."""
 
 import math
 import re
@@ -14,9 +14,9 @@ from bmzoo.measure.tensors import cosine, sqnr_db
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
-# Noise powers add up: a layer that loses 3 dB puts in as much noise of its own as it was given.
+# Noise powers add: a layer whose SQNR drops by 3 dB contributes as much noise as it receives.
 OWN_NOISE_DB = 3.0
-# What lowering appends to a tensor's name when it converts it.
+# Suffixes that lowering appends to the name of a tensor that it casts.
 CASTS = ("_f32", "_f16", "_bf16", "_si8", "_ui8")
 _OPERATION = re.compile(r'^\s*(?:(%\w+)(?::\d+)? = )?"([\w.]+)"\(([^)]*)\).*loc\(#(loc\d*)\)$', re.MULTILINE)
 _NAMES = re.compile(r"^#(loc\d*) = loc\((.*)\)$", re.MULTILINE)
@@ -27,9 +27,9 @@ _OPERAND = re.compile(r"(%\w+)(?:#(\d+))?")
 
 @dataclass(frozen=True)
 class Row:
-    """One layer: how near its output is to the float one, and what it lost against the worst of its inputs.
+    """One layer: similarity of its output to the float one, and its drop in SQNR below the worst of its inputs.
 
-    `lost_db` is inf for noise on inputs that were exact, 0 for a layer that is no worse than its inputs.
+    `lost_db` is inf for a noisy layer with exact inputs, 0 for a layer that is no worse than its inputs.
     """
 
     layer: str
@@ -40,10 +40,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Drift:
-    """The first layer to blame with its figures, or None and the worst layer's; all compared layers in order.
+    """The first layer at fault with its metrics, or None and the worst layer's; all compared layers in order.
 
-    `gradual`: the limit was crossed with no layer adding more noise than it was given; `layer` is then where
-    it was crossed.
+    `gradual`: no single layer contributes more noise than it receives; `layer` is then where the accumulated
+    error crosses the limit.
     """
 
     layer: str | None
@@ -54,7 +54,7 @@ class Drift:
 
 
 class Layers(Protocol):
-    """What `compare` needs of a session: MlirSession has it."""
+    """The part of a session that `compare_layers` needs; implemented by MlirSession."""
 
     @property
     def tensor_names(self) -> tuple[str, ...]: ...
@@ -72,14 +72,14 @@ def first_drift(
     limit_cosine: float | None = None,
     limit_sqnr: float | None = None,
 ) -> Drift:
-    """The first layer of `order` whose output drifts: under a limit, and through noise of its own.
+    """The first layer of `order` whose output is below a limit because of noise that the layer itself adds.
 
-    Under a limit: cosine below `limit_cosine` or SQNR below `limit_sqnr` dB; a value that is not finite is
-    under every limit. Noise of its own: its SQNR is at least 3 dB below the lowest SQNR of its `inputs` (layer
-    -> layers that it reads, see `layer_inputs`; without them the layer before), so a layer that only passes
-    noise on is not blamed. Where a limit is crossed bit by bit, with no such layer, the first one under it is
-    named and `gradual` set. Layers that `test` lacks, or has in another shape, are left out, and their inputs
-    count for those that read them. `order` is the network's: a layer comes after its inputs.
+    Below a limit: cosine below `limit_cosine` or SQNR below `limit_sqnr` dB; a non-finite value is below every
+    limit. Noise of its own: its SQNR is at least 3 dB below the lowest SQNR of its `inputs` (layer -> layers
+    that it reads, see `layer_inputs`; by default the preceding layer), so a layer that only propagates noise is
+    not at fault. Where error accumulates past a limit without such a layer, the first layer below the limit is
+    named and `gradual` set. Layers that `test` lacks, or has in another shape, are skipped, and their inputs
+    count as those of their readers. `order` must be topological: a layer comes after its inputs.
     """
     rows: dict[str, Row] = {}
     sources = _chain(order) if inputs is None else inputs
@@ -120,7 +120,7 @@ def compare_layers(
 
 
 def layer_inputs(mlir: Path) -> dict[str, tuple[str, ...]]:
-    """Which layers each layer of an .mlir file reads, weights left out, in the network's order."""
+    """The layers that each layer of an .mlir file reads, without weights, in topological order."""
     text = mlir.read_text(encoding="utf-8")
     located = {match[1]: match[2] for match in _NAMES.finditer(text)}
     made: dict[str, list[str]] = {}  # SSA value -> names of its results
@@ -152,7 +152,7 @@ def _row(layer: str, reference: NDArray[np.float32], test: NDArray[np.float32], 
 
 
 def _matching(layer: str, reference: Tensors, test: Tensors) -> NDArray[np.float32] | None:
-    """The test's tensor of that layer: lowering keeps names, but may leave only a converted copy."""
+    """The tensor of that layer in `test`: lowering keeps names, but may leave only a cast copy."""
     if layer not in reference:
         return None
     for name in (layer, *(layer + cast for cast in CASTS)):
@@ -162,7 +162,7 @@ def _matching(layer: str, reference: Tensors, test: Tensors) -> NDArray[np.float
 
 
 def _measured(layer: str, inputs: Mapping[str, Sequence[str]], rows: Mapping[str, Row]) -> set[str]:
-    """The nearest layers with figures that `layer` reads, past those that have none."""
+    """The nearest measured ancestors of `layer`, through layers that were not measured."""
     found: set[str] = set()
     seen: set[str] = set()
     waiting = list(inputs.get(layer, ()))

@@ -1,4 +1,4 @@
-"""Which detections of two results are the same: one to one by overlap."""
+"""One-to-one matching of two sets of detections by IoU."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,10 @@ def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.flo
 
 @dataclass(frozen=True)
 class Match:
-    """Which detections of two results are the same: pairs (reference index, test index), best IoU first.
+    """Matched detections as pairs (reference index, test index), best IoU first.
 
-    `missing` are indices of reference faces not found, `extra` of test faces that should not be there;
-    `mean_iou` is over the pairs, 1 when there are none.
+    `missing` are indices of reference faces without a match, `extra` of test faces without one; `mean_iou` is
+    over the pairs, 1 when there are none.
     """
 
     pairs: tuple[tuple[int, int], ...]

@@ -1,4 +1,4 @@
-"""Arrays that steps hand each other."""
+"""The npz files in which steps pass arrays to each other."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from bmzoo.errors import SourceError
 
 
 def arrays(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The arrays of an npz in its order. Raises SourceError."""
+    """The arrays of an npz, in file order. Raises SourceError."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

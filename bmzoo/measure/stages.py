@@ -1,4 +1,4 @@
-"""How long a network's stages take, image by image: preprocessing, inference, postprocessing."""
+"""Benchmark of a network's stages per image: preprocessing, inference, postprocessing."""
 
 from __future__ import annotations
 
@@ -35,11 +35,10 @@ def stage_times(
     rounds: int = 5,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Milliseconds per image of each stage: the median over `rounds` batches, after one that is not counted.
+    """Milliseconds per image of each stage: the median over `rounds` batches, after one warm-up batch.
 
-    Batches are full; `images`, uint8 [H,W,3] BGR, are taken in turn and again from the first. Pictures are
-    decoded before. Raises SourceError without images, SessionError and ConfigError for a network that does
-    not fit.
+    Batches are full; `images`, uint8 [H,W,3] BGR, are used in turn, cyclically. Decoding of picture files is
+    not timed. Raises SourceError without images, SessionError and ConfigError for a network that does not fit.
     """
     if not images:
         raise SourceError("bench: needs at least one picture")
@@ -67,7 +66,7 @@ def stage_times(
 
 
 def machine() -> dict[str, str | float]:
-    """What a time depends on besides the code: processor, cores, how busy they are, versions."""
+    """The environment of a measurement: processor, cores, load, versions."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count() or 0,

@@ -1,4 +1,4 @@
-"""How near a test result is to its reference: tensors by numbers, detections by matching."""
+"""Similarity of a tensor to its reference: cosine, SQNR, largest error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sqnr_db(reference: ArrayLike, test: ArrayLike) -> float:
     """Signal to quantization noise, dB: 10 log10(sum ref^2 / sum (ref - test)^2); inf when equal.
 
     -inf for noise on a reference of zeros, NaN when a value is not finite. Unlike TPU-MLIR's own figure it
-    does not take the means off, so a constant offset counts as noise. Raises VerifyFailed like `cosine`.
+    does not subtract the means, so a constant offset counts as noise. Raises VerifyFailed like `cosine`.
     """
     x, y = _flat_pair(reference, test)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The first verdict: an artifact's figures against its thresholds. Pure."""
+"""Verdicts: an artifact's figures against its thresholds. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ def misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
 
 
 def proof_misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
-    """Like `misses`, for what verify measures: also simulator against MLIR, and against siblings."""
+    """Like `misses`, for the figures of `verify`, which also compares simulator with MLIR and sibling targets."""
     found = [*misses(figures, limits), *engine_misses(figures["engines"], limits)]
     for name, sibling in figures["consistency"].items():
         gap = sibling["relative"]
@@ -22,7 +22,11 @@ def proof_misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
 
 
 def engine_misses(engines: Mapping[str, Any], limits: Thresholds) -> list[str]:
-    """What keeps the MLIR of a lowering from standing for the artifact on the simulator."""
+    """Why the lowered MLIR cannot stand in for the artifact on the simulator; empty when it can.
+
+    Verification runs it on most pictures: for a RetinaFace of 640x640 it takes 0.1 to 0.8 s a picture, the
+    simulator 2 s (INT8) to 74 s (F16).
+    """
     found = []
     gap, noise = engines["relative"], engines["sqnr_db"]
     if limits.engines is not None and not gap <= limits.engines:

@@ -1,4 +1,4 @@
-"""What the operating system and plain file formats need: processes, files put in place whole, hashes, text.
+"""Operating system and plain file formats: processes, atomic writes, hashing, text.
 
-Knows nothing of models, steps or stores. The only package that starts a process for the rest of bmzoo.
+Knows nothing of models, steps or stores. The only package that starts processes for the rest of bmzoo.
 """

@@ -1,4 +1,4 @@
-"""Files put in place whole, by one rename."""
+"""Atomic writes: a reader sees the old file or the whole new one."""
 
 import errno
 import json
@@ -13,17 +13,20 @@ from bmzoo.errors import StoreError
 
 
 def copy(source: Path, destination: Path) -> None:
-    """Put a whole copy in place by one rename. Raises StoreError."""
+    """Copy a file atomically. Raises StoreError."""
     place(destination, lambda part: shutil.copyfile(source, part))
 
 
 def write(text: str, destination: Path) -> None:
-    """Put a whole text in place by one rename. Raises StoreError."""
+    """Write a text atomically, as UTF-8. Raises StoreError."""
     place(destination, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def place(destination: Path, fill: Callable[[Path], object]) -> None:
-    """Put in place by one rename what `fill` writes to the path it is given. Raises StoreError."""
+    """Write atomically: `fill` writes to a temporary path beside `destination`, which is then renamed to it.
+
+    Raises StoreError.
+    """
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=destination.suffix, dir=destination.parent)
@@ -31,7 +34,7 @@ def place(destination: Path, fill: Callable[[Path], object]) -> None:
         part = Path(name)
         try:
             fill(part)
-            part.chmod(0o644)
+            part.chmod(0o644)  # mkstemp makes files that only their owner can read
             part.replace(destination)
         finally:
             part.unlink(missing_ok=True)
@@ -45,7 +48,7 @@ def json_text(value: Mapping[str, Any]) -> str:
 
 
 def cannot_write(where: Path, error: OSError) -> StoreError:
-    """A write that failed, as one line with its cause."""
+    """The error to raise for a failed write: path, cause and, for the common causes, what to do."""
     hints = {
         errno.ENOSPC: "free some space; ./doit gc removes results that are not needed",
         errno.EROFS: "the file system is mounted read-only",

@@ -1,7 +1,7 @@
-"""FlatBuffers read into plain values and written again, by a schema that is known only at run time.
+"""FlatBuffers unpacked into plain values and packed again, by a schema that is known only at run time.
 
-Two buffers that hold the same values may differ in their bytes: fields may lie in another order, and one that
-equals its default may be left out or not. Written by `write`, equal values give equal bytes.
+The encoding is not canonical: two buffers with the same values may order their fields differently, and a field
+that equals its default may be present or absent. `pack` always encodes equal values as equal bytes.
 
 Source: the FlatBuffers internals page (https://flatbuffers.dev/internals/), for the subset of the schema language
 that bmodels use: tables, structs of scalars, strings, and vectors of these.
@@ -83,13 +83,18 @@ def _fields(owner: str, body: str) -> tuple[Field, ...]:
 def unpack(buffer: bytes, layout: Schema) -> dict[str, Any]:
     """A buffer as a dictionary: tables as dictionaries, structs as tuples, vectors as lists.
 
-    What the buffer leaves out is left out, and so is a scalar that equals its default. Raises ValueError for a
-    field that the schema does not know, and for a buffer that is cut short or damaged.
+    Absent fields and scalars that equal their default are left out. Raises ValueError for a field that the
+    schema does not know, and for a truncated or damaged buffer.
     """
     try:
         start = struct.unpack_from("<I", buffer)[0]
         return _Reader(layout).table(Cursor(buffer, start), layout.root)
-    except (IndexError, TypeError, RecursionError, struct.error) as error:  # how the library meets missing bytes
+    except (
+        IndexError,
+        TypeError,
+        RecursionError,
+        struct.error,
+    ) as error:  # what the library raises for a truncated buffer
         raise ValueError(f"damaged: {error}") from None
 
 
@@ -149,7 +154,7 @@ def _places(fields: tuple[Field, ...]) -> list[tuple[Field, int]]:
 
 
 def pack(values: Mapping[str, Any], layout: Schema) -> bytes:
-    """The buffer that `read` gives these values for; equal values give equal bytes."""
+    """The inverse of `unpack`; equal values give equal bytes."""
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(_Writer(layout, builder).table(values, layout.root))
     return bytes(builder.Output())
@@ -161,7 +166,7 @@ class _Writer:
         self._builder = builder
 
     def table(self, values: Mapping[str, Any], name: str) -> int:
-        """What a table refers to must be there before it is begun."""
+        """Offset of a table. Children are written first, as FlatBuffers are built from the leaves up."""
         fields = self._layout.tables[name]
         given = [(field, values[field.name]) for field in fields if field.name in values]
         placed = {f.name: self._placed(value, f) for f, value in given if self._is_apart(f)}

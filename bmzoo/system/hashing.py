@@ -1,4 +1,4 @@
-"""sha256 of files, remembered by path, size, times and inode, with git's rule for files too young to trust."""
+"""Cached sha256 of files, keyed by path, size, times and inode, with git's "racily clean" rule for young files."""
 
 import hashlib
 import json
@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _CHUNK = 1 << 20
-# A file changed within this time of being hashed may change again without its times showing it.
+# A file changed this shortly before it was hashed may change again within the resolution of its time stamps, so its
+# digest is not cached (see git's Documentation/technical/racy-git.txt).
 _YOUNG_NS = 2_000_000_000
 
 
@@ -24,7 +25,7 @@ def sha256(path: Path) -> str:
 
 
 class Digests:
-    """Digests of files, kept in one JSON file between runs. Losing that file costs time only."""
+    """A cache of file digests, kept in one JSON file between runs. Losing that file costs only time."""
 
     def __init__(self, memory: Path) -> None:
         self._memory = memory
@@ -58,12 +59,12 @@ class Digests:
         return digest
 
     def save(self) -> None:
-        """Write the memory if anything was learned. Never fails: it is only a memory."""
+        """Write the cache if it changed. Never fails: a lost cache costs only time."""
         with self._lock:
             if not self._changed:
                 return
             self._changed = False
-            # Not the process's number: another machine on the same disk may have one of the same.
+            # Random and not the process id, which is not unique among machines that share the disk.
             part = self._memory.with_suffix(f".{secrets.token_hex(8)}")
             try:
                 self._memory.parent.mkdir(parents=True, exist_ok=True)

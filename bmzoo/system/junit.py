@@ -1,11 +1,11 @@
-"""JUnit XML, the form in which CI systems read verdicts."""
+"""JUnit XML, the report format that CI systems read."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 
 def junit_xml(suite: str, cases: Mapping[str, str | None]) -> str:
-    """One suite; `cases` maps a name to what went wrong, None for what passed."""
+    """One test suite as XML; `cases` maps a test case to its failure text, None for one that passed."""
     failed = sum(text is not None for text in cases.values())
     root = ET.Element("testsuite", name=suite, tests=str(len(cases)), failures=str(failed), errors="0")
     for name, text in sorted(cases.items()):

@@ -1,4 +1,4 @@
-"""Markdown that says what it is given: tables that can be read as text too, and text from outside as it is."""
+"""Markdown: aligned tables, and escaping of text from outside."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -8,9 +8,9 @@ NOTHING = "–"
 
 
 def table(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
-    """A table from its columns, all of one length; `left` names those that are words and not numbers.
+    """A table from its columns, all of one length; `left` names the columns to align left.
 
-    A column without content is left out, an empty cell shown as a dash.
+    An empty column is left out, an empty cell shown as a dash.
     """
     kept = {title: [cell or NOTHING for cell in cells] for title, cells in columns.items() if any(cells)}
     titles, *body = padded(kept, left) or [[]]
@@ -20,10 +20,10 @@ def table(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
 
 
 def code(text: str | None) -> str:
-    """Text in code style; nothing for nothing."""
+    """Text as inline code; empty for no text."""
     return f"`{text.replace('`', chr(39)).replace('|', ' ')}`" if text else ""
 
 
 def plain(text: str) -> str:
-    """Text in which nothing is markup, links and HTML included."""
+    """Text with all markup escaped, links and HTML included."""
     return "".join(f"\\{c}" if c in "\\`*<>[]|#~" else c for c in text)

@@ -1,4 +1,4 @@
-"""The same action on several things, some at a time."""
+"""One action on many items, a bounded number at a time."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def each(action: Callable[[T], object], things: Sequence[T], workers: int) -> None:
-    """Call `action` with every thing, `workers` at a time, in order of start. Raises the first error of theirs.
+    """Call `action` on every item, `workers` at a time, started in order. Raises the first error.
 
-    After an error nothing new is started, and what is running ends first. The threads do not outlive the process:
-    a pool of Python's own would have an interrupted run wait for what is running, which takes minutes here.
+    After an error nothing new is started, and running calls are waited for. The threads are daemons: on an
+    interrupt, ThreadPoolExecutor would wait for running calls, which take minutes here.
     """
     waiting = iter(things)
     taking = threading.Lock()

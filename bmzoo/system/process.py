@@ -1,7 +1,7 @@
-"""The one door to processes: argument lists, explicit folder and environment, output to a file, a timeout.
+"""Runs external commands: argument lists, explicit folder and environment, output to a log file, a timeout.
 
 No shell, no inherited environment, and no process that outlives bmzoo: every command runs under
-`supervisor.py`, which kills the whole group when bmzoo ends for whatever reason.
+`supervisor.py`, which kills its whole process group when bmzoo ends for whatever reason.
 """
 
 import os
@@ -19,16 +19,16 @@ from typing import IO
 from bmzoo.errors import ToolFailed
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
-POLL = 0.2  # seconds between two looks at whether a command is to stop
+POLL = 0.2  # seconds between two checks whether a command is cancelled
 
 
 class Stopped(Exception):
-    """A command was ended because nobody waits for it any more. Not a failure of anything."""
+    """A command was cancelled: nobody waits for its result any more. Not a failure."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One command line to run. `stdout`, when given, takes what the command prints there instead of the log."""
+    """One command to run. `stdout`, when given, receives the command's standard output instead of the log."""
 
     argv: tuple[str, ...]
     cwd: Path
@@ -37,13 +37,13 @@ class Call:
     stdout: Path | None = None
     timeout: float | None = None  # seconds
     echo: bool = False  # what goes to the log also goes to this process's stderr
-    stopped: Callable[[], bool] | None = None  # asked again and again while it runs: whether to end it
+    stopped: Callable[[], bool] | None = None  # polled while the command runs: true cancels it
 
 
 def run(call: Call) -> int:
-    """Run to the end; returns the exit status, negative for a signal.
+    """Run to completion; returns the exit status, negative for a signal.
 
-    Raises ToolFailed after `timeout`, and Stopped once `stopped` says so.
+    Raises ToolFailed after `timeout`, and Stopped once `stopped` returns true.
     """
     with ExitStack() as stack:
         log: IO[bytes] = stack.enter_context(call.log.open("ab"))
@@ -51,7 +51,8 @@ def run(call: Call) -> int:
             log = stack.enter_context(_echoing(log))
         out = stack.enter_context(call.stdout.open("wb")) if call.stdout else log
         ours, theirs = os.pipe()
-        # The write end stays with us: closing it, by any end of this process, is the signal to kill.
+        # The write end stays in this process: however the process ends, the kernel closes it, and the supervisor
+        # takes that as the signal to kill.
         stack.callback(os.close, theirs)
         try:
             process = subprocess.Popen(
@@ -80,7 +81,7 @@ def run(call: Call) -> int:
 
 
 def _wait(process: subprocess.Popen[bytes], call: Call) -> int:
-    """Like Popen.wait, with an eye on `stopped`."""
+    """Like Popen.wait, polling `stopped`."""
     if call.stopped is None:
         return process.wait(call.timeout)
     end = None if call.timeout is None else time.monotonic() + call.timeout
@@ -95,7 +96,7 @@ def _wait(process: subprocess.Popen[bytes], call: Call) -> int:
 
 @contextmanager
 def _echoing(log: IO[bytes]) -> Iterator[IO[bytes]]:
-    """A pipe whose content goes to the log and to stderr as it comes."""
+    """A pipe that is copied to the log and to stderr, unbuffered."""
     out, into = os.pipe()
 
     def copy() -> None:
@@ -115,7 +116,7 @@ def _echoing(log: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def _status(code: int) -> int:
-    """The supervisor passes signals on as 128 + number, as shells do."""
+    """Exit status as Popen has it; the supervisor reports a signal as 128 + number, like a shell."""
     return 128 - code if 128 < code < 160 else code
 
 

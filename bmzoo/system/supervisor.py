@@ -1,11 +1,12 @@
-"""Runs one command and lets nothing of it outlive its parent. Stand-alone: `python -I -S supervisor.py FD ARGV...`
+"""Runs one command whose processes cannot outlive its parent. Stand-alone: `python -I -S supervisor.py FD ARGV...`
 
 The parent holds the other end of the pipe FD. When it closes - the parent was interrupted, crashed or was
 killed with SIGKILL - the command's whole process group is killed. A parent-death signal alone would not
 do: compilers start children of their own, and those do not inherit it.
 
-Commands run at addresses that are the same every time, where the system allows it: TPU-MLIR goes through some of
-its sets in the order of their elements' addresses, and now and then writes two instructions the other way round.
+Commands run without address space randomization, where the system allows that: TPU-MLIR iterates over some sets in
+the order of their elements' addresses, so with it two instructions are now and then emitted in the other order, and
+the build is not reproducible.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(argv: list[str]) -> int:
     lifeline, command = int(argv[0]), argv[1:]
     os.set_inheritable(lifeline, False)
-    # A signal between fork and handler would end this process and orphan the command: it waits meanwhile.
+    # A signal between the fork and the handler would end this process and orphan the command, so it is blocked.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     child = os.fork()
     if child == 0:
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> int:
 
 
 def _fix_addresses() -> None:
-    """Turn address randomization off for what this process starts; not all containers allow that."""
+    """Disable address space randomization for child processes; not all containers allow that."""
     with contextlib.suppress(ImportError, OSError, AttributeError):
         from ctypes import CDLL
 
