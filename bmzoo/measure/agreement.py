@@ -1,4 +1,4 @@
-"""Agreement of a quantized network with the float one: average precision with the float detections as ground truth."""
+"""Agreement of a quantized network with the float one: AP with the float detections as ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From checkpoints and ONNX files to a model within the onnx 1.6.0 contract, with a batch dimension that is free.
+"""Import of checkpoints and ONNX files as models within the onnx 1.6.0 contract, with a dynamic batch dimension.
 
 Files from outside are untrusted. Nothing here knows chips or quantization.
 """

@@ -1,4 +1,4 @@
-"""Operators that changed in form after opset 11, written as opset 11 has them; names are kept."""
+"""Adapters that rewrite operators whose form changed after opset 11 for opset 11; names are kept."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,11 +12,11 @@ from bmzoo.onnx_import.onnx_file import nodes, subgraphs
 
 
 class NotConvertible(Exception):
-    """Why one operator, or the model as a whole, has no equal in opset 11."""
+    """One operator, or the model as a whole, has no equivalent in opset 11; the text says why."""
 
 
 class Scope:
-    """What is known of tensors by name: values of constants, and ranks."""
+    """Known properties of tensors by name: values of constants, and ranks."""
 
     def __init__(self, model: ModelProto) -> None:
         inferred = shape_inference.infer_shapes(model).graph
@@ -51,7 +51,7 @@ Adapter = Callable[[NodeProto, Scope], Iterator[NodeProto]]
 
 
 def adapter_of(kind: str) -> Adapter | None:
-    """How an operator that changed in form is written in opset 11."""
+    """The adapter of an operator kind; None for one without."""
     if kind.startswith("Reduce") or kind in ("Squeeze", "Unsqueeze"):
         return _axes_as_attribute
     adapters: dict[str, Adapter] = {
@@ -78,7 +78,7 @@ def _remake(
     output: str = "",
     **attributes: Any,  # noqa: ANN401
 ) -> NodeProto:
-    """A node in the place of another; one that makes a new tensor is named after that tensor."""
+    """A replacement for a node; one that produces a new tensor is named after that tensor."""
     outputs = [output] if output else list(node.output)
     return helper.make_node(kind, inputs, outputs, name=output or node.name, **attributes)
 
@@ -97,14 +97,14 @@ def _axes_as_attribute(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
 
 def _split(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
     attributes = _attributes(node)
-    attributes.pop("num_outputs", None)  # the outputs say it; unequal parts are refused by onnxruntime
+    attributes.pop("num_outputs", None)  # the number of outputs implies it; onnxruntime refuses unequal parts
     if (split := scope.integers(node, 1)) is not None:
         attributes["split"] = split
     yield _remake(node, "Split", [node.input[0]], **attributes)
 
 
 def _softmax(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
-    """Up to opset 12 all axes from `axis` on are one; only the last axis means the same then and now."""
+    """Up to opset 12 the input is flattened to 2-D at `axis`; only for the last axis is that the same as today."""
     axis = scope.axis_from_end(node)
     if axis == -1:
         yield _remake(node, node.op_type, [node.input[0]], axis=-1)
@@ -120,7 +120,7 @@ def _softmax(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
 
 
 def _resize(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
-    """Inputs that may be left out since opset 13 were empty tensors before."""
+    """Inputs that are optional since opset 13 were required, as empty tensors, before."""
     inputs = list(node.input) + [""] * (3 - len(node.input))
     for index in (1, 2):
         if not inputs[index]:

@@ -1,11 +1,11 @@
-"""PyTorch state dicts, read without PyTorch and without running anything that the file asks for.
+"""PyTorch state dicts, read without PyTorch and without executing code from the file.
 
 `torch.save` has two formats. Both hold a pickle that describes tensors, and raw storages beside it:
 
 zip     <name>/data.pkl, <name>/data/<key> for each storage, <name>/byteorder since PyTorch 2
 legacy  five pickles (magic number, protocol, machine, object, storage keys), then count and bytes by key
 
-The pickle is read for its description; tensors are cut out of the storages afterwards, each within bounds.
+The pickle only yields descriptions; tensors are sliced from the storages afterwards, with bounds checks.
 """
 
 import io
@@ -178,7 +178,7 @@ def _without_prefix(views: dict[str, View]) -> dict[str, View]:
 
 
 def _elements(raw: bytes, storage: Storage) -> NDArray[Any]:
-    """The whole storage as a flat array."""
+    """A whole storage as a flat array."""
     dtype = np.dtype(STORAGE_DTYPES[storage.kind])
     if len(raw) != storage.numel * dtype.itemsize:
         wanted = f"{storage.numel} elements of {dtype.itemsize} bytes"
@@ -190,7 +190,7 @@ def _elements(raw: bytes, storage: Storage) -> NDArray[Any]:
 
 
 def _cut(flat: NDArray[Any], view: View, name: str) -> NDArray[Any]:
-    """The tensor as an array of its own, once it is known to lie inside its storage."""
+    """A copy of the tensor, after a check that it lies within its storage."""
     size, stride = _counts(view.size, name), _counts(view.stride, name)
     (offset,) = _counts((view.offset,), name)
     if len(size) != len(stride) or len(size) > 32:

@@ -21,7 +21,7 @@ _REEXPORT = "export the model again with opset 11 (torch.onnx.export: opset_vers
 
 
 def violations(model: ModelProto) -> list[str]:
-    """Each way in which the model breaks the contract; empty when it keeps it."""
+    """Every violation of the contract; empty for a model that conforms."""
     limits = {"": OPSET, "ai.onnx": OPSET, "ai.onnx.ml": 2}
     found = []
     if model.ir_version > IR_VERSION:
@@ -41,10 +41,10 @@ def violations(model: ModelProto) -> list[str]:
 
 
 def conform(model: ModelProto, where: str) -> ModelProto:
-    """The model itself when it keeps the contract, else a converted copy that computes the same.
+    """The model itself when it conforms, else an equivalent converted copy.
 
-    The same: outputs within 1e-4 (relative) in onnxruntime, on random inputs, free dimensions at 1 and at 2.
-    Raises SourceError, which names what is in the way, when the model is not valid or cannot be converted.
+    Equivalent: outputs within 1e-4 (relative) in onnxruntime, on random inputs, dynamic dimensions at 1 and 2.
+    Raises SourceError, naming every obstacle, when the model is invalid or cannot be converted.
     """
     _check(model, where)
     found = violations(model)
@@ -78,7 +78,7 @@ def _require_equal(model: ModelProto, converted: ModelProto, where: str) -> None
         inputs = {port.name: _sample(port, size) for port in io_signature(model).inputs}
         try:
             wanted = before.run(None, inputs)
-        except Exception as err:  # not every free dimension can be so small
+        except Exception as err:  # not every dynamic dimension can be this small
             failures.append(_first_line(err))
             continue
         if not all(map(_equal, wanted, after.run(None, inputs))):
@@ -96,7 +96,7 @@ def _equal(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
 def _session(model: ModelProto, problem: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # what matters comes back as an exception
+    options.log_severity_level = 4  # errors come back as exceptions
     try:
         data = model.SerializeToString()
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

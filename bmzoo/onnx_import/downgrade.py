@@ -1,8 +1,8 @@
 """ONNX models rewritten for opset 11 and IR version 6, node by node, with every name kept.
 
-Most operators changed since opset 11 only in the types that they accept; which they are is read from the
-schemas that the onnx package carries. Those that changed in form have an adapter. What is left cannot be
-converted, and is named. (`onnx.version_converter` lacks the way down for nearly all, and stops at the first.)
+Most operators changed since opset 11 only in the types that they accept; which ones is read from the schemas in
+the onnx package. Those that changed in form have an adapter. The rest cannot be converted, and are all reported.
+(`onnx.version_converter` can downgrade hardly any of them, and stops at the first that it cannot.)
 """
 
 from onnx import defs, helper
@@ -16,7 +16,7 @@ IR_VERSION = 6
 
 
 def downgrade(model: ModelProto) -> ModelProto:
-    """A copy of the model in opset 11 and IR version 6; NotConvertible names all that is in the way."""
+    """A copy of the model in opset 11 and IR version 6. Raises NotConvertible, naming every obstacle."""
     version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), OPSET)
     if model.functions:
         raise NotConvertible(f"functions of its own: {', '.join(f.name for f in model.functions)}")
@@ -36,7 +36,7 @@ def downgrade(model: ModelProto) -> ModelProto:
 
 
 def _drop_unread(graph: GraphProto) -> None:
-    """Takes out weights and constants that became attributes."""
+    """Remove weights and constants that are unused since they became attributes."""
     read = {name for node in nodes(graph) for name in node.input}
     for node in nodes(graph):
         read |= {output.name for inner in subgraphs(node) for output in inner.output}

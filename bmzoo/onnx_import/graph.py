@@ -1,6 +1,6 @@
-"""A small ONNX graph under construction: nodes, weights, and convolutions with their normalization folded in.
+"""A builder of ONNX graphs: nodes, weights, and convolutions with folded batch normalization.
 
-A node and the tensor that it makes have one name, which ends in the node's kind (`fpn.merge1.conv`): TPU-MLIR
+A node and its output tensor have the same name, which ends in the node's kind (`fpn.merge1.conv`): TPU-MLIR
 names layers after tensors, and calibration tables and qtables name layers.
 """
 
@@ -29,14 +29,14 @@ class Conv(NamedTuple):
     leaky: bool = True
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """What the state dict holds for it."""
+        """Name -> shape of its tensors in the state dict."""
         channels = self.shape[:1]
         norm = {f"{self.norm}.{key}": channels for key in ("weight", "bias", "running_mean", "running_var")}
         return {f"{self.weight}.weight": self.shape, **norm}
 
 
 class GraphBuilder:
-    """Nodes and weights in the order in which they are added; every method returns the new tensor's name."""
+    """Collects nodes and weights in order; methods that add one return the name of its output tensor."""
 
     def __init__(self, state: Mapping[str, NDArray[Any]]) -> None:
         self.state = state
@@ -52,7 +52,7 @@ class GraphBuilder:
         return name
 
     def conv(self, name: str, source: str, conv: Conv) -> str:
-        """`name.conv` and, when asked for, `name.leaky`; folded in float64, to round only once."""
+        """Add `name.conv`, and `name.leaky` if `conv` asks for it; folded in float64, to round only once."""
         keys = ("weight", "bias", "running_mean", "running_var")
         scale, bias, mean, var = (self.state[f"{conv.norm}.{key}"].astype(np.float64) for key in keys)
         scale = scale / np.sqrt(var + _BN_EPSILON)
@@ -80,7 +80,7 @@ class GraphBuilder:
     def model(
         self, name: str, inputs: Mapping[str, Sequence[int]], outputs: Mapping[str, Sequence[int]]
     ) -> ModelProto:
-        """Opset 11, IR version 6; float32 inputs and outputs of the given shapes behind a free batch."""
+        """The model: opset 11, IR version 6, float32 inputs and outputs of these shapes after a dynamic batch."""
         graph = helper.make_graph(self.nodes, name, _ports(inputs), _ports(outputs), list(self.weights.values()))
         opset = helper.make_opsetid("", 11)
         return helper.make_model(graph, opset_imports=[opset], ir_version=6, producer_name="bmzoo")

@@ -1,7 +1,7 @@
-"""The checker of onnx 1.6.0 itself, run by a Python 3.7 in an environment of its own.
+"""Runs the checker of the real onnx 1.6.0 with a Python 3.7 in a virtual environment of its own.
 
-onnx 1.6.0 has wheels for CPython 3.5 to 3.7 only, so it cannot share an environment with TPU-MLIR. Processes
-are started by a callable that is passed in; it gives back the exit status and what was printed.
+onnx 1.6.0 has wheels for CPython 3.5 to 3.7 only, and its source build fails on 3.10, so it cannot share an
+environment with TPU-MLIR. Processes are started by an injected callable that returns exit status and output.
 """
 
 import os

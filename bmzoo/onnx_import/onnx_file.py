@@ -1,4 +1,4 @@
-"""ONNX files from outside: read whole, with their external data; their inputs, outputs, nodes and weights."""
+"""Reading of untrusted ONNX files with their external data; access to inputs, outputs, nodes and weights."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _FETCH_AGAIN = "fetch or export the model again"
 
 @dataclass(frozen=True)
 class ValueInfo:
-    """An input or output: numpy's name of its type, and its shape; None: unknown, text: a free dimension."""
+    """An input or output: numpy's name of its type, and its shape (None: unknown; a text: a dynamic dimension)."""
 
     name: str
     dtype: str
@@ -58,7 +58,7 @@ def _load_external(model: ModelProto, folder: Path, where: str) -> None:
         _check_external(tensor, folder.resolve(), where)
     if external:
         load_external_data_for_model(model, str(folder))
-    if model.ByteSize() >= 2 << 30:  # no more can be written, so no engine could be given it
+    if model.ByteSize() >= 2 << 30:  # protobuf cannot serialize more, so no engine could load it
         raise SourceError(f"{where}: too large: {model.ByteSize()} bytes", "the limit is 2 GiB")
 
 
@@ -77,7 +77,7 @@ def _check_external(tensor: TensorProto, folder: Path, where: str) -> None:
 
 
 def nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    """Every node, those of nested graphs included."""
+    """Every node, including those of subgraphs."""
     for node in graph.node:
         yield node
         for inner in subgraphs(node):
@@ -90,7 +90,7 @@ def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
 
 
 def tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    """Every weight and constant, those of nested graphs included."""
+    """Every weight and constant, including those of subgraphs."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
@@ -100,7 +100,7 @@ def tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 def io_signature(model: ModelProto) -> ModelSignature:
-    """What the model takes and gives; weights that are also listed as inputs (IR version 3) are left out."""
+    """Inputs and outputs of the model; weights that are also listed as inputs (IR version 3) are left out."""
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = (value for value in model.graph.input if value.name not in weights)
     return ModelSignature(_ports(inputs), _ports(model.graph.output))

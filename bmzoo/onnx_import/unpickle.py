@@ -1,7 +1,7 @@
-"""Pickles from outside, read for the tensors that they describe and for nothing else.
+"""A restricted unpickler for untrusted checkpoints: it yields descriptions of tensors, and nothing else.
 
-A pickle is a program. It may ask for the few globals that a state dict needs, and gets stand-ins that do
-nothing; any other global is refused by name, before the first instruction has run.
+A pickle is a program. The few globals that a state dict needs resolve to inert stand-ins; any other global is
+refused by name, before the first opcode is executed.
 """
 
 import io
@@ -27,7 +27,7 @@ STORAGE_DTYPES = {
 
 
 class Refused(Exception):
-    """What is wrong with a checkpoint, and what to do about it; the caller knows which file it was."""
+    """What is wrong with a checkpoint, and what to do about it; the caller adds the file's name."""
 
     def __init__(self, problem: str, hint: str = "fetch the file again and compare its sha256") -> None:
         super().__init__(problem)
@@ -74,7 +74,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _admit(module: str, name: str) -> object:
-    """What a pickle gets for the global that it asks for; none of it does anything."""
+    """The inert stand-in for an admitted global."""
     if (module, name) == ("collections", "OrderedDict"):
         return OrderedDict
     if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
@@ -85,15 +85,16 @@ def _admit(module: str, name: str) -> object:
 
 
 def unpickle(stream: IO[bytes]) -> object:
-    """The next pickle of the stream, which is left behind its end; raises Refused.
+    """Load the next pickle, and leave the stream at its end. Raises Refused.
 
-    All of it is looked at before any of it runs. Tensors come back as `View`, other values as they are.
+    All opcodes are checked before any is executed. Tensors come back as `View`, other values as they are.
     """
     start = stream.tell()
     try:
         slots = [arg for op, arg, _ in pickletools.genops(stream) if _sets_slot(op.name, arg)]
         length = stream.tell() - start
-        # The unpickler allocates as many memo slots as the highest index says; honest ones count up from 0.
+        # The unpickler allocates as many memo slots as the highest index, and genuine pickles number them from 0:
+        # a huge index is an attack on memory.
         if any(int(slot or 0) > length for slot in slots):
             raise Refused("is damaged: memo index out of range")
         stream.seek(start)

@@ -1,4 +1,5 @@
-"""INT8 without the compiler: an emulator in onnxruntime, rankings of layers by sensitivity, the tables of TPU-MLIR.
+"""Post-training quantization: an INT8 emulator in onnxruntime, sensitivity analysis, mixed-precision selection, and
+the calibration tables and qtables of TPU-MLIR.
 
-Works on networks, arrays and texts; which targets there are, and how steps run, is not known here.
+Works on networks, arrays and texts; knows nothing of targets, or of how steps run.
 """

@@ -1,4 +1,4 @@
-"""Emulated INT8 networks over a set of pictures, in worker processes: one score for each set of float layers."""
+"""Evaluates sets of float layers: emulated mixed-precision networks over a set of pictures, in worker processes."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _MODEL, _LOWERED, _INPUTS = "model.onnx", "lowered.mlir", "inputs.npz"
 
 @dataclass(frozen=True)
 class EmulatorJob:
-    """What a worker needs to know: the step's folder, the config's decoder, and the network's size."""
+    """What a worker is started with: the step's folder, the config's decoder, the input's (height, width)."""
 
     folder: Path
     decoder: Mapping[str, Any]
@@ -45,7 +45,7 @@ class EmulatorJob:
 
 
 class Workbench:
-    """One process's network and pictures. Nothing is opened before it is used."""
+    """The network and pictures of one worker process. Sessions are created when first used."""
 
     def __init__(self, job: EmulatorJob) -> None:
         self.net = job.network()
@@ -63,7 +63,7 @@ class Workbench:
         return self._sweep.measure(self._pictures[index : index + 1])
 
     def compare(self, floats: frozenset[str], indices: Sequence[int]) -> list[tuple[Powers, Powers, float]]:
-        """By picture: noise and signal by part, and the lowest cosine over heads, with these layers in float."""
+        """By picture, with these layers in float: noise and signal by part, and the lowest cosine over heads."""
         running = session(emulation(self.net, floats), threads=1)
         found: list[tuple[Powers, Powers, float]] = []
         for index in indices:
@@ -85,13 +85,13 @@ class Workbench:
 
 
 class Emulator:
-    """Scores sets of float layers over pictures 0..number-1. The same result with any number of processes."""
+    """Scores sets of float layers over pictures 0..number-1. Results do not depend on the number of processes."""
 
     def __init__(self, pool: ProcessPoolExecutor, number: int, processes: int) -> None:
         self._pool, self._number, self._processes = pool, number, processes
 
     def score(self, floats: frozenset[str]) -> Score:
-        """The network with these layers in float, all pictures together."""
+        """Score of the network with these layers in float, over all pictures."""
         parts = [range(start, self._number, self._processes) for start in range(self._processes)]
         futures = [(part, self._pool.submit(_compare, floats, tuple(part))) for part in parts if part]
         by_picture = {i: one for part, future in futures for i, one in zip(part, future.result(), strict=True)}
@@ -100,21 +100,21 @@ class Emulator:
         return Score(loss, float(np.mean([cosine for _, _, cosine in ordered])))
 
     def sensitivities(self, index: int) -> "Future[tuple[dict[str, Sensitivity], dict[str, float]]]":
-        """Every layer's sensitivity on one picture, in a worker."""
+        """Every layer's sensitivity on one picture, computed in a worker."""
         return self._pool.submit(_sensitivities, index)
 
 
 @contextmanager
 def emulator(job: EmulatorJob, number: int) -> Iterator[Emulator]:
-    """Workers for a step over `number` pictures; each loads network and pictures once."""
+    """A pool of workers for a step over `number` pictures; each loads network and pictures once."""
     processes = max(1, min(number, len(os.sched_getaffinity(0)), MOST_PROCESSES))
-    # Not forked: onnxruntime's threads would not survive it.
+    # Spawned and not forked: onnxruntime's thread pool does not survive a fork.
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_open, initargs=(job,)) as pool:
         yield Emulator(pool, number, processes)
 
 
-_BENCH: list[Workbench] = []  # one for each worker process, which is given no other place to keep it
+_BENCH: list[Workbench] = []  # one for each worker process: a pool's initializer has nowhere else to put it
 
 
 def _open(job: EmulatorJob) -> None:

@@ -1,10 +1,10 @@
-"""Cross-layer equalization: the same network with its channels scaled alike, so that one scale fits them all.
+"""Cross-layer equalization: an equivalent network whose channels have similar ranges, so that one scale fits all.
 
-INT8 gives a tensor one scale, and BM1684 gives one to the weights of a layer as well, so a channel that is
-small beside its neighbours is left with few steps. A convolution followed by (leaky) ReLU and another
-convolution may have a channel divided by any s > 0 in the first and multiplied by it in the second: float
-results stay what they were. (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
-Correction, ICCV 2019; here ranges of activations count as well as those of weights.)
+INT8 activations have one scale for the whole tensor, and on BM1684 so have the weights of a layer: a channel with a
+small range is left with few quantization levels. Where a convolution is followed by a (leaky) ReLU and another
+convolution, a channel can be divided by any s > 0 in the first and multiplied by s in the second without changing
+the float network. (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019;
+here the ranges of activations count as well as those of weights.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-# Activations that commute with a positive factor.
+# Positively homogeneous activations: f(s x) = s f(x) for s > 0.
 HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
-# How much the ranges of activations, of the weights that make a channel and of those that read it count. Where each
-# channel's weights have a scale of their own, only the activations share one; where all have one scale, weights
-# suffer as well. Chosen by agreement on selection pictures: see bench/README.md.
+# Exponents in the geometric mean: of the ranges of activations, of the weights that produce a channel, and of those
+# that consume it. With per-channel weight scales only activations share a scale; with a per-tensor scale (BM1684)
+# weights do, too. Chosen by agreement on selection pictures: see bench/README.md.
 RANGE_SHARES: Mapping[str, "Shares"] = {"channel": (1.0, 0.0, 0.0), "tensor": (0.4, 0.3, 0.3)}
-# A channel that is nearly dead must not be blown up without bound.
+# Bound on a channel's factor, either way: a nearly dead channel must not be scaled up without limit.
 LIMIT = 32.0
 # Bits of a factor's mantissa: steps of 3 to 6%. What they cost in agreement is in bench/README.md.
 BITS = 5
@@ -32,14 +32,14 @@ Shares = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class ScalablePair:
-    """A convolution and those that alone read its channels, through at most one activation."""
+    """A convolution and its only readers, all of them convolutions, with at most one activation between."""
 
     first: onnx.NodeProto
     readers: tuple[onnx.NodeProto, ...]
 
 
 def pairs(model: onnx.ModelProto) -> tuple[ScalablePair, ...]:
-    """The convolutions whose channels can be scaled without changing what the network computes."""
+    """The convolutions whose output channels can be rescaled without changing the network's function."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -151,7 +151,7 @@ def _scale(pair: ScalablePair, weights: dict[str, NDArray[np.float64]], factors:
 
 
 def _factors(shares: Shares, *ranges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What to divide each channel by: a weighted geometric mean, 1 for the middle channel."""
+    """Divisor of each channel: a weighted geometric mean of its ranges, normalized to a median of 1."""
     made_of = [np.log(np.maximum(r, 1e-6)) for r in ranges]
     total = shares[0] * made_of[0] + shares[1] * made_of[1] - shares[2] * made_of[2]
     return np.asarray(np.exp(np.clip(total - np.median(total), -np.log(LIMIT), np.log(LIMIT))))

@@ -1,7 +1,7 @@
-"""INT8 emulated in float: an ONNX graph that rounds weights and tensors as the chip's arithmetic would.
+"""Fake quantization: an ONNX graph in float that rounds weights and activations as INT8 arithmetic would.
 
 onnxruntime runs it ten times faster than TPU-MLIR's interpreter runs the real lowering, and any set of layers
-can be left in float without a new lowering. It follows the real one closely, not bit by bit: what is chosen with
+can be left in float without a new lowering. It approximates the real one, and is not bit-exact: what is chosen with
 it is confirmed with real lowerings. (Jacob et al., Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference, CVPR 2018.)
 """
@@ -19,12 +19,12 @@ INT16 = (-32768, 32767)
 
 
 class FakeQuantizer:
-    """Writes nodes that compute layers as INT8 or in float, each tensor rounded where INT8 makes or reads it."""
+    """Emits the nodes of INT8 and float layers; a tensor is rounded where an INT8 layer produces or consumes it."""
 
     def __init__(self, net: LoweredNetwork, is_float: Callable[[Layer], bool], prefix: str = "") -> None:
         self._net = net
         self._is_float = is_float
-        self._prefix = prefix  # tells apart several copies of a network in one graph
+        self._prefix = prefix  # distinguishes copies of a network within one graph
         self._weights = {t.name: numpy_helper.to_array(t) for t in net.model.graph.initializer}
         self._rounded: dict[str, str] = {}
         self._made: set[str] = set()
@@ -32,7 +32,7 @@ class FakeQuantizer:
         self.constants: list[onnx.TensorProto] = []
 
     def add(self, node: onnx.NodeProto) -> None:
-        """Copy a node: its weights rounded and its inputs read through INT8, as its layer has it."""
+        """Emit a node with the weights and inputs of its layer: fake-quantized for INT8, unchanged for float."""
         layer = self._layer(node)
         exact = layer is None or self._is_float(layer)
         copy = onnx.NodeProto()
@@ -49,7 +49,7 @@ class FakeQuantizer:
         self.nodes.append(copy)
 
     def read(self, tensor: str, exact: bool, inside: bool = False) -> str:
-        """The name under which a float or INT8 layer reads a tensor. `inside`: within one fused layer."""
+        """Name of the tensor as a float (`exact`) or INT8 layer reads it. `inside`: within one fused layer."""
         producer = self._net.producers.get(tensor)
         made = self._layer(producer) if producer is not None else None
         own = self._prefix + tensor if tensor in self._made else tensor
@@ -57,14 +57,14 @@ class FakeQuantizer:
         if inside or (exact and source_exact):
             return own
         quant = self._net.input_quant if producer is None else made.lowered.quant if made is not None else None
-        if quant is None:  # the tool itself passes this tensor on in float
+        if quant is None:  # the lowering keeps this tensor in float
             return own
         if tensor not in self._rounded:
             self._rounded[tensor] = self._round(tensor, own, quant)
         return self._rounded[tensor]
 
     def _layer(self, node: onnx.NodeProto) -> Layer | None:
-        """The quantizable layer that a node belongs to; None where the tool computes in float anyway."""
+        """The quantizable layer that a node belongs to; None where the lowering computes in float anyway."""
         found = self._net.layers.get(node.output[0])
         if found is None:  # the first half of a fused layer
             readers = self._net.readers.get(node.output[0], ())
@@ -117,7 +117,7 @@ class FakeQuantizer:
 
 
 def emulation(net: LoweredNetwork, floats: Iterable[str] = ()) -> onnx.ModelProto:
-    """The whole network in INT8 but for the layers named, under the outputs' own names."""
+    """The network in emulated INT8 except for the layers in `floats`; inputs and outputs keep their names."""
     kept = frozenset(floats)
     writer = FakeQuantizer(net, lambda layer: layer.name in kept, prefix="int8.")
     for node in net.model.graph.node:
@@ -147,7 +147,7 @@ def assemble(
 
 
 def by_channel(weights: NDArray[np.generic], axis: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Weights rounded to 127 steps of each output channel's largest, and the steps [C]."""
+    """Symmetric per-channel quantization: the rounded weights (dequantized), and the scales [C]."""
     others = tuple(i for i in range(weights.ndim) if i != axis)
     step = np.maximum(np.abs(weights.astype(np.float64)).max(axis=others), 1e-8) / 127
     shape = [-1 if i == axis else 1 for i in range(weights.ndim)]

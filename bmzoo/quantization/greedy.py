@@ -1,9 +1,9 @@
-"""Which layers to leave in float, one move after the other, each time the one that helps most. Pure.
+"""Mixed-precision selection: lazy greedy promotion of layers from INT8 to float, the largest gain first. Pure.
 
 A tensor between two groups is rounded as long as one of them is INT8, so two neighbours may gain much together and
-nothing alone: moves are groups and pairs of neighbours. Otherwise what a move gains shrinks as others are made, so
-gains measured earlier are bounds, and only moves at the top, and those beside what was just chosen, are measured
-again (after Minoux, Accelerated Greedy Algorithms, 1978).
+nothing alone: candidates are groups and pairs of neighbours. Apart from that, gains diminish as layers are
+promoted, so a gain measured earlier is an upper bound, and only the candidates at the top of the queue, and the
+neighbours of the last promotion, are measured again (Minoux, Accelerated Greedy Algorithms, 1978).
 """
 
 import math
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Score:
-    """How near a network with some layers in float is: `loss` as in loss.py, and the lowest cosine over heads."""
+    """Quality of a mixed-precision network: `loss` as in loss.py, and the lowest cosine over heads."""
 
     loss: float
     cosine: float
@@ -21,14 +21,14 @@ class Score:
 
 Evaluate = Callable[[frozenset[str]], Score]
 
-# Groups beyond the most sensitive ones are not tried: alone they do less than the noise of the others.
+# Only the most sensitive groups are candidates: the effect of the others is below the noise of those in INT8.
 TRIED = 14
 Group = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """One more group in float: its layers, and the score with it and all choices before it."""
+    """One promotion to float: its layers, and the score with it and all promotions before it."""
 
     layers: tuple[str, ...]
     score: Score
@@ -36,7 +36,7 @@ class Promotion:
 
 @dataclass(frozen=True)
 class GreedyPath:
-    """Choices in order, starting from plain INT8. `alone`: a group's first layer -> score with only it in float."""
+    """Promotions in order, from plain INT8 on. `alone`: a group's first layer -> score with only it in float."""
 
     plain: Score
     choices: tuple[Promotion, ...]
@@ -50,10 +50,10 @@ def best_path(
     limit: int,
     evaluate: Evaluate,
 ) -> GreedyPath:
-    """Groups in the order in which they help, up to `limit` layers. `evaluate`: layers in float -> score.
+    """Greedy promotion of up to `limit` layers. `evaluate`: layers in float -> score.
 
-    `beside`: pairs of groups of which the second reads what the first makes. Ends early where no move that is
-    left lowers the loss. A move's gain counts by layer, since layers are what is limited.
+    `beside`: pairs of adjacent groups, producer first. Ends early when no candidate lowers the loss. Candidates
+    compete by gain per layer, since the budget is a number of layers.
     """
     plain = evaluate(frozenset())
     ranked = sorted(groups, key=lambda group: -sum(sensitivity.get(name, 0.0) for name in group))[:TRIED]
@@ -62,7 +62,7 @@ def best_path(
     alone: dict[str, Score] = {}
     kept: frozenset[str] = frozenset()
     now, chosen = plain, list[Promotion]()
-    # Change of loss by layer, and how many choices there were when it was measured; nothing is known at first.
+    # Candidate -> change of loss per layer, and the number of promotions at which it was measured; -inf: not yet.
     known: dict[int, tuple[float, int]] = {number: (-math.inf, -1) for number in range(len(moves))}
     scores: dict[int, Score] = {}
     while True:

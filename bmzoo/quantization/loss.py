@@ -1,8 +1,8 @@
-"""How far quantized heads are from those of the float model, where it matters: at the faces.
+"""Quantization loss at the outputs of a detector, weighted towards foreground anchors.
 
-Most anchors of a detector see nothing and their offsets mean nothing, so cosines over whole heads mostly measure
-noise on nothing. Here scores count everywhere, as a false face is an error too, and offsets count by the float
-model's own score. Models without a decoder are compared by the noise of all their outputs.
+Nearly all anchors of a detector are background, where box offsets mean nothing, so a cosine over a whole head mostly
+measures background noise. Here scores count at every anchor, as a false positive is an error too, and offsets count
+in proportion to the float model's score. Models without a decoder are compared by the noise of all their outputs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from bmzoo.runtime.decoders.decode import load
 from bmzoo.runtime.decoders.heads import Heads
 from bmzoo.runtime.decoders.spec import DecoderSpec
 
-# Offsets of anchors that the float model gives less than this are nobody's.
+# Below this score in the float model an anchor is background, and its offsets are ignored.
 CONFIDENT = 0.05
-# Scores decide which faces are found at all; landmarks are the least of it.
+# Weights of the parts: scores and boxes decide which faces are found; landmarks only refine them.
 HEAD_WEIGHTS = {"scores": 1.0, "boxes": 1.0, "landmarks": 0.25}
 
 Rows = NDArray[np.float32]
 
 
 class Reference:
-    """The float model's heads of one picture, ready to be compared with. `signal` goes with what `noise` gives."""
+    """The float model's heads for one picture, as the reference. `signal`: their power, by the parts of `noise`."""
 
     def __init__(self, heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> None:
         self._spec, self._hw, self._heads = spec, input_hw, heads
@@ -35,13 +35,13 @@ class Reference:
         self.signal = {name: self._power(name, self._at(name, values)) for name, values in self._rows.items()}
 
     def noise(self, heads: Heads) -> dict[str, float]:
-        """Power of the difference by part (scores, boxes, ... or output), weighted; divide by `signal`."""
+        """Weighted power of the difference by part (scores, boxes, ... or output), to be divided by `signal`."""
         test = rows(heads, self._spec, self._hw)
         own = self._rows
         return {name: self._power(name, self._at(name, test[name]) - self._at(name, own[name])) for name in own}
 
     def cosines(self, heads: Heads) -> dict[str, float]:
-        """Cosine over each whole head, as the vendor's search judges: -1..1."""
+        """Cosine over each whole head, the criterion of the vendor's search: -1..1."""
         found = {}
         for name, own in self._heads.items():
             norms = self._norms[name] * float(np.linalg.norm(heads[name]))
@@ -49,7 +49,7 @@ class Reference:
         return found
 
     def _at(self, name: str, values: Rows) -> Rows:
-        """All scores and outputs, but only the offsets of confident anchors."""
+        """All rows of scores and plain outputs; of offsets only those of foreground anchors."""
         return values if self._confident is None or name == "scores" else values[self._confident]
 
     def _power(self, name: str, values: Rows) -> float:
@@ -59,7 +59,7 @@ class Reference:
 
 
 def total(noise: Mapping[str, float], signal: Mapping[str, float]) -> float:
-    """One number: noise by part relative to its signal, summed over pictures before, weighted by HEAD_WEIGHTS."""
+    """The loss: noise-to-signal ratio by part, each summed over pictures beforehand, weighted by HEAD_WEIGHTS."""
     return sum(HEAD_WEIGHTS.get(name, 1.0) * noise[name] / max(signal[name], 1e-12) for name in signal)
 
 

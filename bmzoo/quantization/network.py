@@ -1,8 +1,8 @@
-"""A network's layers as TPU-MLIR quantizes them, tied to the nodes of the ONNX model that they came from.
+"""The layers that TPU-MLIR quantizes, mapped to the nodes of the ONNX model that they came from.
 
-TPU-MLIR names a layer after the ONNX tensor that it makes and the kind of operation (`body.0.conv_Conv`). What
-the lowering of plain INT8 does with each layer is read from its own MLIR: scale, sign and zero point, or float.
-Layers that exist only after the tool's own rewriting, and have no ONNX tensor, are left out.
+TPU-MLIR names a layer after the ONNX tensor that it produces and the kind of operation (`body.0.conv_Conv`). What
+lowering to plain INT8 does to each layer is read from the lowered MLIR: scale, sign and zero point, or float.
+Layers that only TPU-MLIR's graph rewriting creates, and that have no ONNX tensor, are left out.
 """
 
 import re
@@ -15,7 +15,7 @@ _OPERATION = re.compile(r'= "tpu\.(\w+)"\([^)]*\)(.*) : \(.*\) -> (.*) loc\(#(lo
 _LOCATION = re.compile(r'^#(loc\d*) = loc\("((?:[^"\\]|\\.)*)"\)$', re.MULTILINE)
 _UNIFORM = re.compile(r"!quant\.uniform<([iu])8:f32, ([-+.0-9eE]+)(?::(-?\d+))?>")
 _SHIFT = re.compile(r"rshift = \[([\d, ]+)\]")
-# Activations that a convolution's output goes through; they move to float together with it.
+# Activations that are promoted to float together with the convolution before them.
 ACTIVATIONS = (
     "Relu",
     "LeakyRelu",
@@ -33,7 +33,7 @@ WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
 
 @dataclass(frozen=True)
 class Quant:
-    """How INT8 holds a tensor: value = scale * (q - zero), q in -128..127, or in 0..255 when unsigned."""
+    """Quantization parameters of a tensor: value = scale * (q - zero), q in -128..127, or in 0..255 when unsigned."""
 
     scale: float
     unsigned: bool = False
@@ -42,7 +42,7 @@ class Quant:
 
 @dataclass(frozen=True)
 class Lowered:
-    """One layer of a lowered MLIR. `shift`: the exponent of weights that are held in powers of two (BM1684)."""
+    """One layer of a lowered MLIR. `shift`: right shift of a shift-only requantization (BM1684)."""
 
     kind: str
     quant: Quant | None  # None: computed in float
@@ -50,7 +50,7 @@ class Lowered:
 
 
 def lowered_layers(text: str) -> dict[str, Lowered]:
-    """Layer name -> what a lowering to plain INT8 made of it, from the text of the lowered MLIR."""
+    """Layer name -> its lowering to plain INT8, parsed from the text of the lowered MLIR."""
     names = {match[1]: match[2] for match in _LOCATION.finditer(text)}
     found: dict[str, Lowered] = {}
     for kind, attributes, result, location in _OPERATION.findall(text):
@@ -67,7 +67,7 @@ def lowered_layers(text: str) -> dict[str, Lowered]:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer that can be quantized or not: its name for tables, the ONNX nodes that it is, its result."""
+    """A layer whose precision can be chosen: its name in tables, its ONNX nodes, its output tensor."""
 
     name: str
     nodes: tuple[onnx.NodeProto, ...]
@@ -82,7 +82,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class LoweredNetwork:
-    """An ONNX model in the shape that TPU-MLIR gives it, and its layers by the tensor that each makes, in order."""
+    """An ONNX model rewritten as TPU-MLIR rewrites it, and its layers by output tensor, in topological order."""
 
     model: onnx.ModelProto
     layers: Mapping[str, Layer]
@@ -93,11 +93,11 @@ class LoweredNetwork:
 
     @property
     def quantized(self) -> tuple[Layer, ...]:
-        """The layers that plain INT8 quantizes, in the network's order."""
+        """The layers that plain INT8 quantizes, in topological order."""
         return tuple(layer for layer in self.layers.values() if layer.lowered.quant is not None)
 
     def groups(self) -> tuple[tuple[Layer, ...], ...]:
-        """Quantized layers that move together, in order: a layer with weights and the activations after it."""
+        """Quantized layers that are promoted together, in order: a layer with weights and its activations."""
         found: list[list[Layer]] = []
         ends: dict[str, list[Layer]] = {}
         for layer in self.quantized:
@@ -114,7 +114,7 @@ class LoweredNetwork:
         return tuple(tuple(group) for group in found)
 
     def beside(self) -> frozenset[tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Pairs of groups, as layer names, of which the second reads a tensor that the first makes."""
+        """Pairs of adjacent groups, as layer names: the second reads a tensor that the first produces."""
         groups = self.groups()
         names = {id(group): tuple(layer.name for layer in group) for group in groups}
         ends = {group[-1].tensor: group for group in groups}
@@ -125,7 +125,7 @@ class LoweredNetwork:
 
 
 def network(model: onnx.ModelProto, lowered: Mapping[str, Lowered]) -> LoweredNetwork:
-    """Tie an ONNX model to the layers of its plain INT8 lowering."""
+    """Map an ONNX model to the layers of its plain INT8 lowering."""
     shaped, names = _relu_before_concat(model)
     producers = {output: node for node in shaped.graph.node for output in node.output}
     gathered: dict[str, list[onnx.NodeProto]] = {}
@@ -142,7 +142,7 @@ def network(model: onnx.ModelProto, lowered: Mapping[str, Lowered]) -> LoweredNe
         if name not in lowered:
             continue
         before = producers.get(node.input[0])
-        # An activation that the tool fused into the layer before it: that one's own tensor never exists.
+        # An activation that lowering fused into the layer before it, whose own tensor then does not exist.
         fused = (
             before is not None
             and node.op_type in ACTIVATIONS
@@ -157,13 +157,13 @@ def network(model: onnx.ModelProto, lowered: Mapping[str, Lowered]) -> LoweredNe
 
 
 def _input_quant(source: str, lowered: Mapping[str, Lowered]) -> Quant | None:
-    """How the network's input is held: the tool casts it under its name and that of the layer that reads it."""
+    """Quantization of the network's input: lowering names the cast after the input and the layer that reads it."""
     casts = (layer for name, layer in lowered.items() if layer.kind == "Cast" and name.startswith(source))
     return next((layer.quant for layer in casts if layer.quant is not None), None)
 
 
 def _relu_before_concat(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """TPU-MLIR moves a ReLU after a concatenation before it; new tensors -> the names that it gives layers."""
+    """Hoist a ReLU above a concatenation, as TPU-MLIR does. Returns the model, and new tensor -> layer name."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     nodes = list(result.graph.node)

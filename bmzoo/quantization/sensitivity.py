@@ -1,9 +1,9 @@
-"""How much each layer alone hurts when it is INT8 and everything else is float, measured at the outputs.
+"""Sensitivity analysis: the error at the outputs when one layer is INT8 and all others are float.
 
 The float tensors of a picture are computed once. Each group of layers then runs in INT8 from them, and only the
-part of the float network behind the group runs again: half a network for each group, where a search that lowers
-and runs the whole model for each layer takes two. Layers of one group enter the rest of the network at the same
-tensor, so they share its run, by the power of the noise that each alone puts there.
+float network downstream of the group runs again: on average half a network per group, where a search that lowers
+and runs the whole model for each layer takes two. The layers of a group feed the same tensor, so they share its
+downstream run, apportioned by the power of the noise that each of them alone adds there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What one layer's INT8 does to one picture: noise at the outputs by part, and 1 - cosine over whole heads."""
+    """Effect of one layer in INT8 on one picture: noise power at the outputs by part, and 1 - cosine over heads."""
 
     noise: Mapping[str, float]
     cosine_loss: float
@@ -44,7 +44,7 @@ class Sweep:
         self._first = session(self._local_model(), threads)
 
     def measure(self, picture: Array) -> tuple[dict[str, Sensitivity], dict[str, float]]:
-        """Layer -> sensitivity, and the float heads' own power by part. `picture`: [1,C,H,W], as it is fed."""
+        """Layer -> sensitivity, and the float heads' power by part. `picture`: the network's input [1,C,H,W]."""
         names = [output.name for output in self._first.get_outputs()]
         values = dict(zip(names, self._first.run(names, {self._net.input: picture}), strict=True))
         heads = {name: values[name] for name in self._heads}
@@ -59,7 +59,7 @@ class Sweep:
         return found, reference.signal
 
     def _local_model(self) -> onnx.ModelProto:
-        """From a picture: float tensors, each group's result in INT8 (`groupN`), each layer's noise."""
+        """A model with these outputs: float tensors, each group's INT8 output (`groupN`), each layer's noise."""
         nodes: list[onnx.NodeProto] = list(self._net.model.graph.node)
         constants: list[onnx.TensorProto] = []
         outputs = list(self._needed)
@@ -89,7 +89,7 @@ class Sweep:
 
 
 class _Suffix:
-    """The float network behind one tensor: only the nodes that depend on it."""
+    """The float network downstream of one tensor: only the nodes that depend on it."""
 
     def __init__(self, net: LoweredNetwork, tensor: str, threads: int) -> None:
         behind = {tensor}

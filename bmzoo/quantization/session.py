@@ -1,11 +1,11 @@
-"""onnxruntime over models that are made in memory."""
+"""onnxruntime sessions for models in memory."""
 
 import onnx
 import onnxruntime
 
 
 def session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
-    """A session that takes rounding nodes as they are: onnxruntime would make integer kernels of them."""
+    """A session that runs QDQ nodes as they are: onnxruntime would fuse them into integer kernels."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3

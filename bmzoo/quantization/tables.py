@@ -22,7 +22,7 @@ def tensors_of(mlir: str) -> frozenset[str]:
 
 
 def _unescaped(name: str) -> str:
-    """MLIR writes quotes, backslashes and bytes beyond ASCII as a backslash and two hexadecimal digits."""
+    """Undo MLIR's escapes: quotes, backslashes and non-ASCII bytes are a backslash and two hexadecimal digits."""
     raw = re.sub(rb"\\([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), name.encode())
     return raw.decode("utf-8", "replace").replace("\\\\", "\\")
 
@@ -61,13 +61,13 @@ def float_layers(qtable: str) -> tuple[tuple[str, str], ...]:
 
 
 def bare_choice(qtable: str) -> dict[str, Any]:
-    """What a search's `choice.json` says, as far as its table alone tells it. Raises ValueError."""
+    """The part of a search's `choice.json` that can be recovered from its table alone. Raises ValueError."""
     rows = float_layers(qtable)
     return {"layers": [layer for layer, _ in rows], "mode": rows[0][1] if rows else "", "rows": []}
 
 
 def check_names(what: str, names: Iterable[str], tensors: frozenset[str]) -> None:
-    """Refuse (SourceError) a table that names what the model does not have, with the nearest it has."""
+    """Raises SourceError for a name that the model does not have, with the nearest that it has."""
     unknown = [name for name in names if name not in tensors]
     if unknown:
         guess = nearest(unknown[0], tensors)

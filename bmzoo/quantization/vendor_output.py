@@ -1,13 +1,13 @@
-"""What TPU-MLIR's searches say of layers, in their logs and tables. Pure, and strict: a form that is not known
-is an error, never a shorter list.
+"""Parsers for the logs and tables of TPU-MLIR's searches. Pure, and strict: an unknown format is an error, never a
+shorter list.
 
-Tried with 1.30.2; the lines of earlier versions were read in the sources of sophgo/tpu-mlir.
+Tested with 1.30.2; the formats of earlier versions are from the sources of sophgo/tpu-mlir.
 """
 
 import math
 import re
 
-# The tool's print of an operator's place; it numbers them from 0, the most sensitive first.
+# The tool's line on one operator's rank, counted from 0, the most sensitive first.
 _PLACE = re.compile(r"the layer (\S+) is (\d+) sensitive layer, loss is (\S+), type is \S+")
 _ABOUT_A_PLACE = re.compile(r"the layer \S.* is \d+ sensitive layer")
 _ENOUGH = re.compile(r"job success, current int8 cos:\s*(\S+) is higher than expected_cos")
@@ -35,17 +35,17 @@ def ranking(log: str) -> tuple[tuple[str, float], ...]:
 
 
 def enough(log: str) -> float | None:
-    """The cosine of plain INT8 where the tool found that it needs no float layer; else None. Raises ValueError."""
+    """The cosine of plain INT8 where the search ended because it is sufficient; else None. Raises ValueError."""
     return _only(_ENOUGH, log)
 
 
 def plain_cosine(log: str) -> float | None:
-    """The cosine of plain INT8 as the tool reports it in the end, or None. Raises ValueError."""
+    """The cosine of plain INT8 that the tool reports at the end, or None. Raises ValueError."""
     return _only(_PLAIN, log)
 
 
 def losses(table: str) -> dict[str, float]:
-    """Layer -> 1 - its cosine, of the table of losses that run_qtable.py writes, the worst first.
+    """Layer -> 1 - its cosine, from the loss table that run_qtable.py writes, the largest loss first.
 
     Raises ValueError naming the line that is not as expected.
     """

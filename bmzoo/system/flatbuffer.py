@@ -94,7 +94,7 @@ def unpack(buffer: bytes, layout: Schema) -> dict[str, Any]:
         TypeError,
         RecursionError,
         struct.error,
-    ) as error:  # what the library raises for a truncated buffer
+    ) as error:  # from a truncated buffer
         raise ValueError(f"damaged: {error}") from None
 
 
