@@ -1,4 +1,4 @@
-"""Runs one command in the current folder; what it has to say to people goes to `error.json` there."""
+"""Runs one command in the current folder. An error for people is written to `error.json` there."""
 
 import json
 import sys
@@ -13,8 +13,8 @@ Run = Callable[[Path, tuple[str, ...]], None]
 
 
 def run(name: str, folder: Path, args: tuple[str, ...]) -> int:
-    """Run one command in a folder. 0, or 1 with the error written to `error.json`."""
-    # Modules are imported when used: `finish` should not wait for onnxruntime.
+    """Run one command in a folder. Returns 0, or 1 with the error written to `error.json`."""
+    # Imported lazily: `finish` should not wait for onnxruntime.
     command: Run = import_module(f"bmzoo.commands.{COMMANDS[name].module}").run
     try:
         command(folder, args)

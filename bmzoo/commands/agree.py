@@ -1,4 +1,4 @@
-"""`agree`: a lowering's outputs against the float model's on the selection pictures, as one set of figures."""
+"""`agree`: agreement of a lowered network with the float model on the selection pictures."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,14 @@ from bmzoo.quantization.loss import Reference, added, total
 from bmzoo.runtime.decoders.decode import decode
 from bmzoo.runtime.engines.session import OnnxSession
 
-# Average precision needs faint detections too; this is what WIDER FACE results go down to.
+# Average precision needs low scores, too; this is the lowest in published WIDER FACE results.
 FAINT = 0.02
-# A face of the float model counts from here on: also those that a threshold of 0.5 would not show.
+# Float detections with at least this score are the ground truth: also those below a display threshold of 0.5.
 SURE = 0.1
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `agreement.json`. Raises VerifyFailed when the outputs cannot even be compared."""
+    """Write `agreement.json`. Raises VerifyFailed when the outputs are not comparable."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     feeds = arrays(folder / "inputs.npz")
     number = len(next(iter(feeds.values())))

@@ -1,4 +1,8 @@
-"""`check-tables`: tables must name this model's tensors; the compiler would abort or ignore them in silence."""
+"""`check-tables`: checks that tables name tensors of this model.
+
+For a calibration table that lacks a tensor TPU-MLIR 1.30.2 aborts with a stack dump, and it silently ignores names
+that it does not know.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`choose`: in which order layers are best left in float, by emulated INT8 on the selection pictures."""
+"""`choose`: greedy order of promotion to float, by emulated INT8 on the selection pictures."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from bmzoo.system.partial import Pieces
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `path.json` from `ranking.json`. Scores that an earlier, interrupted run has are not taken again."""
+    """Write `path.json` from `ranking.json`. Resumes from the scores of an interrupted run."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     ranking = json.loads((folder / "ranking.json").read_text(encoding="utf-8"))
     job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))

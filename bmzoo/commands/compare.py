@@ -1,4 +1,4 @@
-"""`compare`: an artifact's outputs on all pictures against ONNX, its MLIR against the simulator, and siblings."""
+"""`compare`: compares an artifact with ONNX on all pictures, with its MLIR, and with sibling targets."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     simulated = arrays(folder / "simulated.npz")
     batch = len(next(iter(simulated.values())))
     first = aligned(_head(reference, batch), simulated)
-    # The artifact itself where it has run, the MLIR of its lowering for the pictures beyond.
+    # The artifact's own outputs for the batch that was simulated, those of its lowered MLIR for the other pictures.
     test = {name: np.concatenate([first[name], mlir[name][batch:]]) for name in reference}
     figures = {
         "images": len(next(iter(feeds.values()))),
@@ -43,14 +43,14 @@ def agreement(one: Heads, other: Heads) -> dict[str, Any]:
     return {
         "equal": all(np.array_equal(one[name], other[name]) for name in one),
         "max_error": {name: float(f"{max_error(one[name], other[name]):.6g}") for name in one},
-        # Relative to the head's range, so that one bound serves scores and offsets.
+        # Relative to the head's range, so that one threshold applies to both scores and offsets.
         "relative": max(_relative(one[name], other[name]) for name in one),
         "sqnr_db": _lowest_sqnr(one, other),
     }
 
 
 def _lowest_sqnr(one: Heads, other: Heads) -> float | None:
-    """dB, of the head that differs most; None when they are equal. Noise counts as in `tensor_figures`."""
+    """SQNR in dB of the head that differs most, as in `tensor_figures`; None when all are equal."""
     lowest = min(sqnr_db(one[name], other[name]) for name in one)
     return None if lowest == math.inf else float(f"{lowest:.6g}")
 

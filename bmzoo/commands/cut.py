@@ -1,4 +1,4 @@
-"""`cut`: the mixed-precision table that the settings ask for."""
+"""`cut`: writes the mixed-precision table for the given settings."""
 
 import json
 from dataclasses import asdict

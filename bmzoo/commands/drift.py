@@ -1,4 +1,4 @@
-"""`drift`: tensor by tensor, a lowering against the float network, and the first layer that goes wrong."""
+"""`drift`: compares a lowered network with the float one, tensor by tensor, and names the first layer at fault."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from bmzoo.runtime.engines.registry import find_tpuc_root
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Top MLIR, lowered MLIR, inputs npz, smallest SQNR in dB, JSON to write. Raises SessionError."""
+    """args: top MLIR, lowered MLIR, inputs npz, smallest SQNR in dB, JSON to write. Raises SessionError."""
     top, lowered, inputs, limit, result = args
     feeds = arrays(folder / inputs)
     root = find_tpuc_root()
@@ -37,5 +37,5 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no infinity, which stands for a tensor without noise."""
+    """None for infinity (a tensor without noise) and NaN, which JSON does not have."""
     return round(value, 4) if math.isfinite(value) else None

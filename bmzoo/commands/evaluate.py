@@ -28,7 +28,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "pictures": len(pictures),
         "detections": sum(len(faces) for faces in found),
         "faces": {key: sum(len(p.kept[key]) for p in pictures) for key in pictures[0].kept},
-        # A subset without faces has no average precision.
+        # NaN: a subset without faces has no average precision.
         "ap": {k: round(v, 6) for k, v in evaluate(found, pictures).items() if math.isfinite(v)},
     }
     (folder / "ap.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")

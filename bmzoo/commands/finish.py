@@ -1,4 +1,4 @@
-"""`finish`: what the compiled bmodel says about itself, as `facts.json`."""
+"""`finish`: extracts the metadata of the compiled bmodel into `facts.json`."""
 
 import json
 import re
@@ -43,7 +43,10 @@ def facts_of(info: str) -> dict[str, Any]:
 
 
 def group_cost(folder: Path) -> int | None:
-    """The compiler's own cost in cycles, summed over layer groups; None when it wrote none."""
+    """The compiler's cost estimate in cycles, summed over layer groups; None when it wrote none.
+
+    Layers outside of groups are not included.
+    """
     caches = sorted(folder.glob("*.layer_group_cache.json"))
     if not caches:
         return None

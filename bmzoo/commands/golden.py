@@ -1,7 +1,7 @@
-"""`golden`: the compiler's self-test, a two-layer network whose outputs are known.
+"""`golden`: a self-test of the toolchain, with a two-layer network whose outputs are known.
 
-`golden write` makes the model, calibration samples and inputs; `golden check` compares the simulator's
-outputs with values computed here by hand, float and INT8.
+`golden write` creates the model, calibration samples and inputs; `golden check` compares the simulator's
+outputs, float and INT8, with a reference implementation in numpy.
 """
 
 import json
@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bmzoo.errors import ToolFailed
 
 SIZE = 8
-# INT8 has about 1/127 of the range per step, and two layers of it.
+# An INT8 step is about 1/127 of the range, and the errors of two layers add up.
 GOLDEN_TOLERANCE = {"float.npz": 1e-4, "int8.npz": 0.05}
 
 
@@ -45,7 +45,7 @@ def network() -> onnx.ModelProto:
 
 
 def expected(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the network computes, in numpy."""
+    """Reference implementation of the network in numpy: x [1,3,8,8] -> y [1,2,8,8]."""
     first, second = (w[:, :, 0, 0] for w in _weights())
     hidden = np.maximum(np.einsum("oc,nchw->nohw", first, x), 0)
     result: NDArray[np.float32] = np.einsum("oc,nchw->nohw", second, hidden).astype(np.float32)

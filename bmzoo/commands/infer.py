@@ -1,4 +1,4 @@
-"""`infer`: a batch of inputs through the MLIR of a lowering."""
+"""`infer`: runs inputs through a lowered MLIR."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from bmzoo.runtime.engines.simulate import write_arrays
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """MLIR, inputs npz, outputs npz. Raises SessionError."""
+    """args: MLIR, inputs npz, outputs npz to write. Raises SessionError."""
     session = open_session(folder / args[0], engine="mlir", log=folder / "engine.log")
     try:
         with np.load(folder / args[1], allow_pickle=False) as archive:

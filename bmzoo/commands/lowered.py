@@ -1,4 +1,4 @@
-"""`lowered`: the MLIR that model_deploy kept, under names that do not depend on chip and precision."""
+"""`lowered`: renames the MLIR that model_deploy keeps, so that names do not depend on chip and precision."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,10 @@ _WEIGHTS = re.compile(r'module\.weight_file = "([^"]+)"')
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """`*_tpu.mlir` to `lowered.mlir`, with its weights beside it. Raises ToolFailed when there is not one."""
+    """`*_tpu.mlir` to `lowered.mlir`, with its weights. Raises ToolFailed unless there is exactly one.
+
+    The MLIR refers to its weights by a relative path, so that is renamed in its text as well.
+    """
     found = sorted(folder.glob("*_tpu.mlir"))
     if len(found) != 1:
         raise ToolFailed(f"model_deploy.py: kept {len(found)} lowered MLIR files, one was expected")

@@ -1,4 +1,4 @@
-"""`measure`: how near a bmodel's outputs are to the ONNX model's on the same inputs. Figures, no judgement."""
+"""`measure`: compares a bmodel's outputs with the ONNX model's on the same inputs. Metrics only, no verdict."""
 
 import json
 import math
@@ -22,7 +22,7 @@ Heads = Mapping[str, NDArray[np.float32]]
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `figures.json`. Raises VerifyFailed when the outputs cannot even be compared."""
+    """Write `figures.json`. Raises VerifyFailed when the outputs are not comparable."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     feeds = arrays(folder / "inputs.npz")
     reference = OnnxSession(folder / "model.onnx").run(feeds)
@@ -36,7 +36,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 
 
 def aligned(reference: Heads, test: Heads) -> Heads:
-    """The artifact's outputs under the ONNX names. The tools add suffixes, so position in the network counts."""
+    """The artifact's outputs under their ONNX names. Matched by position, as TPU-MLIR adds suffixes to names."""
     if len(reference) != len(test):
         raise VerifyFailed(f"number of outputs: {len(test)} in the artifact, {len(reference)} in the ONNX model")
     renamed = dict(zip(reference, test.values(), strict=True))
@@ -58,7 +58,7 @@ def tensor_figures(reference: Heads, test: Heads) -> dict[str, dict[str, float |
         pairs = list(zip(value, test[name], strict=True))
         figures[name] = {
             "cosine": _rounded(min(cosine(a, b) for a, b in pairs)),
-            # -inf, noise on a reference of zeros, must not read as "equal": JSON has no infinity.
+            # Clamped: -inf (noise on a reference of zeros) would become null in JSON, which means equal.
             "sqnr_db": _rounded(max(min(sqnr_db(a, b) for a, b in pairs), WORST_SQNR)),
             "max_error": _rounded(max(max_error(a, b) for a, b in pairs)),
         }
@@ -66,7 +66,7 @@ def tensor_figures(reference: Heads, test: Heads) -> dict[str, dict[str, float |
 
 
 def detection_figures(reference: Heads, test: Heads, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Boxes matched after decode and NMS, over the whole batch; None for models without a decoder."""
+    """Detections matched after decoding and NMS, over the whole batch; None for models without a decoder."""
     settings = request["decoder"]
     if settings["kind"] == "none":
         return None
@@ -93,5 +93,5 @@ def _certain(faces: Detections, request: Mapping[str, Any]) -> int:
 
 
 def _rounded(value: float) -> float | None:
-    """JSON has no infinity: equal tensors have no noise, hence no SQNR."""
+    """Rounded for JSON; None for infinity, the SQNR of equal tensors, and NaN."""
     return round(value, 6) if math.isfinite(value) else None

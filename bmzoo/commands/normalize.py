@@ -1,8 +1,8 @@
-"""`normalize`: a bmodel written again so that its bytes depend on its content only.
+"""`normalize`: rewrites a bmodel reproducibly: its bytes depend on its content only.
 
-The compiler writes the time of day into a bmodel. For a chip whose bmodels carry no firmware it also writes an
-empty kernel module whose `mode` it never sets (seen in TPU-MLIR 1.30.2, with MALLOC_PERTURB_): what the memory held
-before stands there, and where that is zero the field is left out and everything behind it moves.
+The compiler writes a time stamp into a bmodel. For chips whose bmodels carry no firmware it also writes an empty
+kernel module with an uninitialized `mode` (TPU-MLIR 1.30.2, found with MALLOC_PERTURB_): it holds whatever the
+memory held before, and where that is zero the field is omitted and all later offsets change.
 """
 
 import os
@@ -21,7 +21,7 @@ HEADER_MAGIC = 0xFF55AAEE
 ALIGNMENT = 4096  # the binary part begins at a multiple of this
 # model_tool carries the schema of the description as text, to print it by.
 SCHEMA_BOUNDS = (b"namespace bmodel;", b"\0")
-# Firmware of the TPU, and layers for its host: an empty one has a name of no length.
+# Firmware of the TPU, and layers that run on the host CPU. An empty module has an empty name.
 MODULES = ("kernel_module", "cpuop_module")
 _HINT = "is this a bmodel of TPU-MLIR 1.x?"
 
@@ -32,7 +32,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 
 
 def installed_schema(root: Path) -> flatbuffer.Schema:
-    """How the bmodels of a TPU-MLIR installation are laid out. Raises ToolFailed."""
+    """The schema of bmodels, read from a TPU-MLIR installation. Raises ToolFailed."""
     tool = root / "bin" / "model_tool"
     start, end = SCHEMA_BOUNDS
     try:
@@ -43,7 +43,10 @@ def installed_schema(root: Path) -> flatbuffer.Schema:
 
 
 def normalize(model: Path, schema: flatbuffer.Schema) -> None:
-    """Write the description anew with a fixed time and no field unset. Raises ToolFailed, the file untouched."""
+    """Rewrite the description with a fixed time and no uninitialized field.
+
+    Raises ToolFailed, and then leaves the file unchanged.
+    """
     content = model.read_bytes()
     size, description = _description(content, model.name)
     try:
@@ -77,7 +80,7 @@ def _description(content: bytes, name: str) -> tuple[int, bytes]:
 
 
 def _binaries(value: Any) -> Iterator[tuple[int, int]]:  # noqa: ANN401  # walks whatever the description holds
-    """Every `Binary` (start, size) in a description, but those of empty modules, whose size nobody sets."""
+    """Every `Binary` (start, size) in a description, except those of empty modules: their size is uninitialized."""
     if isinstance(value, dict):
         if value.get("file_name") != b"":
             for inner in value.values():

@@ -1,6 +1,6 @@
-"""`prepare`: pictures to network inputs, the way the runtime on the board prepares them.
+"""`prepare`: preprocesses pictures to network inputs, with the same code as the runtime on the board.
 
-For a calibration one npz for each picture, and a list of them; for a batch one npz with every slot filled.
+For calibration it writes one npz per picture and a list of them; for a batch, one npz with every slot filled.
 """
 
 import json
@@ -22,7 +22,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     spec = input_spec(request["input"])
     name = _only_input(folder)
     paths = sorted((folder / "pictures").iterdir())
-    slots = request.get("slots", 0)  # 0: one file for each picture
+    slots = request.get("slots", 0)  # 0: one file per picture
     batch = np.zeros((slots, spec.channels, spec.height, spec.width), np.float32)
     (folder / "samples").mkdir()
     good: list[Path] = []
@@ -54,7 +54,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 
 
 def input_spec(values: Mapping[str, Any]) -> InputSpec:
-    """The runtime's preprocessing of a config's `input` section."""
+    """The runtime's preprocessing settings for a config's `input` section."""
     channels = 1 if values["pixel_format"] == "gray" else 3
     return InputSpec(
         height=values["height"],

@@ -1,4 +1,4 @@
-"""`rank`: how much each quantizable layer hurts, from most to least, picture by picture."""
+"""`rank`: sensitivity ranking of the quantizable layers, over the selection pictures."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from bmzoo.system.partial import Pieces
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `ranking.json`. Pictures that an earlier, interrupted run has done are not done again."""
+    """Write `ranking.json`. Resumes after the pictures that an interrupted run has finished."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))
     number = request["slots"]

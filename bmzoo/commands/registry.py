@@ -1,7 +1,7 @@
-"""bmzoo's own commands inside steps: the module that runs each one, and what decides its result.
+"""bmzoo's own commands inside steps: the module of each, and the sources that its result depends on.
 
-A command is a function `run(folder, args)` that reads and writes files of the step's folder only. To add one: a
-module here, and a row in the table.
+A command is a function `run(folder, args)` that reads and writes files of the step's folder only. To add one, add a
+module here and a row to the table.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ _MEASURING = (
 
 @dataclass(frozen=True)
 class OwnCommand:
-    """A command: its module below bmzoo.commands, and the sources behind it, as patterns below the package.
+    """A command: its module below bmzoo.commands, and its sources, as patterns below the package.
 
-    Editing a source makes what the command gave out of date. `installation`: it uses TPU-MLIR's programs or
-    engines, so what it gives also depends on the installation.
+    The sources are part of the fingerprint: editing one invalidates cached results of the command. So is the
+    installed TPU-MLIR when `installation` is set, for commands that use its programs or engines.
     """
 
     module: str
@@ -38,7 +38,7 @@ class OwnCommand:
 COMMANDS: Mapping[str, OwnCommand] = {
     "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py")),
     "prepare": OwnCommand("prepare", ("commands/prepare.py", "runtime/preprocess.py")),
-    # tables.py only checks, it does not decide what is written
+    # Without quantization/tables.py, which only validates and does not affect what is written.
     "table": OwnCommand("table", ("commands/table.py",)),
     "check-tables": OwnCommand("check_tables", ("commands/check_tables.py", "quantization/tables.py")),
     "normalize": OwnCommand("normalize", ("commands/normalize.py", "system/flatbuffer.py"), installation=True),
@@ -86,6 +86,6 @@ COMMANDS: Mapping[str, OwnCommand] = {
             *("quantization/loss.py", *_MEASURING),
         ),
     ),
-    # Run as a program of the runtime's, which also runs where there is nothing else of bmzoo.
+    # Not a module of this package but a program of the runtime, which must also work without the rest of bmzoo.
     "simulate": OwnCommand("", ("runtime/engines/simulate.py", "runtime/engines/overlay.py"), installation=True),
 }

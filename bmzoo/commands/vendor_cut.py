@@ -1,4 +1,4 @@
-"""`vendor-cut`: the mixed-precision table that the settings ask for, from what TPU-MLIR's search found."""
+"""`vendor-cut`: writes the mixed-precision table for the given settings, from the result of TPU-MLIR's search."""
 
 import json
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from bmzoo.quantization.vendor_select import cut, rows
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `mixed.qtable` and `choice.json`, and hand on `tuned.table` as `calibration.table` if it is there.
+    """Write `mixed.qtable` and `choice.json`, and copy `tuned.table`, if there is one, to `calibration.table`.
 
     Raises ConfigError for more layers than the model has.
     """

@@ -1,4 +1,4 @@
-"""`vendor-read`: what TPU-MLIR's search found, from its log and tables, in the form of bmzoo's own ranking."""
+"""`vendor-read`: converts the log and tables of TPU-MLIR's search to the format of bmzoo's own ranking."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from bmzoo.errors import ToolFailed
 from bmzoo.quantization import vendor_output
 from bmzoo.quantization.tables import calibrated, float_layers
 
-# The search logs to a file here, whose name has changed between versions. What it prints is less sure: its C++
-# part prints into the midst of lines.
+# Names of the search's log file, which differ between versions. Its standard output is no substitute: there the C++
+# part of the tool prints into the middle of lines.
 LOGS = ("Search_Qtable", "SensitiveLayerSearcher", "SensitiveLayerSearch", "MixPrecSearcher")
 LOSSES = ("tool.qtable_loss.txt", "full_loss_table.txt")
 INTEGERS = ("INT8", "INT4")
@@ -22,9 +22,9 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 
     In `ranking.json`: `layers`, the most sensitive first, with `loss` and `cosine_loss`, both 1 - cosine of the
     network's outputs (run_qtable.py: of the layer's own) with this layer alone in INT8; `picks`, the layers in the
-    order in which the search would leave them in float; `enough`, the cosine of plain INT8 where the search ended
-    because that is as good as asked for; `plain`, its cosine, if told; `total`, how many layers the model has.
-    Raises ToolFailed when the tool left something else than it should.
+    order in which the search promotes them to float; `enough`, the cosine of plain INT8 where the search ended
+    because it meets `expected_cos`; `plain`, its cosine, if reported; `total`, the number of layers of the model.
+    Raises ToolFailed when the tool's output is missing or not in the expected format.
     """
     tool = json.loads((folder / args[0]).read_text(encoding="utf-8"))["search"]
     table = (folder / "calibration.table").read_text(encoding="utf-8")
@@ -51,14 +51,14 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 
 
 def _found(folder: Path, tool: str, log: str) -> tuple[dict[str, float], list[str]]:
-    """Losses by layer, the worst first, and layers in the order of the search. Raises ValueError, ToolFailed."""
+    """Losses by layer, the largest first, and layers in the order of the search. Raises ValueError, ToolFailed."""
     if tool != RUN_QTABLE:
         losses = dict(vendor_output.ranking(log))
         if not losses:
             raise ToolFailed(
                 f"{tool}: ended without an error, but its log has neither a ranking nor a reason for having none"
             )
-        # Its table is not read: asked for fewer, it holds a fifth of the layers, or all of them.
+        # Not from its table: where fewer layers are asked for, that holds a fifth of all layers, or all (1.30.2).
         return losses, list(losses)
     name, text = _first(folder, LOSSES)
     if not name or not (folder / "tool.qtable").is_file():
@@ -85,7 +85,7 @@ def _tuned(folder: Path, table: str, changed: bool) -> str:
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> tuple[str, str]:
-    """Name and text of the first file that is there; two empty texts when none is."""
+    """Name and text of the first file that exists; two empty texts when none does."""
     for name in names:
         if (folder / name).is_file():
             return name, (folder / name).read_text(encoding="utf-8", errors="replace")

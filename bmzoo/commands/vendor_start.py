@@ -1,4 +1,4 @@
-"""`vendor-start`: what TPU-MLIR's search would miss only after it has searched, made ready before."""
+"""`vendor-start`: prepares what TPU-MLIR's search needs at its end, so that it does not fail there."""
 
 import shlex
 import shutil
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bmzoo.errors import ToolFailed
 
-# The search draws the network in the end, before it writes its table, and fails with `dot`. Nobody needs the
-# drawing, so a `dot` that fails costs nothing; and TPU-MLIR's libraries, which come first in the search's
-# environment, keep Debian's `dot` from loading its own plugins.
+# After the search, and before it writes its table, the tool draws the network with Graphviz, and crashes if `dot`
+# fails. Debian's `dot` always fails (seen after 15 minutes of search): TPU-MLIR's LD_LIBRARY_PATH keeps it from
+# loading its own plugins. The wrapper clears that variable, and ignores failures: nobody needs the drawing.
 WRAPPER = """\
 #!/bin/sh
 unset LD_LIBRARY_PATH
@@ -17,7 +17,7 @@ unset LD_LIBRARY_PATH
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `bin/dot`, which the tools find first, and `tool.table`, a calibration table that they may write to.
+    """Write `bin/dot`, which comes first on the tools' PATH, and `tool.table`, a calibration table they may modify.
 
     Raises ToolFailed when there is no `dot`.
     """
@@ -31,5 +31,5 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     wrapper.parent.mkdir()
     wrapper.write_text(WRAPPER.format(dot=shlex.quote(dot)), encoding="utf-8")
     wrapper.chmod(0o755)
-    # The input is a link into the store.
+    # Copied, as the input is a link into the store, whose files must not change.
     (folder / "tool.table").write_bytes((folder / "calibration.table").read_bytes())

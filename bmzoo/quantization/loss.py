@@ -1,8 +1,9 @@
 """Quantization loss at the outputs of a detector, weighted towards foreground anchors.
 
-Nearly all anchors of a detector are background, where box offsets mean nothing, so a cosine over a whole head mostly
-measures background noise. Here scores count at every anchor, as a false positive is an error too, and offsets count
-in proportion to the float model's score. Models without a decoder are compared by the noise of all their outputs.
+Nearly all anchors of a detector are background, where box offsets mean nothing, so a cosine over a whole head
+mostly measures background noise. Here scores count at every anchor, as a false positive is an error too, and
+offsets count in proportion to the float model's score. Models without a decoder are compared by the noise of all
+their outputs.
 """
 
 from collections.abc import Mapping, Sequence

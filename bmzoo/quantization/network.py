@@ -33,7 +33,7 @@ WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
 
 @dataclass(frozen=True)
 class Quant:
-    """Quantization parameters of a tensor: value = scale * (q - zero), q in -128..127, or in 0..255 when unsigned."""
+    """Quantization parameters: value = scale * (q - zero), q in -128..127, or in 0..255 when unsigned."""
 
     scale: float
     unsigned: bool = False

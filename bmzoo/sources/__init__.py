@@ -1,5 +1,4 @@
-"""Files from outside: where a name in a config is found, which weights are used, downloads, drawn scenes as
-pictures.
+"""Source files: lookup of names in configs, choice of weights, downloads, and rendered scenes as pictures.
 
 Everything that comes in is pinned or checked. Nothing here writes into the repository.
 """

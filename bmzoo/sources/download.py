@@ -1,7 +1,7 @@
-"""Pinned files from the network, kept under their sha256 for all checkouts of a user.
+"""Downloads of pinned files, cached under their sha256 for all checkouts of a user.
 
-A download is an extra: whatever is wrong with it is one line, and it never takes long. What is not complete, or not
-the file that was asked for, is never seen under its name.
+A download is optional: any failure is a one-line error, and its duration is limited. A file appears in the cache
+only when it is complete and has the pinned digest.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from bmzoo.system.hashing import sha256
 from bmzoo.system.text import printable
 
 OFFLINE = "BMZOO_OFFLINE"
-DOWNLOAD_TIMEOUT = 10.0  # seconds for the connection, and for each piece
+DOWNLOAD_TIMEOUT = 10.0  # seconds to connect, and for each read
 TOTAL = 120.0  # seconds for all of it
 LARGEST = 1 << 30
 _CHUNK = 1 << 16
@@ -35,13 +35,13 @@ def fetcher(environ: Mapping[str, str]) -> Callable[[str, str], Path] | None:
 
 
 def folder(environ: Mapping[str, str]) -> Path:
-    """Where downloads are kept."""
+    """The cache folder of downloads."""
     cache = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME') or Path.home()}/.cache"
     return Path(cache) / "bmzoo" / "weights"
 
 
 def fetch(url: str, digest: str, into: Path, timeout: float = DOWNLOAD_TIMEOUT, total: float = TOTAL) -> Path:
-    """`into`/<digest>, fetched unless it is there. Raises SourceError, `url: what is wrong`, on one line."""
+    """`into`/<digest>, downloaded unless cached. Raises SourceError, `url: what is wrong`, on one line."""
     path = into / digest
     try:
         if path.is_file() and sha256(path) == digest:
@@ -56,14 +56,14 @@ def fetch(url: str, digest: str, into: Path, timeout: float = DOWNLOAD_TIMEOUT, 
             Path(name).unlink(missing_ok=True)
     except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError, and so are timeouts
         if isinstance(error, HTTPError):
-            error.close()  # it is also the answer, still open
+            error.close()  # an HTTPError is also the open response
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise SourceError(f"{url}: cannot be fetched: {printable(str(reason)) or type(error).__name__}") from None
     return path
 
 
 class _SameScheme(HTTPRedirectHandler):
-    """Follows redirects, but not from https to something less."""
+    """Follows redirects, except from https to another scheme."""
 
     def redirect_request(  # noqa: PLR0913  # as urllib calls it
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str

@@ -1,4 +1,4 @@
-"""A text from a path or URL, with a limit on its size and on the time that it takes."""
+"""Reading of a text from a path or URL, with limits on size and time."""
 
 import time
 from collections.abc import Callable
@@ -19,8 +19,8 @@ _CHUNK = 1 << 16
 def text(where: str, root: Path, limit: int, timeout: float = FETCH_TIMEOUT) -> str:
     """The text at a URL, or in a file whose path is relative to `root`. Raises SourceError.
 
-    `limit` is in bytes, `timeout` in seconds for the whole of it. http and https need nothing else; every
-    other kind of URL is fsspec's (`s3://` with s3fs installed).
+    `limit` is in bytes, `timeout` in seconds in total. http and https are built in; other schemes are opened by
+    fsspec (`s3://` needs s3fs).
     """
     scheme = urlsplit(where).scheme if "://" in where else ""
     opened: Callable[[], Any] = {
@@ -66,7 +66,7 @@ def _read(file: IO[bytes], shown: str, limit: int, deadline: float) -> bytes:
 
 
 def _without_password(where: str) -> str:
-    """A URL as it may be shown: logs are read by others."""
+    """A URL without its credentials, for messages and logs."""
     scheme, marker, rest = where.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{marker}{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}" if marker else where

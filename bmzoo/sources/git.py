@@ -1,4 +1,4 @@
-"""The files below a folder that git tracks."""
+"""Which files git tracks."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ GIT_TIMEOUT = 60.0
 
 
 def tracked(root: Path, environ: Mapping[str, str]) -> frozenset[Path] | None:
-    """Tracked files below `root`; empty where there is no repository, None when git cannot tell."""
+    """Tracked files below `root`; empty where there is no repository, None when git fails."""
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return frozenset()
     git = shutil.which("git")
     if git is None:
         return None
-    # Only what git needs to find its own settings (`safe.directory` is one); never the whole environment.
+    # Only what git needs to find its settings (such as `safe.directory`); never the whole environment.
     env = {key: environ[key] for key in ("PATH", "HOME") if key in environ}
     with TemporaryDirectory() as folder:
         out = Path(folder) / "names"

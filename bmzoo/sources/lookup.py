@@ -1,4 +1,4 @@
-"""Files from outside: where a name in a config is found, and what a folder of pictures holds."""
+"""Lookup of names in configs along a search path, and listing of picture folders."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 @dataclass(frozen=True)
 class PictureSet:
-    """The pictures of a folder in name order, and the names of files that are not pictures."""
+    """The pictures of a folder in name order, and the names of skipped files that are not pictures."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -27,7 +27,7 @@ def _rank(name: str, first: Sequence[str]) -> int:
 
 
 def _below(folder: Path, inside: str = "") -> Iterator[str]:
-    """Every file below a folder, as its path there; links to folders are not followed."""
+    """Relative path of every file below a folder; symlinks to folders are not followed."""
     with os.scandir(folder / inside) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -37,10 +37,9 @@ def _below(folder: Path, inside: str = "") -> Iterator[str]:
 
 
 class Sources:
-    """Looks names up in folders, first hit wins: beside the config, `$BMZOO_DATA`, `shared/data`.
+    """Resolves names along a search path: the config's folder, `$BMZOO_DATA`, `shared/data`.
 
-    `scenes` is where drawn scenes are kept, which are drawn when they are looked up; `downloads` holds fetched
-    files by their sha256.
+    `scenes`: cache folder of rendered scenes, which are rendered on lookup. `downloads`: cache folder of downloads.
     """
 
     def __init__(self, folders: Sequence[Path], scenes: Path | None = None, downloads: Path | None = None) -> None:
@@ -57,11 +56,11 @@ class Sources:
         return next((path for folder in self._folders if (path := folder / name).exists()), None)
 
     def has(self, name: str) -> bool:
-        """Whether `find` would find it; draws nothing."""
+        """Whether `find` would find it; renders no scenes."""
         return (self._scenes is not None and scene_sets.split(name) is not None) or self.find(name) is not None
 
     def files(self, ref: File) -> tuple[Path, ...]:
-        """Every file that a config may mean, best first. Raises SourceError with every place looked at."""
+        """Every candidate for a file of a config, in search order. Raises SourceError, listing the search path."""
         places = [folder / ref.path for folder in self._folders]
         if ref.sha256 and self._downloads is not None:
             places.append(self._downloads / ref.sha256)
@@ -71,7 +70,7 @@ class Sources:
         return found
 
     def pinned(self, ref: File, digest: Callable[[Path], str]) -> tuple[Path, str]:
-        """The first file with the content that the config pins, and its sha256. Raises SourceError."""
+        """The first candidate with the pinned digest, and that digest. Raises SourceError."""
         wrong = ""
         for path in self.files(ref):
             try:
@@ -90,7 +89,7 @@ class Sources:
         folder = self.find(ref.folder)
         if folder is None or not folder.is_dir():
             raise SourceError(f"{ref.folder}: no such folder of pictures", self.looked(ref.folder))
-        # Names only, and no file's status: folders hold thousands, and every target asks for some of them.
+        # Names only, no stat calls: folders hold thousands of pictures, and every target lists some of them.
         try:
             with os.scandir(folder) as entries:
                 files = sorted(entry.name for entry in entries if entry.is_file())
@@ -108,7 +107,7 @@ class Sources:
         return PictureSet(folder, tuple(folder / name for name in names[: ref.count or None]), others)
 
     def tree(self, ref: Tree) -> dict[str, Path]:
-        """Every file below a folder by its path there. Raises SourceError when there is no such folder."""
+        """Relative path -> file, for every file below a folder. Raises SourceError when there is no such folder."""
         folder = self.find(ref.folder)
         if folder is None or not folder.is_dir():
             raise SourceError(f"{ref.folder}: no such folder", self.looked(ref.folder))

@@ -1,4 +1,4 @@
-"""Results of steps under their fingerprints: in `build/store`, and in a store shared with other checkouts.
+"""The cache of step results, keyed by fingerprint: local in `build/store`, and remote, shared with other checkouts.
 
-An entry is published whole and checked when it is read. What a step means is not known here.
+Entries are published atomically and verified when they are read. Knows nothing of what a step does.
 """

@@ -1,6 +1,6 @@
-"""What an entry of a store holds, as its `manifest.json` says: names, digests and sizes of files, and facts.
+"""The manifest of a cache entry, `manifest.json`: names, digests and sizes of its files, and facts about the step.
 
-A manifest may come from a store that others write, so nothing in it is believed before `parse` has seen it.
+A manifest may come from a store that others write, so it is untrusted until `parse_manifest` has validated it.
 """
 
 import json
@@ -22,12 +22,12 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+@ \-]{0,199}")
 
 
 class Damaged(Exception):
-    """An entry is not what its fingerprint stands for. The text says what is wrong with it."""
+    """An entry is corrupt, or does not belong to its fingerprint. The text says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class StoreManifest:
-    """`files` maps name to sha256 and `sizes` name to bytes; `facts` is what the step said about itself."""
+    """`files` maps name to sha256 and `sizes` name to bytes; `facts` is metadata from the step."""
 
     fingerprint: str
     files: Mapping[str, str]
@@ -39,12 +39,12 @@ class StoreManifest:
 
 
 def is_fingerprint(text: str) -> bool:
-    """Whether a text can name an entry."""
+    """Whether a text is a well-formed fingerprint: 64 lower-case hex digits."""
     return _FINGERPRINT.fullmatch(text) is not None
 
 
 def parse_manifest(data: bytes, fingerprint: str) -> StoreManifest:
-    """The manifest of the entry with that fingerprint. Raises Damaged for anything that is none."""
+    """Parse and validate the manifest of the entry with that fingerprint. Raises Damaged."""
     if len(data) > MAX_ENTRY_MANIFEST_BYTES:
         raise Damaged(f"{MANIFEST} is larger than {MAX_ENTRY_MANIFEST_BYTES} bytes")
     try:
@@ -73,7 +73,7 @@ def _check_files(files: Mapping[str, object], sizes: Mapping[str, object]) -> No
 
 
 def check_material(manifest: StoreManifest) -> None:
-    """Whether the facts give the fingerprint that the entry lies under, where they tell. Raises Damaged."""
+    """Check the fingerprint against the material recorded in the facts, if any. Raises Damaged on a mismatch."""
     material = manifest.facts.get("material")
     if material is not None and (
         not isinstance(material, dict) or fingerprint_of(material) != manifest.fingerprint

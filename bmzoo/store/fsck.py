@@ -1,4 +1,4 @@
-"""`fsck`: every file of every entry read again and compared with its manifest; what differs goes to quarantine."""
+"""`fsck`: rehashes every file of every entry against its manifest; corrupt entries go to quarantine."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Bad:
-    """An entry that does not hold what its fingerprint stands for, and where it is now."""
+    """A corrupt entry, what is wrong with it, and where it was moved."""
 
     fingerprint: str
     problem: str
@@ -32,7 +32,7 @@ class Bad:
 
 
 def check(store: Store, advance: Advance) -> list[Bad]:
-    """Rehash the store and set aside what is wrong; `advance` is told of bytes read. Raises StoreError."""
+    """Rehash the store and quarantine corrupt entries; `advance` is called with bytes read. Raises StoreError."""
     folders = store.folders()
     with ThreadPoolExecutor(HASH_THREADS) as pool:
         problems = list(pool.map(lambda folder: check_entry(folder, advance), folders))
@@ -41,7 +41,7 @@ def check(store: Store, advance: Advance) -> list[Bad]:
 
 
 def check_entry(folder: Path, advance: Advance) -> str:
-    """What is wrong with an entry; empty when it is sound, or gone meanwhile."""
+    """What is wrong with an entry; empty when it is valid, or was removed meanwhile."""
     try:
         manifest = parse_manifest(_manifest(folder), folder.name)
         check_material(manifest)
@@ -56,7 +56,7 @@ def check_entry(folder: Path, advance: Advance) -> str:
 
 
 def check_remote(remote: Remote, store: Store, names: Iterable[str], advance: Advance) -> list[Bad]:
-    """The same for entries of a shared store, through a scratch folder here, one `advance` for each.
+    """Like `check`, for entries of a shared store, downloaded one by one; `advance` is called with 1 for each.
 
     Raises StoreError when the shared store cannot be used.
     """
@@ -70,14 +70,14 @@ def check_remote(remote: Remote, store: Store, names: Iterable[str], advance: Ad
 
 
 def set_aside(store: Store, folder: Path) -> Path | None:
-    """Move an entry's folder out of use, into quarantine; None when it is gone. Raises StoreError."""
+    """Move an entry to quarantine; returns its new place, None when it is gone. Raises StoreError."""
     quarantine = store.root / "quarantine"
     try:
         quarantine.mkdir(exist_ok=True)
         taken = {path.name for path in quarantine.iterdir()}
         number = next(n for n in count(1) if f"{folder.name}-{n}" not in taken)
         aside = folder.rename(quarantine / f"{folder.name}-{number}")
-        os.utime(aside)  # from now on it gets stale, see cleanup.py
+        os.utime(aside)  # its age in quarantine counts from now, see gc.py
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -1,7 +1,7 @@
-"""`gc`: the least recently used entries go until the store is within its limit; what is stale goes anyway.
+"""`gc`: evicts the least recently used entries until the store is within its limit, and removes stale evidence.
 
-Entries that the configs in this checkout use go last. What was used within two hours stays: a step that
-runs now may be reading it, and no step runs longer without its uses being recorded.
+Entries that the configs of this checkout need are evicted last. Entries used within the last two hours are kept: a
+running step may be reading them, and no step runs longer than that without recording another use.
 """
 
 import errno
@@ -18,14 +18,14 @@ from bmzoo.store.scratch import DAY
 from bmzoo.system.files import cannot_write
 
 GRACE = 2 * HOUR
-# Evidence of failures and quarantined entries are for people to look at; a month is enough.
+# Evidence of failures and quarantined entries are kept for inspection, for a month.
 STALE = 30 * DAY
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """How much an entry takes (bytes), and when it was last used (ns since 1970, the file system's clock)."""
+    """Size of an entry (bytes), and when it was last used (ns since 1970, the file system's clock)."""
 
     fingerprint: str
     size: int
@@ -34,17 +34,17 @@ class Usage:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What a clean-up did, or would do. Sizes in bytes."""
+    """What a garbage collection did, or would do. Sizes in bytes."""
 
     entries: int
     freed: int
     left: int
     limit: int | None
-    needed: int  # entries among those removed that the configs use
+    needed: int  # of the removed entries, those that the configs use
     stale: tuple[Path, ...]
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """The report for the terminal."""
         limit = f", limit {size(self.limit)}" if self.limit is not None else ", no limit set"
         told = [f"{self.entries} entries removed, {size(self.freed)} freed; {size(self.left)} left{limit}"]
         if self.needed:
@@ -55,7 +55,7 @@ class Cleaned:
 
 
 def clean(store: Store, limit: int | None, keep: Collection[str], dry: bool) -> Cleaned:
-    """Clean up; `dry` only says what would be done. `limit` in bytes, None for none. Raises StoreError."""
+    """Collect garbage; `dry` only reports. `limit` in bytes, None for no limit. Raises StoreError."""
     now = store.now()
     entries = usages(store)
     chosen = choose(entries, limit, keep, now) if limit is not None else []
@@ -72,11 +72,11 @@ def clean(store: Store, limit: int | None, keep: Collection[str], dry: bool) -> 
 
 
 def choose(entries: Iterable[Usage], limit: int, keep: Collection[str], now: float) -> list[Usage]:
-    """Which entries go, first to last, so that no more than `limit` bytes are left."""
+    """The entries to evict, in order, so that at most `limit` bytes remain."""
     everything = list(entries)
     excess = sum(usage.size for usage in everything) - limit
     old = [usage for usage in everything if not now - GRACE < usage.used_ns / 1e9 < now + GRACE]
-    # A use in the future was recorded by no clock of this file system, so it tells nothing: those go first.
+    # A time in the future is not from this file system's clock and says nothing of the last use: evicted first.
     old.sort(key=lambda u: (u.fingerprint in keep, u.used_ns / 1e9 < now, u.used_ns, u.fingerprint))
     chosen = []
     for usage in old:
@@ -88,14 +88,14 @@ def choose(entries: Iterable[Usage], limit: int, keep: Collection[str], now: flo
 
 
 def usages(store: Store) -> list[Usage]:
-    """What every entry takes, and when it was last used."""
+    """Size and last use of every entry."""
     return [usage for folder in store.folders() if (usage := _usage(folder)) is not None]
 
 
 def evict(store: Store, usage: Usage) -> bool:
     """Remove an entry; False when it is gone, or was used since. Raises StoreError.
 
-    It is moved out of the way before it is deleted, so others see all of it or nothing.
+    It is renamed before it is deleted, so that others see all of it or nothing.
     """
     folder = store.folder(usage.fingerprint)
     with store.scratch() as rest:
@@ -104,13 +104,13 @@ def evict(store: Store, usage: Usage) -> bool:
             if _used_ns(folder) != usage.used_ns:
                 return False
             folder.rename(aside)
-            if _used_ns(aside) != usage.used_ns:  # somebody came in between: give it back
+            if _used_ns(aside) != usage.used_ns:  # used between the listing and the rename: put it back
                 aside.rename(folder)
                 return False
         except FileNotFoundError:
             return False
         except OSError as error:
-            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # made anew meanwhile
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # rebuilt meanwhile
                 return True
             raise cannot_write(folder, error) from None
     return True
@@ -120,7 +120,7 @@ def _usage(folder: Path) -> Usage | None:
     try:
         size = sum(path.lstat().st_size for path in folder.iterdir())
         return Usage(folder.name, size, _used_ns(folder))
-    except OSError:  # gone meanwhile
+    except OSError:  # removed meanwhile
         return None
 
 

@@ -1,11 +1,11 @@
-"""Step results under their fingerprint: filled in a scratch folder, published whole by one rename.
+"""The local cache of step results: entries are filled in a scratch folder and published by one rename.
 
-store/ab/abcdef.../            read-only files and `manifest.json`, which names each with its digest
-quarantine/abcdef...-<n>/      what `fsck` found not to match, see fsck.py
+store/ab/abcdef.../            read-only files and `manifest.json`, which lists each with its digest
+quarantine/abcdef...-<n>/      corrupt entries, see fsck.py
 scratch/                       work in progress, see scratch.py
 
-Files carry one fixed time of change, so that a later change shows without reading them. The manifest's time
-is that of the last use, for clean-up.
+All files have one fixed modification time, so that a later change is detected without reading them. The
+modification time of the manifest is that of the last use, for eviction.
 """
 
 import errno
@@ -26,15 +26,15 @@ from bmzoo.store.scratch import Scratch
 from bmzoo.system.files import cannot_write
 from bmzoo.system.hashing import sha256
 
-# 2000-01-01: the time of every published file. Not 0, which some archive formats cannot hold.
+# 2000-01-01: the modification time of every published file. Not 0, which some archive formats cannot represent.
 SEALED_NS = 946_684_800 * 10**9
-# Uses are recorded no more often than this (s); clean-up spares what was used within a multiple of it.
+# Uses are recorded at most this often (s); gc keeps entries that were used within a multiple of it.
 STAMP = 1800.0
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A published result: `files` maps name to sha256, `facts` is what the step said about itself."""
+    """A published result: `files` maps name to sha256, `facts` is metadata from the step that produced it."""
 
     fingerprint: str
     folder: Path
@@ -50,9 +50,9 @@ class Entry:
 
 
 class Store:
-    """A folder of results. Safe for threads, processes and machines; a kill leaves no half-written entry.
+    """A local cache. Safe for threads, processes and machines; a kill leaves no half-written entry.
 
-    `stamping` says whether looking an entry up counts as using it.
+    `stamping`: whether a lookup counts as a use of the entry.
     """
 
     def __init__(self, root: Path, stamping: bool = True) -> None:
@@ -62,7 +62,7 @@ class Store:
         self._stamping = stamping
 
     def lookup(self, fingerprint: str) -> Entry | None:
-        """The entry, or None when there is none or what is there is not whole or was changed."""
+        """The entry, or None when it is missing, incomplete or modified."""
         folder = self.folder(fingerprint)
         try:
             with open(f"{folder}/{MANIFEST}", "rb") as file:  # noqa: PTH123  # every step asks for one or two
@@ -74,24 +74,24 @@ class Store:
         return entry if whole and self.use(entry) else None
 
     def use(self, entry: Entry) -> bool:
-        """Record that an entry is in use; False when it is gone."""
-        path = f"{entry.folder}/{MANIFEST}"  # as text: asked for every step again and again
+        """Record a use of an entry; False when it is gone."""
+        path = f"{entry.folder}/{MANIFEST}"  # a string, as pathlib is slow and this is called for every step
         try:
-            # Any difference counts, ahead too: this machine's clock need not be the file system's.
+            # In either direction: this machine's clock may be behind that of the file system.
             if self._stamping and abs(time.time() - os.stat(path).st_mtime) > STAMP:  # noqa: PTH116
                 os.utime(path)
         except FileNotFoundError:
             return False
         except OSError:
-            pass  # another user's, or on a read-only mount: it can be used, only not recorded
+            pass  # another user's, or on a read-only mount: usable, but the use cannot be recorded
         return True
 
     def fetch(self, fingerprint: str) -> Entry | None:
-        """The entry from where it is shared, put here; None when it is not there either."""
+        """Fetch the entry from the shared store; None when there is no such entry or no shared store."""
         return None
 
     def push(self, entry: Entry) -> None:
-        """Share an entry that was made here."""
+        """Upload an entry to the shared store, if there is one."""
 
     def publish(
         self,
@@ -101,10 +101,10 @@ class Store:
         facts: Mapping[str, Any],
         known: Mapping[str, str] | None = None,
     ) -> Entry:
-        """Move `names` out of a scratch folder into a new entry. An entry that exists already wins.
+        """Move `names` out of a scratch folder into a new entry. An existing entry wins.
 
-        `known` are digests that the caller has just taken. Raises StoreError when the disk is full or the
-        store cannot be written; nothing is left half done.
+        `known` are digests that the caller has just computed. Raises StoreError when the disk is full or the
+        store cannot be written, and then leaves no partial entry.
         """
         folder = self.folder(fingerprint)
         part = filled / ".publish"
@@ -131,7 +131,7 @@ class Store:
         return entry
 
     def _replace(self, part: Path, folder: Path) -> None:
-        for attempt in range(3):  # another process may set the same damaged entry aside, or publish first
+        for attempt in range(3):  # another process may quarantine the same corrupt entry, or publish first
             try:
                 part.rename(folder)
                 return
@@ -156,9 +156,9 @@ class Store:
 
     @contextmanager
     def working_on(self, fingerprint: str) -> Iterator[None]:
-        """Hold the right to make this entry: a second builder waits here and then finds it made.
+        """Lock the entry for building: a second builder waits here, and then finds the entry.
 
-        Where locks do not reach other machines, two may make it at once, and the first to publish wins.
+        Where locks do not reach other machines, two may build it at once, and the first to publish wins.
         """
         try:
             lock = self._scratch.lock(fingerprint)
@@ -173,7 +173,7 @@ class Store:
         """Remove scratch folders whose owner is gone, and anything there that is over a day old."""
         self._scratch.sweep()
 
-    # --- upkeep ------------------------------------------------------------------------------------------
+    # --- maintenance -------------------------------------------------------------------------------------
 
     def now(self) -> float:
         """Seconds since 1970 by the file system's clock. Raises StoreError where it cannot be asked."""
@@ -183,17 +183,17 @@ class Store:
             raise cannot_write(self._scratch.root, error) from None
 
     def folders(self) -> list[Path]:
-        """Every entry's folder, sound or not, in order of fingerprints."""
+        """Every entry's folder, valid or corrupt, in order of fingerprints."""
         found = self._entries.glob("[0-9a-f][0-9a-f]/*/")
         return sorted(path for path in found if is_fingerprint(path.name) and path.is_dir())
 
     def folder(self, fingerprint: str) -> Path:
-        """Where an entry lies, if there is one."""
+        """The folder of an entry, whether or not it exists."""
         return self._entries / f"{fingerprint[:2]}/{fingerprint}"
 
 
 def _is_sound(folder: Path, manifest: StoreManifest, name: str) -> bool:
-    """Whether a file can be what was published; it is read only when something may have changed it."""
+    """Whether a file is as published; it is rehashed only when its size or times say that it may have changed."""
     stat = os.lstat(f"{folder}/{name}")
     if not S_ISREG(stat.st_mode) or stat.st_size != manifest.sizes[name]:
         return False
@@ -203,7 +203,7 @@ def _is_sound(folder: Path, manifest: StoreManifest, name: str) -> bool:
     if sha256(path) != manifest.files[name]:
         return False
     with suppress(OSError):
-        _seal(path)  # only its time was changed: a copy, or a store from before files were sealed
+        _seal(path)  # only the time differs: the store was copied, or is older than sealing
     return True
 
 

@@ -1,13 +1,13 @@
-"""A store that several checkouts share, at an fsspec URL: a directory, S3, or a web server (read only).
+"""A remote cache that several checkouts share, at an fsspec URL: a directory, S3, or a web server (read only).
 
 <url>/ab/abcdef.../<file>         as in the local store
-<url>/ab/abcdef.../manifest.json  written last: without it the rest does not count
+<url>/ab/abcdef.../manifest.json  uploaded last: without it there is no entry
 
-What comes from there is used only when every name, size and sha256 agrees with the manifest, and the
-manifest with the fingerprint. That finds damage, not malice: whoever can write to a store can put a
-consistent wrong result there, so name only stores whose writers you trust.
+An entry is used only if every name, size and sha256 matches its manifest, and the manifest matches the fingerprint.
+That detects corruption, not attacks: whoever can write to a store can put a consistent wrong result there, so
+configure only stores whose writers you trust.
 
-Trouble with the store never stops a build. It is said once, and the run goes on without the store.
+An error of the store never stops a build: there is one warning, and the run goes on without the store.
 """
 
 import errno
@@ -40,10 +40,10 @@ TRANSFER_THREADS = 4  # transfers at a time for one entry
 
 
 class Remote:
-    """One shared store. Safe for threads. `warn` is told, once, why the store is not used any longer."""
+    """One shared store. Safe for threads. `warn` is called once, when the store is given up, with the reason."""
 
     def __init__(self, url: str, warn: Callable[[str], None]) -> None:
-        """`url` is one that zoo_settings.place accepts. Raises ConfigError when its driver is not installed."""
+        """`url`: as `config.project.place` accepts it. Raises ConfigError when its driver is not installed."""
         self.url = url
         self._scheme = urls.scheme(url)
         self._warn = warn
@@ -54,7 +54,7 @@ class Remote:
         urls.require(url)
 
     def fetch(self, fingerprint: str, into: Path) -> StoreManifest | None:
-        """Copy an entry's files into a folder; None when it is not there, is damaged, or nothing is.
+        """Download an entry into a folder; None when it is missing or corrupt, or the store is unavailable.
 
         Raises StoreError when the folder cannot be written.
         """
@@ -67,12 +67,12 @@ class Remote:
             self._warn(f"store {self.url}: {fingerprint[:16]} is not used, it is damaged: {damage}")
         except StoreError:
             raise
-        except Exception as error:  # drivers raise whatever they like; all of it means: not now
+        except Exception as error:  # fsspec drivers have no common base class of errors
             self._give_up(error, "going on without it", reads=True)
         return None
 
     def download(self, fingerprint: str, into: Path) -> StoreManifest | None:
-        """Like `fetch`; raises Damaged, and whatever the driver raises."""
+        """Like `fetch`, but raises Damaged, and any error of the driver."""
         folder = self._folder(fingerprint)
         try:
             self._get(f"{folder}/{MANIFEST}", into / MANIFEST, MAX_ENTRY_MANIFEST_BYTES)
@@ -86,7 +86,7 @@ class Remote:
         return manifest
 
     def push(self, entry: Entry) -> None:
-        """Copy an entry there, unless it is there already. Never fails."""
+        """Upload an entry unless the store has it. Never fails."""
         if not self._writes:
             return
         try:
@@ -97,13 +97,13 @@ class Remote:
                 self._put(entry.path(name), f"{folder}/{name}")
             self._damaged.discard(entry.fingerprint)
         except Exception as error:  # as above
-            # A store that cannot be written may well be read.
+            # A store that cannot be written may still be readable.
             self._give_up(error, "results of this run are not shared", reads=urls.is_unreachable(error))
 
-    # --- upkeep ------------------------------------------------------------------------------------------
+    # --- maintenance -------------------------------------------------------------------------------------
 
     def trial(self, folder: Path) -> tuple[str, str]:
-        """Why it cannot be read now, and why it cannot be written; empty where it can. Never fails.
+        """Health check: why the store cannot be read, and why it cannot be written; empty if it can. Never fails.
 
         `folder` is an empty scratch folder.
         """
@@ -143,7 +143,7 @@ class Remote:
         return sorted(p[1] for p in places if len(p) == 3 and p[2] == MANIFEST and is_fingerprint(p[1]))
 
     def examine(self, fingerprint: str, into: Path) -> str:
-        """What is wrong with an entry, copied into a folder; empty when it is sound. Raises StoreError."""
+        """Download an entry and verify it: what is wrong with it, empty when it is valid. Raises StoreError."""
         try:
             self.download(fingerprint, into)
         except Damaged as damage:
@@ -155,12 +155,14 @@ class Remote:
         return ""
 
     def set_aside(self, fingerprint: str) -> str:
-        """Move an entry below `quarantine/` there; says where it is. Raises StoreError."""
+        """Move an entry to the store's `quarantine/`; returns its new URL. Raises StoreError."""
         aside = f"quarantine/{fingerprint}-{secrets.token_hex(4)}"
         try:
             folder = self._folder(fingerprint)
             names = [PurePosixPath(path).name for path in self._fs.find(folder)]
-            for name in sorted(names, key=lambda name: name != MANIFEST):  # out of use with the first
+            for name in sorted(
+                names, key=lambda name: name != MANIFEST
+            ):  # the manifest first: without it the entry is not used
                 self._fs.makedirs(f"{self._root}/{aside}", exist_ok=True)
                 self._fs.mv(f"{folder}/{name}", f"{self._root}/{aside}/{name}")
         except Exception as error:  # as above
@@ -172,7 +174,7 @@ class Remote:
     # --- details -----------------------------------------------------------------------------------------
 
     def _give_up(self, error: Exception, so: str, reads: bool) -> None:
-        """Use the store no longer: for writing, and for reading too if `reads`. Said by the first who finds out."""
+        """Stop writing to the store, and reading from it too if `reads`. Only the first call warns."""
         with self._lock:
             news = self._reads if reads else self._writes
             self._writes = False
@@ -182,7 +184,7 @@ class Remote:
 
     @cached_property
     def _opened(self) -> tuple[Any, str]:
-        """The file system and the root in it, opened when first needed."""
+        """The file system and the root in it, opened lazily."""
         return urls.open_url(self.url)
 
     @property
@@ -208,10 +210,10 @@ class Remote:
             raise Damaged(f"{name}: sha256 is {found_digest[:16]}..., not {digest[:16]}...")
 
     def _get(self, path: str, to: Path, limit: int) -> None:
-        """One file, which must not be larger than `limit` bytes."""
+        """Download one file of at most `limit` bytes."""
         from fsspec.callbacks import Callback
 
-        if self._scheme == "file":  # a link or a device could lead anywhere, or never end
+        if self._scheme == "file":  # a symlink could lead out of the store, and a device never end
             stat = Path(path).lstat()
             if not S_ISREG(stat.st_mode) or stat.st_size > limit:
                 raise Damaged(f"{to.name} is not a plain file of at most {limit} bytes")
@@ -223,7 +225,7 @@ class Remote:
             raise
 
     def _put(self, source: Path, path: str) -> None:
-        """One file, whole or not at all: S3 shows an object when it is complete, a directory needs a rename."""
+        """Upload one file atomically: S3 shows only complete objects, in a directory that takes a rename."""
         if self._scheme != "file":
             self._fs.put_file(str(source), path)
             return
@@ -239,6 +241,6 @@ class Remote:
 
 
 def _bound(limit: int, name: str, size: int | None, value: int) -> None:
-    """Ends a transfer that brings more than it should."""
+    """Progress callback that aborts a download larger than `limit`."""
     if max(value, size or 0) > limit:
         raise Damaged(f"{name} is larger than {limit} bytes")

@@ -1,11 +1,11 @@
-"""Folders for work in progress, and the right to do a piece of work. Several machines may share the disk.
+"""Scratch folders, and locks on the entries being built. Several machines may share the disk.
 
 scratch/<boot>-<random>/       one folder for each running step
 scratch/<boot>-<random>.lock   held while the folder is in use; <boot> says by which running machine
 scratch/making/                one lock for each group of fingerprints
 
-Not every file system passes locks on to other machines. So a free lock says only of this machine's folders
-that their owner is gone; those of other machines go by age, told by the file system's clock and not ours.
+Not every file system propagates locks to other machines. So a free lock proves only for folders of this machine
+that their owner is gone; those of other machines expire by age, by the file system's clock.
 """
 
 import os
@@ -27,7 +27,7 @@ DAY = 24 * HOUR
 
 
 class Scratch:
-    """The scratch folder of one store. Errors are OSError; the store says what they mean."""
+    """The scratch folder of one store. Raises OSError; callers translate it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -35,13 +35,13 @@ class Scratch:
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """An empty folder of its own, removed at the end."""
-        from filelock import FileLock  # brings asyncio, which listing tasks should not wait for
+        """A new empty folder, removed at the end."""
+        from filelock import FileLock  # imports asyncio, which is slow, and listing tasks does not need it
 
         self.root.mkdir(parents=True, exist_ok=True)
         folder = self.root / f"{self._boot}-{secrets.token_hex(8)}"
         lock = FileLock(folder.with_suffix(".lock"))
-        with lock:  # before the folder: a sweep takes a folder whose lock is free
+        with lock:  # before the folder exists: a sweep removes a folder whose lock is free
             try:
                 folder.mkdir()
                 yield folder
@@ -51,9 +51,10 @@ class Scratch:
                     Path(lock.lock_file).unlink()
 
     def lock(self, fingerprint: str) -> "FileLock":
-        """The lock, taken, of those who make this entry.
+        """Acquire the lock on building this entry.
 
-        Lock files are never removed, as that would race; a prefix of the fingerprint bounds their number.
+        Lock files are never removed, as that would be a race; they are named by a prefix of the fingerprint, which
+        bounds their number.
         """
         from filelock import FileLock
 
@@ -64,13 +65,13 @@ class Scratch:
         return lock
 
     def now(self) -> float:
-        """Seconds since 1970 by the clock that stamps files here, which may be another machine's."""
+        """Seconds since 1970 by the file system's clock, which may be that of a file server."""
         self.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.root) as probe:
             return os.fstat(probe.fileno()).st_mtime
 
     def sweep(self) -> None:
-        """Remove what dead processes left: this machine's at once, anything else after a day. Never fails."""
+        """Remove leftovers of dead processes: this machine's at once, others after a day. Never fails."""
         with suppress(OSError):
             if not self.root.is_dir():
                 return
@@ -82,7 +83,7 @@ class Scratch:
     def _sweep(self, path: Path, age: float) -> None:
         lock_file = path.with_suffix(".lock")
         if path.name == "making" or (path == lock_file and path.with_suffix("").exists()):
-            return  # a lock goes with its folder
+            return  # a lock file is removed with its folder
         if age < DAY and not (path.is_dir() and lock_file.exists() and path.name.startswith(self._boot)):
             return
         from filelock import FileLock, Timeout
@@ -93,7 +94,7 @@ class Scratch:
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
-                    path.unlink(missing_ok=True)  # its owner may just have ended: the lock is then ours to remove
+                    path.unlink(missing_ok=True)  # removed with the lock held, so its owner is gone
         except Timeout:
             return
         with suppress(OSError):
@@ -101,7 +102,7 @@ class Scratch:
 
 
 def _boot() -> str:
-    """Eight characters for the running kernel: processes that see the same one see each other's locks."""
+    """Eight characters of the kernel's boot id: processes under one kernel see each other's locks."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
     except OSError:

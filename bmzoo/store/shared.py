@@ -1,4 +1,4 @@
-"""The local store in front of a shared one: what is missing here is fetched, what is made here is shared."""
+"""A two-level cache: misses of the local store are fetched from the shared one, local results are uploaded."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from bmzoo.store.remote import Remote
 
 
 class SharedStore(Store):
-    """Everything is used from the local store; the shared one is asked only for what is not there."""
+    """A local store with read-through and write-through to a shared one."""
 
     def __init__(self, root: Path, remote: Remote) -> None:
         super().__init__(root)
         self._remote = remote
 
     def fetch(self, fingerprint: str) -> Entry | None:
-        """The entry from the shared store, checked and put here. Raises StoreError when it cannot be put here."""
+        """Download, verify and publish locally. Raises StoreError when the local store cannot be written."""
         with self.scratch() as folder:
             manifest = self._remote.fetch(fingerprint, folder)
             if manifest is None:
@@ -22,5 +22,5 @@ class SharedStore(Store):
             return self.publish(fingerprint, folder, tuple(manifest.files), manifest.facts, manifest.files)
 
     def push(self, entry: Entry) -> None:
-        """Share an entry that was made here. Never fails: what is not shared can be made again."""
+        """Upload an entry. Never fails: other checkouts can build what was not uploaded."""
         self._remote.push(entry)

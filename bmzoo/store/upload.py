@@ -1,4 +1,4 @@
-"""A file from outside the zoo as an entry of a shared store, under a fingerprint of its content alone."""
+"""Source files as entries of a shared store, addressed by their content alone."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ CONTENT = "content"
 
 
 def key(sha256: str) -> str:
-    """The fingerprint of the entry that holds a file with this content."""
+    """The fingerprint of the entry for a file with this content."""
     return fingerprint(_material(sha256))
 
 
 def send(path: Path, sha256: str, remote: Remote, folder: Path) -> None:
-    """Put a file there, unless it is there already. `folder` is an empty scratch folder. Never fails, like `push`.
+    """Upload a file unless the store has it. `folder` is an empty scratch folder. Like `push`, warns on errors.
 
     Raises OSError when the file itself is gone.
     """

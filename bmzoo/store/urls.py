@@ -1,4 +1,4 @@
-"""fsspec's drivers for shared stores: which are needed, how they are opened, what their errors mean."""
+"""fsspec drivers of shared stores: requirements, opening, and messages for their errors."""
 
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bmzoo.errors import ConfigError
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds
-# Scheme -> the package that speaks it, for those that fsspec does not speak by itself.
+# Scheme -> package of its driver, where that is not part of fsspec.
 DRIVERS = {"s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
 READ_ONLY = ("http", "https")
 
@@ -23,13 +23,13 @@ def require(url: str) -> None:
     """Raises ConfigError when the driver is not installed."""
     driver = DRIVERS.get(scheme(url))
     if driver is not None and find_spec(driver) is None:
-        # s3fs is released together with fsspec, under the same number, and works with that one only.
+        # s3fs is released together with fsspec, under the same version, and works with that version only.
         pin = f"s3fs=={version('fsspec')}" if driver == "s3fs" else driver
         raise ConfigError(f"store: {driver} is not installed: {url}", f".venv/bin/pip install {pin}")
 
 
 def open_url(url: str) -> tuple[Any, str]:
-    """A file system and the root in it. Takes a second where a driver has to be imported."""
+    """A file system and the root in it. Importing a driver takes about a second."""
     from fsspec.core import url_to_fs
 
     kind = scheme(url)
@@ -43,13 +43,13 @@ def open_url(url: str) -> tuple[Any, str]:
         timeout = ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
         options["client_kwargs"] = {"timeout": timeout}
     fs, root = url_to_fs(url, **options)
-    if kind == "file":  # made here, but not its parent: that may be a mount that is missing
+    if kind == "file":  # created here, but never its parent, which may be the mount point of a missing mount
         Path(root).mkdir(exist_ok=True)
     return fs, str(root).rstrip("/")
 
 
 def cause(error: Exception, url: str) -> str:
-    """Why a store could not be used, in one line."""
+    """One-line cause of a driver's error."""
     name, text = type(error).__name__, str(error).partition("\n")[0][:200]
     if is_unreachable(error):
         return f"cannot be reached ({text or name})"
@@ -62,7 +62,7 @@ def cause(error: Exception, url: str) -> str:
 
 
 def is_unreachable(error: Exception) -> bool:
-    """Whether nothing answered; every driver has its own classes for that."""
+    """Whether the error is a failed connection; every driver has its own classes for that."""
     words = ("Connect", "Timeout", "DNS")
     return isinstance(error, TimeoutError | ConnectionError) or any(w in type(error).__name__ for w in words)
 
