@@ -1,1 +1,1 @@
-"""Running steps on other machines: a Dask client here, and what its workers do there."""
+"""Remote execution of steps: a Dask client, and the code that its workers run."""

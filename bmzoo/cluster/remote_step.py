@@ -1,4 +1,4 @@
-"""One step of another machine's build, run here: inputs fetched and checked, the result shared, all told."""
+"""Execution of one job on a worker: fetch and verify inputs, run the step, upload the result, report."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,15 +27,17 @@ MAX_EVIDENCE = 32 << 20  # bytes of other files that are sent back after a failu
 
 @dataclass(frozen=True)
 class Site:
-    """What a worker brings: data folders, and how its toolchain is made, given what to ask whether to stop and how
-    many threads a command may have."""
+    """A worker's environment: its data folders, and a factory of its toolchain.
+
+    Arguments of the factory: digest cache, a callback that says whether to cancel, threads per command.
+    """
 
     toolchain: Callable[[Digests, Callable[[], bool], int], Toolchain]
     data: tuple[Path, ...] = ()
 
 
 def local_site(environ: Mapping[str, str], checkout: Path) -> Site:
-    """This machine as bmzoo always finds it: `$TPUC_ROOT` or `.venv`, `$BMZOO_DATA` and `../shared/data`."""
+    """The environment that a local build would use: `$TPUC_ROOT` or `.venv`, `$BMZOO_DATA` and `../shared/data`."""
 
     def toolchain(digests: Digests, stopped: Callable[[], bool], threads: int) -> Toolchain:
         installation = find_installation(environ)
@@ -48,7 +50,7 @@ def local_site(environ: Mapping[str, str], checkout: Path) -> Site:
 
 
 class RemoteStep:
-    """Runs jobs in a folder of the worker's own. `name` is the worker's, for messages."""
+    """Runs jobs below the worker's local folder `root`. `name`: the worker's, for messages."""
 
     def __init__(self, site: Site, root: Path, name: str) -> None:
         self._site = site
@@ -56,7 +58,7 @@ class RemoteStep:
         self._name = name
 
     def run(self, job: RemoteJob, stopped: Callable[[], bool]) -> Outcome:
-        """Make the job's result unless it is shared already. Errors for people are part of the outcome."""
+        """Build the job's result unless the channel has it. A BmzooError is returned as part of the outcome."""
         digests, trouble = Digests(self._layout.memory), Notes()
         try:
             _check_witness(job)
@@ -94,7 +96,7 @@ class RemoteStep:
 
 
 class Notes:
-    """A report that keeps the warnings; the rest is said where the build was started."""
+    """A report that only collects warnings; progress is reported by the client."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -112,7 +114,7 @@ class Notes:
 
 
 class _Inputs:
-    """Where the files that a job reads are on this machine, fetched if need be."""
+    """Locates a job's input files on this machine, and fetches missing ones."""
 
     def __init__(self, store: SharedStore, digests: Digests, data: tuple[Path, ...]) -> None:
         self._store = store
@@ -120,8 +122,8 @@ class _Inputs:
         self._data = data
 
     def find(self, wanted: Mapping[str, Wanted]) -> dict[str, Path | None]:
-        """The file of each name; None for one that is nowhere."""
-        for key in {one.entry for one in wanted.values() if one.entry}:  # once, not for each of its files
+        """Name -> local file; None for one that was not found."""
+        for key in {one.entry for one in wanted.values() if one.entry}:  # once per entry, not per file
             self._store.lookup(key) or self._store.fetch(key)
         with ThreadPoolExecutor(TRANSFERS) as pool:
             return dict(zip(wanted, pool.map(self._path, wanted.values()), strict=True))
@@ -141,7 +143,7 @@ class _Inputs:
 
 
 def check_tools(material: Mapping[str, object], toolchain: Toolchain) -> None:
-    """Raises ToolFailed when a tool of this machine could give other results than the sender's."""
+    """Raises ToolFailed when a tool on this machine differs from the client's, and so could give other results."""
     tools = material["tools"]
     assert isinstance(tools, Mapping), "as fingerprint.material makes it"
     for tool, needed in tools.items():
@@ -157,7 +159,7 @@ def check_tools(material: Mapping[str, object], toolchain: Toolchain) -> None:
 
 
 def _difference(a: str, b: str) -> tuple[str, str]:
-    """Two identities up to the first word that differs; digests shortened."""
+    """Two tool identities, up to the first word that differs; digests abbreviated."""
     pairs = list(zip_longest(*([word[:12] for word in text.split()] for text in (a, b)), fillvalue=""))
     at = next((i for i, (x, y) in enumerate(pairs) if x != y), 0)
     shown = pairs[max(0, at - 2) : at + 1]
@@ -178,7 +180,7 @@ def _check_witness(job: RemoteJob) -> None:
 
 
 def _evidence(folder: Path) -> dict[str, bytes]:
-    """What a failed step wrote, as far as it is small, and `files.txt` about all of it."""
+    """The small files that a failed step wrote, and `files.txt`, a listing of all."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     content: dict[str, bytes] = {}
     listing: list[str] = []
@@ -193,7 +195,7 @@ def _evidence(folder: Path) -> dict[str, bytes]:
 
 
 def _tail(path: Path) -> bytes:
-    """The end of a log; nothing when there is none."""
+    """The last MAX_LOG bytes of a log; empty when there is none."""
     with suppress(OSError), path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - MAX_LOG))
         return file.read()

@@ -1,4 +1,4 @@
-"""What a Dask worker runs. It is found by name: workers are started where `import bmzoo` works, in a checkout."""
+"""Entry point on a Dask worker. It is pickled by name, so workers must be started where `import bmzoo` works."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ RUNNING = (Status.running, Status.paused, Status.closing_gracefully)
 
 
 class OtherSite(WorkerPlugin):
-    """Given to a worker, it replaces the toolchain and data that the worker would find for itself."""
+    """Worker plugin that overrides the toolchain and data folders that the worker would find by itself."""
 
     name = "bmzoo-site"
 
@@ -22,7 +22,7 @@ class OtherSite(WorkerPlugin):
 
 
 def run(job: RemoteJob) -> Outcome:
-    """Run a job on the Dask worker that calls this, below its own local directory."""
+    """Run a job on the current Dask worker, below its local directory."""
     worker = get_worker()
     given = worker.plugins.get(OtherSite.name)
     site = given.site if isinstance(given, OtherSite) else local_site(os.environ, CHECKOUT)
@@ -32,9 +32,9 @@ def run(job: RemoteJob) -> Outcome:
 
 
 def is_unwanted(worker: Worker, key: str) -> bool:
-    """Whether nobody waits for a running task: it was cancelled, its client is gone, or the worker ends.
+    """Whether a running task is obsolete: it was cancelled, its client is gone, or the worker is closing.
 
-    Dask cannot end a thread. It marks the task as cancelled and hopes for the best.
+    Dask cannot interrupt a thread; it only marks the task as cancelled. So the task has to poll this.
     """
     task = worker.state.tasks.get(key)
     return task is None or task.state == "cancelled" or worker.status not in RUNNING

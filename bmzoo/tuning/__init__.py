@@ -1,1 +1,1 @@
-"""Trying settings of INT8 one axis at a time: which there are, which to take, and how to show them."""
+"""Tuning of INT8 settings by coordinate search: the search space, the recommendation, tables and plots."""

@@ -1,37 +1,40 @@
-"""Which of the measured settings to take. Pure; average precision is shown and never chosen by."""
+"""Recommends one of the measured settings. Pure.
+
+Average precision is reported, but never a criterion: what is chosen must not depend on the evaluation pictures.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bmzoo.tuning.settings import Setting
 
-# Agreement on some dozens of pictures is no surer than this.
+# Uncertainty of agreement measured on some dozens of pictures.
 AGREEMENT_TOLERANCE = 0.005
-# Costs nearer than this are one cost: the compiler's estimate is no surer.
+# Costs within this share count as equal: the compiler's estimate is not more accurate.
 SAME_COST = 0.01
-# INT8 has to be faster than this share of float to be worth its calibration and its losses.
+# INT8 has to take less than this share of the float cost to be worth its calibration and loss of accuracy.
 WORTH = 0.95
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a setting came to on the selection pictures and in the compiler."""
+    """A measured setting: agreement on the selection pictures, and cost by the compiler's estimate."""
 
     setting: Setting
-    float_layers: int  # really in float: the search may end before max_float_layers
-    agreement: float  # 0 to 1, with the float model's faces; the cosine of the heads where there are none
+    float_layers: int  # actually in float: the search may stop before max_float_layers
+    agreement: float  # 0 to 1, with the float model's detections; for models without a decoder the cosine of heads
     cost: int | None  # the compiler's, in cycles for one picture on one core
     size: int  # bytes of the bmodel
 
     @property
     def price(self) -> int:
-        """What is paid: the cost, or the size where the compiler told no cost."""
+        """The quantity to minimize: the cost, or the size where the compiler gives no cost."""
         return self.cost if self.cost is not None else self.size
 
 
 @dataclass(frozen=True)
 class Rival:
-    """The fastest float precision of the chip, and what it costs in cycles, of the same batch and cores."""
+    """The baseline: the chip's fastest float precision, and its cost in cycles, at the same batch and cores."""
 
     precision: str
     cost: int | None
@@ -39,7 +42,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class PublishedPair:
-    """Published times in ms a picture: INT8, and the fastest float precision of the same batch and cores if any."""
+    """Published latencies in ms per picture: INT8, and the fastest float precision of same batch and cores, if any."""
 
     name: str  # such as `1b` or `4b_2core`
     int8: float
@@ -50,8 +53,8 @@ class PublishedPair:
 def recommend(points: Sequence[Point], now: Setting) -> Point:
     """The cheapest point within AGREEMENT_TOLERANCE of the best agreement.
 
-    Of those as cheap (within SAME_COST) the one that changes the fewest keys of the setting `now`, then the one
-    with the fewest layers in float, then the one that agrees most. `points` must not be empty.
+    Ties (within SAME_COST) are broken by the fewest changed keys from the setting `now`, then by the fewest float
+    layers, then by the best agreement. `points` must not be empty.
     """
     best = max(point.agreement for point in points)
     good = [point for point in points if point.agreement >= best - AGREEMENT_TOLERANCE]
@@ -61,7 +64,7 @@ def recommend(points: Sequence[Point], now: Setting) -> Point:
 
 
 def front(points: Sequence[Point]) -> tuple[Point, ...]:
-    """The points that no other beats in both price and agreement, the cheapest first."""
+    """The Pareto front of price and agreement, the cheapest first."""
     kept: list[Point] = []
     for point in sorted(points, key=lambda p: (p.price, -p.agreement, p.setting)):
         if not kept or point.agreement > kept[-1].agreement:
@@ -70,7 +73,7 @@ def front(points: Sequence[Point]) -> tuple[Point, ...]:
 
 
 def worth(chosen: Point, rival: Rival, pairs: Sequence[PublishedPair]) -> tuple[str, ...]:
-    """Whether INT8 earns its keep against float: by the compiler's cost, then by each published time."""
+    """Whether INT8 is worth it over float: by the compiler's cost, then by each published latency."""
     lines = []
     name = rival.precision
     if chosen.cost is not None and rival.cost:

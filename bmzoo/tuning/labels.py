@@ -1,4 +1,4 @@
-"""Where texts go beside the points of a plot so that none lies on another, a point, a line or the edge. Pure."""
+"""Label placement in a scatter plot, without overlap of labels, points, lines and the border. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,30 +6,30 @@ from math import ceil, cos, hypot, pi, sin
 
 Pixel = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
-# How far from its point a text may be (pixels), and in how many directions to look.
+# Candidate distances of a label from its point (pixels), and the number of directions tried at each.
 REACH = (0, 8, 16, 26, 38, 52, 70, 92, 120, 150)
 DIRECTIONS = 24
-# Half of a marker's side, and of the squares that stand for a line (pixels).
+# Half the side of a marker, and of the squares that approximate a line (pixels).
 MARKER = 7.0
 LINE = 2.0
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text and the middle of where it stands."""
+    """A text, and the centre of its position in pixels."""
 
     text: str
     at: Pixel
-    far: bool  # so far from its point that a line has to join the two
+    far: bool  # so far from its point that it needs a leader line
 
 
 def place_labels(
     points: Sequence[Pixel], texts: Sequence[str], lines: Sequence[Pixel], size: Pixel, glyph: Pixel
 ) -> list[Label]:
-    """A place for each text, near its point, in a plot of `size` (width, height); empty texts stay empty.
+    """Greedily place a label near each point, in a plot of `size` (width, height); empty texts stay empty.
 
-    `lines`: the corners of a line to keep off. `glyph`: width and height of a letter, all in pixels. Texts earlier
-    in the list get the better places; what fits nowhere is put where it covers least.
+    `lines`: the corners of a polyline to avoid. `glyph`: width and height of a letter. All in pixels. Earlier texts
+    have priority; a label that fits nowhere is placed where it overlaps least.
     """
     taken = [(x - MARKER, y - MARKER, x + MARKER, y + MARKER) for x, y in points]
     taken += [box for a, b in zip(lines, lines[1:], strict=False) for box in _along(a, b)]
@@ -56,14 +56,14 @@ def _around(point: Pixel, half: Pixel) -> Iterator[Pixel]:
 
 
 def _badness(at: Pixel, point: Pixel, half: Pixel, taken: Sequence[Box], size: Pixel) -> tuple[float, float]:
-    """Area covered (square pixels), by the text and by the line that joins it to its point; then the distance."""
+    """Cost of a position: overlap (square pixels) of the text and its leader line, then the distance."""
     covered = _covered(_box(at, half), taken, size)
     covered += sum(_covered(box, taken, size) for box in _joint(at, point, half))
     return covered, _away(at, point, half)
 
 
 def _joint(at: Pixel, point: Pixel, half: Pixel) -> list[Box]:
-    """The line from a text to its point, where it is needed, without its end at the point."""
+    """Boxes along the leader line from a text to its point, if it needs one, without the end at the point."""
     if _away(at, point, half) <= 2 * MARKER:
         return []
     edge = tuple(min(max(p, c - h), c + h) for p, c, h in zip(point, at, half, strict=True))
@@ -73,7 +73,7 @@ def _joint(at: Pixel, point: Pixel, half: Pixel) -> list[Box]:
 
 
 def _along(start: Pixel, end: Pixel) -> list[Box]:
-    """Small squares in the place of a line."""
+    """Small squares that approximate a line."""
     count = max(1, ceil(hypot(end[0] - start[0], end[1] - start[1]) / (2 * LINE)))
     between = (tuple(s + (e - s) * i / count for s, e in zip(start, end, strict=True)) for i in range(count + 1))
     return [(x - LINE, y - LINE, x + LINE, y + LINE) for x, y in between]
@@ -84,12 +84,12 @@ def _box(at: Pixel, half: Pixel) -> Box:
 
 
 def _away(at: Pixel, point: Pixel, half: Pixel) -> float:
-    """From the point to the nearest edge of the text."""
+    """Distance from the point to the nearest edge of the text, in pixels."""
     return hypot(max(abs(at[0] - point[0]) - half[0], 0.0), max(abs(at[1] - point[1]) - half[1], 0.0))
 
 
 def _covered(box: Box, taken: Sequence[Box], size: Pixel) -> float:
-    """Area in square pixels that a text would share with others or have outside."""
+    """Overlap of a box with others and with the outside of the plot, in square pixels."""
     left, top, right, bottom = box
     inside = max(min(right, size[0]) - max(left, 0.0), 0.0) * max(min(bottom, size[1]) - max(top, 0.0), 0.0)
     shared = sum(

@@ -1,16 +1,16 @@
-"""How long a run of many like pieces takes, and when nothing new is to be started."""
+"""Estimates the remaining time of a run of many similar pieces, and when to stop starting new ones."""
 
 import threading
 from collections.abc import Callable
 
-# Taken from the store: says nothing about how long the others take (s).
+# A piece that took less (s) was a cache hit, and says nothing about the duration of the others.
 FOUND = 1.0
 
 
 class Pace:
-    """Counts pieces as they finish. Safe for threads; `clock` gives seconds.
+    """Progress of a run. Safe for threads; `limit` and `clock` in seconds.
 
-    A piece has a weight: how long it takes compared with others.
+    The weight of a piece is its expected duration relative to other pieces.
     """
 
     def __init__(self, limit: float, workers: int, clock: Callable[[], float]) -> None:
@@ -18,25 +18,25 @@ class Pace:
         self._start = clock()
         self._limit = limit
         self._workers = workers
-        self._took: list[tuple[float, float]] = []  # seconds and weight of those that were not found
+        self._took: list[tuple[float, float]] = []  # seconds and weight of the pieces that were not cache hits
         self._done = self._of = 0
         self._left = 0.0  # weight
         self._lock = threading.Lock()
 
     def expect(self, pieces: int, weight: float = 1.0) -> None:
-        """So many more to come, of that weight each."""
+        """Announce further pieces of that weight each."""
         with self._lock:
             self._of += pieces
             self._left += pieces * weight
 
     def over(self, weight: float = 1.0) -> bool:
-        """Whether a further piece, if it is as slow as the slowest so far, would end after the limit."""
+        """Whether another piece, at the rate of the slowest so far, would end after the time limit."""
         with self._lock:
             slowest = max((seconds / each for seconds, each in self._took), default=0.0)
             return self._clock() - self._start + slowest * weight > self._limit
 
     def finish(self, seconds: float, weight: float = 1.0) -> str:
-        """One piece less. Returns `5/16, about 4 min left`."""
+        """Count a finished piece. Returns the progress: `5/16, about 4 min left`."""
         with self._lock:
             self._done += 1
             self._left -= weight

@@ -1,4 +1,4 @@
-"""Published times of a chip's INT8 artifacts beside those of the fastest float precision. Pure."""
+"""Published latencies of a chip's INT8 artifacts, paired with those of its fastest float precision. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,14 +10,14 @@ from bmzoo.tuning.choice import PublishedPair
 
 
 def float_precision(chip: str) -> str:
-    """What INT8 has to beat: half precision where the chip has it."""
+    """The baseline for INT8: fp16 where the chip has it, else fp32."""
     return "fp16" if "fp16" in CHIPS[chip].precisions else "fp32"
 
 
 def pairs(model: Model, chip: str, milliseconds: Mapping[str, float]) -> tuple[PublishedPair, ...]:
-    """One for each batch and core count of the model's INT8 targets that has a published time.
+    """A pair for each of the model's INT8 targets on the chip that has a published latency.
 
-    `milliseconds`: by the artifact's path below `build/`, for one picture.
+    `milliseconds`: latency per picture, by the artifact's path below `build/`.
     """
     found = []
     for target in model.targets:

@@ -1,4 +1,4 @@
-"""A setting of a chip's INT8 network, the axes through it, and the config that asks for it. Pure."""
+"""The search space of tuning: settings of a chip's INT8 network, axes through one, and their YAML. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Any, get_args
@@ -17,7 +17,7 @@ PICTURE_COUNTS = (25, 50, 100)
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """One point. Without a calibration of its own (a table written by hand) method is empty and pictures is 0."""
+    """A point of the search space. With a hand-written calibration table method is empty and pictures is 0."""
 
     max_float_layers: int
     method: str
@@ -36,9 +36,9 @@ class Setting:
 
 
 def current(model: Model, chip: str, available: int) -> Setting:
-    """The setting that the config asks for now; `available`: pictures in its calibration folder.
+    """The setting in the config; `available`: number of pictures in its calibration folder.
 
-    Raises ConfigError where layers are not chosen by a number: nothing can be tuned then.
+    Raises ConfigError where float layers are not chosen by max_float_layers, so that there is nothing to tune.
     """
     target = int8_target(model, chip)
     table = model.table(target)
@@ -66,31 +66,31 @@ def current(model: Model, chip: str, available: int) -> Setting:
 
 
 def float_axis(base: Setting, layers: int) -> tuple[Setting, ...]:
-    """As many layers in float as are worth a look, of a network that has `layers`, and as many as there are now."""
+    """The axis of max_float_layers for a network of `layers` layers, with the current value."""
     numbers = {n for n in FLOAT_LAYERS if n <= layers} | {base.max_float_layers}
     return tuple(replace(base, max_float_layers=n) for n in sorted(numbers))
 
 
 def method_axis(base: Setting) -> tuple[Setting, ...]:
-    """Every way to find thresholds; nothing for a table written by hand."""
+    """The axis of calibration methods; empty for a hand-written table."""
     return tuple(replace(base, method=method) for method in CALIBRATION_METHODS) if base.method else ()
 
 
 def picture_axis(base: Setting, available: int, minimum: int) -> tuple[Setting, ...]:
-    """Fewer and more pictures to calibrate with, of those `available`; nothing for a table written by hand."""
+    """The axis of calibration pictures, `minimum` to `available`; empty for a hand-written table."""
     numbers = {n for n in (*PICTURE_COUNTS, available) if minimum <= n <= available} | {base.pictures}
     return tuple(replace(base, pictures=n) for n in sorted(numbers)) if base.method else ()
 
 
 def search_with(model: Model, chip: str, max_float_layers: int) -> Search:
-    """The chip's search as configured, but for the number of layers."""
+    """The chip's configured search, with another max_float_layers."""
     configured = model.search(int8_target(model, chip))
     search = Search.model_validate(dict(SEARCH_DEFAULTS)) if configured is None else configured
     return search.model_copy(update={"max_float_layers": max_float_layers})
 
 
 def calibrated(model: Model, setting: Setting, available: int) -> Model:
-    """The model with a setting's calibration; which layers stay in float is passed beside it."""
+    """The model with a setting's calibration; its float layers are passed separately."""
     settings = model.config.calibration
     if settings is None or settings.images is None:
         return model
@@ -101,9 +101,9 @@ def calibrated(model: Model, setting: Setting, available: int) -> Model:
 
 
 def paste(model: Model, chip: str, now: Setting, wanted: Setting) -> str:
-    """The sections of the config that change, as YAML to put in the place of those there; empty for none.
+    """The config sections that change, as YAML to replace those in the config; empty when none does.
 
-    Only keys that the config has, and those that change, are written.
+    Contains only the keys that the config has, and those that change.
     """
     config = model.config.model_dump(mode="json", exclude_unset=True)
     sections: dict[str, Any] = {}
