@@ -1,1 +1,1 @@
-"""What would run, and why: which input of a step has changed since its last result. Runs nothing."""
+"""Explains what would be rebuilt and why: which inputs of a step changed since its last result. Runs nothing."""

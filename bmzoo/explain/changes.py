@@ -1,4 +1,4 @@
-"""What differs between a step's last result and what it would be made from now, line by line. Pure."""
+"""Differences between the fingerprint material of a step's last result and its current one, line by line. Pure."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 from bmzoo.execute.history import Record
 
-# Lines about input files; beyond them, how many more there are.
+# Most lines about input files; the rest is only counted.
 MAX_CHANGES_SHOWN = 4
 _WIDTH = 48  # characters of a value before it is shortened
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
@@ -17,7 +17,7 @@ _NOTHING = object()
 
 
 def changes(old: Record, new: Record) -> tuple[str, ...]:
-    """One line for each difference, in a fixed order. Inputs of `new` with an empty digest are not known yet."""
+    """One line per difference, in a fixed order. Inputs of `new` with an empty digest are not known yet."""
     a, b = old.material, new.material
     lines = [
         *_values("bmzoo's format of results", {"": a.get("schema")}, {"": b.get("schema")}),
@@ -33,7 +33,7 @@ def changes(old: Record, new: Record) -> tuple[str, ...]:
 
 
 def _short(text: str) -> str:
-    """Digests in a text cut to eight characters."""
+    """A text with digests abbreviated to eight characters."""
     return _DIGEST.sub(r"\1", text)
 
 
@@ -70,7 +70,7 @@ def _commands(old: Sequence[list[str]], new: Sequence[list[str]]) -> Iterator[st
 
 
 def _numbered(commands: Sequence[list[str]]) -> dict[tuple[str, int], list[str]]:
-    """(tool, how many of it came before) -> arguments and stdout."""
+    """(tool, index among the commands of that tool) -> arguments and stdout."""
     seen: Counter[str] = Counter()
     found = {}
     for tool, *rest in commands:
@@ -80,7 +80,7 @@ def _numbered(commands: Sequence[list[str]]) -> dict[tuple[str, int], list[str]]
 
 
 def _flags(args: Sequence[str]) -> dict[str, str]:
-    """Flag -> its values, positional arguments by number, and where the output goes."""
+    """Flag -> its values; positional arguments by number; the file that standard output goes to."""
     flags: dict[str, str] = {}
     name = ""
     for number, arg in enumerate(args[:-1], 1):
@@ -95,9 +95,9 @@ def _flags(args: Sequence[str]) -> dict[str, str]:
 
 
 def _tools(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
-    """A tool whose version or content changed; those that changed alike share a line."""
+    """Tools whose version or content changed; the same change of several tools is one line."""
     users: dict[str, list[str]] = {}
-    for tool in sorted(old.keys() & new.keys()):  # others show as commands
+    for tool in sorted(old.keys() & new.keys()):  # added and removed tools show as commands
         for line in _values("", _parts(old[tool]), _parts(new[tool])):
             users.setdefault(line.removeprefix(": "), []).append(tool)
     yield from (f"{', '.join(tools)}: {line}" for line, tools in users.items())
@@ -123,7 +123,7 @@ def _documents(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
 
 
 def _leaves(text: str | None) -> dict[str, Any]:
-    """A JSON document's values by key path; a list without objects in it is one value."""
+    """Key path -> value of a JSON document; a list without objects is a single value."""
     if text is None:
         return {}
     try:
@@ -168,5 +168,5 @@ def _inputs(old: Record, new: Record) -> Iterator[str]:
 
 
 def _named(of: Record) -> dict[str, str]:
-    """What people call an input -> sha256 of its content."""
+    """Name of an input at its origin -> sha256."""
     return {of.origins.get(name, name): digest for name, digest in of.material.get("inputs", {}).items()}

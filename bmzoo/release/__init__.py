@@ -1,2 +1,1 @@
-"""The zoo as a whole: the manifest, how two of them differ, the table of results, and what no config names any
-more."""
+"""The zoo as a whole: its manifest, comparison of two manifests, tables of results, and removal of orphans."""

@@ -1,4 +1,4 @@
-"""What changed between two manifests, and what of it is a regression by the config's thresholds. Pure."""
+"""Comparison of two manifests: changes, and which are regressions by the thresholds in the config. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _RANK = {"failed": 0, "built": 1, "verified": 2}
 
 @dataclass(frozen=True)
 class Change:
-    """One thing about one target, before and now. `old` and `new` are as people read them."""
+    """A changed metric or property of one target; `old` and `new` are formatted values."""
 
     target: str
     figure: str
@@ -32,7 +32,7 @@ class Comparison:
     targets: tuple[str, ...]  # of both manifests
     added: tuple[str, ...]
     removed: tuple[str, ...]
-    notes: tuple[str, ...]  # what changed around the targets
+    notes: tuple[str, ...]  # changes outside of targets: broken configs, tools, evaluation pictures
 
     @property
     def regressions(self) -> tuple[Change, ...]:
@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Targets of both manifests that are not the same."""
+        """Targets in both manifests that differ."""
         new = {*self.added, *self.removed}
         return tuple(dict.fromkeys(c.target for c in self.changes if c.target not in new))
 
@@ -48,7 +48,7 @@ class Comparison:
 def compare_manifests(
     old: ZooManifest, new: ZooManifest, limits: Regression, default_model: str, allow_removed: bool = False
 ) -> Comparison:
-    """From `old` to `new`. A target that is gone is a regression unless `allow_removed`."""
+    """Compare `old` with `new`. A removed target is a regression unless `allow_removed`."""
 
     def name(target: Target) -> str:
         return target.qualified(default_model)
@@ -80,7 +80,7 @@ def _changes(name: str, old: Artifact, new: Artifact, limits: Regression) -> Ite
         why = f"{new.status}: {new.cause}" if new.cause else new.status
         yield Change(name, "status", old.status, why, regression=worse)
     if old.sha256 is None or new.sha256 is None:
-        return  # there is nothing to measure, and the status says why
+        return  # nothing to compare; the change of status explains it
     if old.weights != new.weights:
         yield Change(name, "weights", old.weights or "", new.weights or "")
     found = list(_figures(name, old, new, limits))
@@ -97,7 +97,7 @@ def _figures(name: str, old: Artifact, new: Artifact, limits: Regression) -> Ite
         kind = figure or base
         assert kind is not None
         then, value = base.value if base else None, figure.value if figure else None
-        # What is not judged and too small to be seen is not worth a line.
+        # A metric without a limit is left out when its formatted value is the same.
         if then != value and (kind.limit is not None or kind.shown(then) != kind.shown(value)):
             yield _judge(name, kind, then, value)
 
@@ -105,7 +105,7 @@ def _figures(name: str, old: Artifact, new: Artifact, limits: Regression) -> Ite
 def _judge(name: str, kind: Metric, old: float | None, new: float | None) -> Change:
     allowed = kind.allowed()
     if new is None:
-        # What cannot be seen any more cannot be shown to have stayed.
+        # A missing value of a metric with a limit is a regression: nothing shows that the limit is kept.
         gone = kind.limit is not None
         return Change(name, kind.name, kind.shown(old), kind.absent, "", allowed, regression=gone)
     if old is None:
@@ -137,6 +137,6 @@ def _notes(old: ZooManifest, new: ZooManifest) -> Iterator[str]:
 
 
 def _identity(names: tuple[str, ...]) -> str:
-    """Digests are long and differ early."""
+    """Tool identities with abbreviated digests."""
     words = (" ".join(w[:12] if len(w) == 64 else w for w in name.split()[:3]) for name in names)
     return " and ".join(words) or "none"

@@ -1,8 +1,7 @@
-"""`zoo.json`: every target with what it came to. No time and no machine in it: the same results, the same bytes.
+"""The schema of `zoo.json`: every target with its results. Reproducible: no time stamps, nothing of the machine.
 
-A manifest may come from anywhere, so that nothing in it is believed: names are checked against the targets that
-they belong to, texts hold no control characters, numbers are finite. `configs/manifest.schema.json` is this as
-JSON Schema, for other programs.
+A manifest is untrusted input and fully validated: names must match their targets, texts have no control characters,
+numbers are finite. `configs/manifest.schema.json` is the same as JSON Schema, for other programs.
 """
 
 import json

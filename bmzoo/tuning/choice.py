@@ -42,7 +42,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class PublishedPair:
-    """Published latencies in ms per picture: INT8, and the fastest float precision of same batch and cores, if any."""
+    """Published latencies in ms per picture: INT8, and the fastest float precision of like batch and cores."""
 
     name: str  # such as `1b` or `4b_2core`
     int8: float
