@@ -1,5 +1,4 @@
-"""What the YAML files in `configs/` may say, read and checked: one model's config, and the whole project's
-settings.
+"""Parsing and validation of the YAML files in `configs/`: model configs, and project-wide settings.
 
-Everything past this package is typed and checked. Nothing here plans a step or looks at pictures.
+Configs are typed and validated here, once. Nothing here plans a step or looks at pictures.
 """

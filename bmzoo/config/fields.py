@@ -1,4 +1,4 @@
-"""What the sections of configs are made of: their base, and the names, numbers and lists that several hold."""
+"""Building blocks of config sections: their base class, and field types that several sections share."""
 
 import re
 from collections.abc import Collection
@@ -18,12 +18,12 @@ class Section(BaseModel):
 
 
 def as_tuple(value: Any) -> Any:
-    """YAML has lists only; strict mode wants the tuples that frozen settings are made of."""
+    """Convert a list: YAML has no tuples, and strict mode does not convert."""
     return tuple(as_tuple(v) for v in value) if isinstance(value, list) else value
 
 
 def as_tuple_or_one(value: Any) -> Any:
-    """One value may stand for a list of one: `chip: bm1688`."""
+    """Like `as_tuple`; a single value is a list of one: `chip: bm1688`."""
     return as_tuple(value) if isinstance(value, list) else (value,)
 
 

@@ -1,4 +1,4 @@
-"""Sets of drawn scenes by the paths that stand for them: `scenes/640x640-1000-32` is 32 from seed 1000 on. Pure."""
+"""Virtual paths of rendered scene sets: `scenes/640x640-1000-32` is 32 scenes from seed 1000 on. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class SceneSet:
 
     @property
     def truth(self) -> str:
-        """The file that tells where the faces are."""
+        """The file with the ground truth."""
         return f"{self}/gt.json"
 
 
 def split(path: str) -> tuple[SceneSet, str] | None:
-    """The set that a path leads into, and the path inside; None for every other path."""
+    """The set that a virtual path belongs to, and the path inside it; None for any other path."""
     name, _, inside = path.partition("/images")
     match = _NAME.fullmatch(name.removesuffix("/gt.json"))
     if match is None:

@@ -3,8 +3,8 @@
 `python -m bmzoo.sail script.py ...` runs a script that says `import sophon.sail as sail` unchanged: bmodels on
 the chip simulator of TPU-MLIR, ONNX models in onnxruntime. What only a card can do raises NotSupport by name.
 
-Environment: BMZOO_SAIL_TPUS (devices to play, 1), BMZOO_SAIL_BATCH (what a free batch of an ONNX model becomes,
-1), BMZOO_SAIL_TARGET (what Handle.get_target answers), TPUC_ROOT (a TPU-MLIR that is not installed by pip).
+Environment: BMZOO_SAIL_TPUS (number of emulated devices, 1), BMZOO_SAIL_BATCH (size of a dynamic batch of an ONNX
+model, 1), BMZOO_SAIL_TARGET (result of Handle.get_target), TPUC_ROOT (a TPU-MLIR that is not installed by pip).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from bmzoo.sail.image import BMImage, PaddingAtrr, bm_image
 from bmzoo.sail.tensor import Tensor
 from bmzoo.sail.yolov5 import algo_yolov5_post_cpu_opt
 
-__version__ = "3.10.7"  # of the API that is played
+__version__ = "3.10.7"  # of the emulated API
 
 __all__ = [
     "BMImage",
@@ -96,11 +96,11 @@ __all__ = [
     "set_print_flag",
 ]
 
-# Each member of an enumeration is a name of the module, too: sail.SYSIO is sail.IOMode.SYSIO.
+# Members of enumerations are exported from the module, too: sail.SYSIO is sail.IOMode.SYSIO.
 for _kind in EXPORTED:
     globals().update(_kind.__members__)
 
-# Public names of sail 3.10 that need a card, or are not played here.
+# Public names of sail 3.10 that need a card, or are not emulated.
 _LEFT_OUT = """
 Blend CreateTensorPTRWithName DecoderImages Decoder_RawStream Encoder EngineImagePreProcess EngineLLM Frame IPC
 ImagePreProcess MultiDecoder MultiEngine Perf ReleaseTensorPtr TensorPTRWithName algo_yolov5_post_1output

@@ -1,4 +1,4 @@
-"""One image or an array of them: the same work on each, and results into images that are given."""
+"""Application of an operation to one image or to each of an array, and to output images given by the caller."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bmzoo.sail.image import BMImage, bm_image
 from bmzoo.sail.pixels import Pixels
 
 Images = Union[BMImage, BMImageArray]
-# The batches for which sail has overloads.
+# Batch sizes for which sail has overloads.
 BATCHES = (2, 3, 4, 8)
 
 
 def code_of(work: Callable[[], Any]) -> int:
-    """0 when `work` is done; a code, and the reason in the log, when the images do not allow it."""
+    """Run `work` and return 0; on a SailBMImageError log it and return FAILED."""
     try:
         work()
     except SailBMImageError as error:
@@ -27,7 +27,7 @@ def code_of(work: Callable[[], Any]) -> int:
 
 
 def each(images: Images, work: Callable[[Pixels], Pixels]) -> Any:
-    """The result for one image, or an array with the result for each."""
+    """The result for one image, or an array of the results for each image."""
     if isinstance(images, BMImage):
         return BMImage.of(work(filled(images)))
     first_of(images)
@@ -38,7 +38,7 @@ def each(images: Images, work: Callable[[Pixels], Pixels]) -> Any:
 
 
 def first_of(images: Images) -> Pixels:
-    """Memory of the image or of the array's first. Raises TypeError for what Bmcv does not take."""
+    """Memory of the image, or of the first of an array. Raises TypeError for other types."""
     if isinstance(images, BMImage):
         return filled(images)
     if not isinstance(images, BMImageArray) or len(images) not in BATCHES:
@@ -58,7 +58,7 @@ def filled(image: BMImage) -> Pixels:
 
 
 def fill(output: Any, made: Any) -> None:
-    """Copy into the image or array given, or give an empty one the memory that was made."""
+    """Copy a result into the caller's image or array, or attach its memory to an empty one."""
     if isinstance(output, BMImageArray):
         if type(output) is not type(made):
             raise TypeError(f"Bmcv: input and output differ: {type(made).__name__}, {type(output).__name__}")

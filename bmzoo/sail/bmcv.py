@@ -1,5 +1,5 @@
-"""Bmcv: image operations on the device. New objects come from forms that raise; forms that fill an image they
-are given return 0 or an error code.
+"""Bmcv: image operations on the device. Overloads that return a new object raise on errors; overloads that fill an
+output argument return 0 or an error code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bmcv: values, formats and types."""
+"""Bmcv: conversion of values, formats and types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pairs = Sequence[Sequence[float]]
 
 
 class Converting:
-    """y = a * x + b, changes of format, and which type of image is which type of tensor."""
+    """y = a * x + b, format conversion, and the mapping between types of images and of tensors."""
 
     def get_bm_image_data_format(self, dtype: Dtype) -> ImgDtype:
         """The image type for a tensor type. Raises SailBMImageError for those that images do not have."""

@@ -12,7 +12,7 @@ from bmzoo.sail.drawing import draw_lines, draw_point, draw_rectangle, draw_text
 from bmzoo.sail.image import AnyImage
 from bmzoo.sail.pixels import Pixels
 
-NO_TEXT = 4008  # what sail answers for text or lines on a format that takes none
+NO_TEXT = 4008  # sail's error code for text or lines on an unsupported format
 
 
 class Drawing:

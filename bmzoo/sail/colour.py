@@ -1,4 +1,4 @@
-"""From one image format to another. YUV is BT.601 in limited range, the default of the chips' VPP."""
+"""Conversion between image formats. YUV is BT.601 in limited range, the default of the chips' VPP."""
 
 from __future__ import annotations
 

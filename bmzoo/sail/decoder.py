@@ -1,4 +1,4 @@
-"""Decoder: frames of a video, or one picture again and again."""
+"""Decoder: frames of a video, or one picture repeatedly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LINEAR = bmcv_resize_algorithm.BMCV_INTER_LINEAR
 
 
 class Decoder(Partial):
-    """Frames of the file or stream at `file_path`; `compressed` changes nothing that can be seen.
+    """Frames of the file or stream at `file_path`; `compressed` has no visible effect.
 
     A path that ends in jpg, jpeg, bmp or png is a picture: every read decodes it again, as BGR_PACKED, and it
     counts as open even when it is missing. Anything else is a video, whose frames are BGR_PLANAR.

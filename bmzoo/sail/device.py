@@ -1,4 +1,4 @@
-"""The devices that this runtime plays, and the switches of the whole module."""
+"""The emulated devices, and module-wide settings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Dict
 from bmzoo.sail.enums import LogLevel
 from bmzoo.sail.errors import Partial, SailDeviceError
 
-# How many devices to play, 1 without it.
+# Number of emulated devices; default 1.
 TPUS = "BMZOO_SAIL_TPUS"
-# What Handle.get_target answers; without it the chip of the bmodel loaded last.
+# Result of Handle.get_target; by default the chip of the bmodel that was loaded last.
 TARGET = "BMZOO_SAIL_TARGET"
 DEFAULT_TARGET = "BM1684X"
 
@@ -29,16 +29,16 @@ def get_available_tpu_num() -> int:
 
 
 def set_print_flag(flag: bool) -> None:
-    """Accepted, and passed on as sail does; this runtime prints no times."""
+    """Sets sail's environment variable; this runtime prints no times."""
     os.environ["SAIL_PRINT_VIP_TIMES"] = "1" if flag else "0"
 
 
 def set_dump_io_flag(flag: bool) -> None:
-    """Accepted; nothing is dumped."""
+    """Accepted for compatibility; nothing is dumped."""
 
 
 def set_loglevel(loglevel: LogLevel) -> int:
-    """What of this module's messages is shown on stderr. 0, or -1 for what is not a LogLevel."""
+    """Set which of this module's messages appear on stderr. Returns 0, or -1 for a value that is no LogLevel."""
     if loglevel not in _LEVELS:
         return -1
     LOGGER.setLevel(_LEVELS[loglevel])

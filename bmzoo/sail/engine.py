@@ -1,4 +1,4 @@
-"""Engine: loads models, tells what they take and give, and runs them."""
+"""Engine: loads models, describes their inputs and outputs, and runs them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Engine:
             raise TypeError(f"Engine(): no such form: ({', '.join(kind.__name__ for kind in kinds)})")
 
     def load(self, *arguments: Any) -> bool:
-        """`(path)` or `(bytes, size)`: whether a graph came that was not there before."""
+        """`(path)` or `(bytes, size)`; returns whether a graph was added that was not loaded before."""
         before = len(self._graphs)
         try:
             self._load(*arguments)
@@ -54,7 +54,7 @@ class Engine:
             raise SailEngineError(f"invalid bmodel: size must be {len(data)}: {size}")
         folder = tempfile.TemporaryDirectory(prefix="bmzoo-sail-")
         weakref.finalize(self, folder.cleanup)  # the simulator reads the file at every run
-        # model_tool goes by the ending.
+        # model_tool decides by the suffix.
         path = Path(folder.name, "model.bmodel" if data.startswith(MAGIC) else "model.onnx")
         path.write_bytes(data)
         self._add(path)
@@ -82,7 +82,7 @@ class Engine:
         return list(self._graphs)
 
     def set_io_mode(self, graph_name: str, mode: IOMode) -> None:
-        """Which side has system memory. Raises SailEngineError once memory was made for another mode."""
+        """Set which side has system memory. Raises SailEngineError once memory is allocated for another mode."""
         graph = self._graph(graph_name)
         if not isinstance(mode, IOMode):
             raise TypeError(f"set_io_mode: must be a sail.IOMode: {mode!r}")
@@ -91,7 +91,7 @@ class Engine:
         graph.mode = mode
 
     def graph_is_dynamic(self, graph_name: str) -> bool:
-        """Whether the network was compiled for changing shapes."""
+        """Whether the network was compiled for dynamic shapes."""
         return self._graph(graph_name).network.dynamic
 
     def get_input_names(self, graph_name: str) -> List[str]:

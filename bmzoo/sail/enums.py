@@ -75,7 +75,7 @@ class Format(Number):
 
 
 class bmcv_resize_algorithm(Number):
-    """How pixels between pixels are found."""
+    """Interpolation method."""
 
     BMCV_INTER_NEAREST = 0
     BMCV_INTER_LINEAR = 1

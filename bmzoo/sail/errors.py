@@ -1,10 +1,10 @@
-"""What sail raises, under its own names; everything is an Exception, nothing ends the process."""
+"""sail's exceptions, under its own names. All derive from Exception; no error ends the process."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, FrozenSet
 
-# What calls that return a code give when the work could not be done; 0 is success. The reason is in the log.
+# Result of a failed call where sail returns codes; 0 is success. The reason is logged.
 FAILED = 1
 
 
@@ -53,7 +53,7 @@ class DataTypeError(SailError):
 
 
 class Partial:
-    """A class of sail of which some methods are left out: these raise NotSupport by name."""
+    """Base of classes that implement only part of sail's methods: the others raise NotSupport by name."""
 
     LEFT_OUT: ClassVar[FrozenSet[str]] = frozenset()
 

@@ -1,4 +1,4 @@
-"""A loaded network with the rules by which an engine runs it."""
+"""A loaded network, with the checks and conversions of Engine.process."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Shapes = Mapping[str, Sequence[int]]
 
 
 class Graph:
-    """A network with what an engine remembers of it."""
+    """A network with the engine's state for it."""
 
     def __init__(self, network: Network, mode: IOMode) -> None:
         self.network, self.mode = network, mode
         self.inputs = {port.name: port for port in network.inputs}
         self.outputs = {port.name: port for port in network.outputs}
-        # Of the last run; the largest before there was one.
+        # Of the last run; before the first one, the largest.
         self.input_shapes: Dict[str, Sequence[int]] = dict(shapes_of(network.inputs))
         self.output_shapes: Dict[str, Sequence[int]] = dict(shapes_of(network.outputs))
         self.allocated = False
@@ -43,7 +43,7 @@ class Graph:
                 )
 
     def launch(self, feeds: Dict[str, NDArray[Any]]) -> Dict[str, NDArray[Any]]:
-        """Raw arrays -> raw arrays. Raises SailEngineError where sail would only log that it failed."""
+        """Run on raw arrays. Raises SailEngineError where sail would only log an error."""
         try:
             results = self.network.run(feeds)
         except SessionError as error:

@@ -1,7 +1,7 @@
-"""Models as sail sees them: raw arrays in the model's own types in and out, whatever runs them.
+"""Networks with sail's interface: raw arrays in the model's own types, whichever engine runs them.
 
-A bmodel runs on the chip simulator of TPU-MLIR, which is looked for in $TPUC_ROOT, then as the installed
-package `tpu_mlir`; anything else is taken for an ONNX model and runs in onnxruntime.
+A bmodel runs on the chip simulator of TPU-MLIR, which is searched in $TPUC_ROOT, then as the installed package
+`tpu_mlir`; any other file is taken for an ONNX model and runs in onnxruntime.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC = b"\xee\xaa\x55\xff"  # the first four bytes of every bmodel
-# What a free batch size of an ONNX model becomes, 1 without it.
+# Batch size of ONNX models with a dynamic batch; default 1.
 BATCH = "BMZOO_SAIL_BATCH"
 _NET = re.compile(r"^net \d+: \[(.*)\]  (\w+)$", re.M)
 _STAGE = re.compile(r"^stage \d+,", re.M)
@@ -43,7 +43,7 @@ _DTYPES = {
     "int32": Dtype.BM_INT32,
     "uint32": Dtype.BM_UINT32,
 }
-# Types that only ONNX has, and what a compiled model would have instead.
+# Types that only ONNX has, and their replacements in a compiled model.
 _ONNX_DTYPES = {"float64": Dtype.BM_FLOAT32, "int64": Dtype.BM_INT32, "bool": Dtype.BM_UINT8}
 _BYTES = (Dtype.BM_INT8, Dtype.BM_UINT8)
 
@@ -76,8 +76,8 @@ class Network(Protocol):
 def open_network(path: Path) -> Network:
     """The model in the file: the first network of a bmodel, or an ONNX model.
 
-    Raises OSError when the file cannot be read, SessionError when it is no model, SailEngineError when what
-    runs such models is missing.
+    Raises OSError when the file cannot be read, SessionError when it is no model, SailEngineError when the engine
+    for such models is not installed.
     """
     with path.open("rb") as stream:
         start = stream.read(len(MAGIC))
@@ -131,9 +131,9 @@ class BmodelNetwork:
 
 
 class OnnxNetwork:
-    """An ONNX model in onnxruntime; a free batch size becomes $BMZOO_SAIL_BATCH, or 1.
+    """An ONNX model in onnxruntime; a dynamic batch size becomes $BMZOO_SAIL_BATCH, or 1.
 
-    Shapes of outputs that the file leaves open are found by one run on zeros.
+    Output shapes that the file does not specify are determined by one run on zeros.
     """
 
     def __init__(self, path: Path) -> None:
@@ -200,12 +200,12 @@ def _onnx_dtype(info: TensorInfo) -> Dtype:
 
 
 def _halves(array: NDArray[Any], kind: str) -> NDArray[Any]:
-    """16-bit floats are bits in sail, numbers in onnxruntime."""
+    """float16 from its bits: sail passes 16-bit floats as bits, onnxruntime as numbers."""
     return array.view(np.float16) if kind == "float16" else array
 
 
 def _to_session(raw: NDArray[Any], port: Port) -> NDArray[Any]:
-    """Raw -> what the simulator's worker turns into exactly that: it quantises floats by itself."""
+    """Raw -> float32 that the simulator's worker quantizes back to exactly the same raw values."""
     if port.dtype in _BYTES and port.scale != 0:
         return (raw.astype(np.float32) - np.float32(port.zero_point)) / np.float32(port.scale)
     if port.dtype is Dtype.BM_FLOAT16:

@@ -1,4 +1,4 @@
-"""An image's memory: one flat array without stride padding, and how its format lays it out."""
+"""An image's memory: one flat array without stride padding, and the layout of each format."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Surface:
 
 @dataclass(eq=False)
 class Pixels:
-    """height x width pixels in `data`, flat and contiguous, which others may share."""
+    """height x width pixels in `data`, flat and contiguous; several images may share it."""
 
     height: int
     width: int
@@ -58,7 +58,7 @@ class Pixels:
 
     @classmethod
     def zeros(cls, height: int, width: int, format: Format, dtype: ImgDtype) -> Pixels:
-        """Memory for an image. Raises NotSupport for a format or type that is not played here."""
+        """Memory for an image. Raises NotSupport for a format or type that is not emulated."""
         return cls(height, width, format, dtype, np.zeros(length(height, width, format), element(dtype)))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Between floats and the types of tensors, as sail does it: one scale, no zero point."""
+"""Quantization between floats and tensor types, as in sail: one scale, no zero point."""
 
 from __future__ import annotations
 

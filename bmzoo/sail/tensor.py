@@ -1,4 +1,4 @@
-"""Tensor: system memory and device memory, each present or not, and never in step by themselves."""
+"""Tensor: system memory and device memory, each of them optional, and never synchronized implicitly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bmzoo.sail.scaling import dequantize, element_bits, quantize
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What an array keeps when it becomes a tensor; all other types become float32.
+# numpy types that a tensor keeps; all others are converted to float32.
 _FROM_NUMPY = {
     "float32": Dtype.BM_FLOAT32,
     "int8": Dtype.BM_INT8,
@@ -44,7 +44,7 @@ class Tensor(Partial):
         self._shape: List[int] = []
         self._dtype = Dtype.BM_FLOAT32
         self._device_id = 0
-        self.keeps: Any = None  # whatever owns the memory that is attached
+        self.keeps: Any = None  # keeps the owner of attached memory alive
         first = arguments[0] if arguments else named.get("handle", named.get("tensor", named.get("src")))
         if isinstance(first, Handle):
             self._device_id = first.get_device_id()

@@ -1,7 +1,7 @@
-"""Drawn scenes with exact ground truth: faces that belong to nobody, in pictures that anyone may have.
+"""Synthetic scenes with exact ground truth: rendered faces of no real person, free to distribute.
 
-Everything is a function of a seed. The project's own weights were trained on seeds from FIRST_TRAINING_SEED on;
-whoever measures something uses seeds below it.
+Everything is a function of a seed. The project's own weights were trained on seeds from FIRST_TRAINING_SEED on, so
+calibration, selection and evaluation use lower seeds.
 """
 
 from bmzoo.scenes.scene import KINDS, SMALLEST, Scene, draw

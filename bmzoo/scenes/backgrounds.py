@@ -1,4 +1,4 @@
-"""Places without people: surfaces, rooms, streets, nature and plain clutter."""
+"""Backgrounds without people: surfaces, patterns, rooms, streets, nature and clutter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bmzoo.scenes.palette import darker, mixed, noise, paint
 
 
 def background(random: Generator, height: int, width: int) -> Image:
-    """Any of them, uint8 [height,width,3], with the roughness of real surfaces."""
+    """A background of a random kind, uint8 [height,width,3], with natural texture noise."""
     image = _KINDS[random.integers(len(_KINDS))](random, height, width)
     rough = random.uniform(0.02, 0.3)
     factor = 1 + noise(random, height, width, 3, random.uniform(0.5, 0.95)) * np.float32(rough)
@@ -23,7 +23,7 @@ def background(random: Generator, height: int, width: int) -> Image:
 
 
 def surface(random: Generator, height: int, width: int) -> Image:
-    """A few colours that run into each other."""
+    """A smooth gradient of a few colours."""
     rows, columns = random.integers(2, 6, 2)
     base = np.array(paint(random))
     light = random.normal(0, random.uniform(5, 60), (rows, columns, 1))
@@ -34,7 +34,7 @@ def surface(random: Generator, height: int, width: int) -> Image:
 
 
 def pattern(random: Generator, height: int, width: int) -> Image:
-    """Stripes, checks, bricks or dots, turned and in perspective."""
+    """Stripes, checks, bricks or dots, rotated and in perspective."""
     cell = max(4, round(max(height, width) * random.uniform(0.02, 0.12)))
     rows, columns = 2 * height // cell + 2, 2 * width // cell + 2
     one, two = np.array(paint(random)), np.array(paint(random))
@@ -200,7 +200,7 @@ def _window(canvas: Canvas, random: Generator, box: tuple[float, float, float, f
 
 
 def _plain(height: int, width: int, colour: Colour) -> Image:
-    # Never quite even: light falls from one side.
+    # Shaded: the light comes from one side.
     slope = np.linspace(1.0, 0.75, width, dtype=np.float32)[None, :, None]
     return np.broadcast_to(np.array(colour, np.float32) * slope, (height, width, 3)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""What a camera and a file format do to a scene: light, colour cast, blur, noise, JPEG."""
+"""Camera and file format effects: illumination, colour cast, blur, noise, JPEG artifacts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bmzoo.scenes.palette import noise
 
 
 def photograph(image: Image, random: Generator, smallest: float) -> Image:
-    """The picture as taken, uint8 [H,W,3]; `smallest` is the height in pixels of the smallest thing to be seen."""
+    """The scene as photographed, uint8 [H,W,3]; `smallest`: height in pixels of the smallest face."""
     if random.random() < 0.6:
         image = _lit(image, random)
     image = _developed(image, random)
@@ -28,7 +28,7 @@ def photograph(image: Image, random: Generator, smallest: float) -> Image:
 
 
 def _lit(image: Image, random: Generator) -> Image:
-    """Uneven light: shadows and lamps over the whole picture."""
+    """Uneven illumination: shadows and lamps over the whole picture."""
     height, width = image.shape[:2]
     patches = noise(random, 16, 16, 2, 0.5) * np.float32(random.uniform(0.2, 0.8)) + 1
     factor = cv2.resize(patches, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -36,7 +36,7 @@ def _lit(image: Image, random: Generator) -> Image:
 
 
 def _developed(image: Image, random: Generator) -> Image:
-    """Exposure, contrast, gamma and a cast; one picture in twelve is grey."""
+    """Exposure, contrast, gamma and colour cast; one picture in twelve is grey."""
     level = np.arange(256) / 255
     exposure, contrast = random.uniform(0.7, 1.35), random.uniform(0.75, 1.15)
     curve = (np.clip(level * exposure, 0, 1) ** random.uniform(0.75, 1.35) - 0.5) * contrast + 0.5
@@ -49,7 +49,7 @@ def _developed(image: Image, random: Generator) -> Image:
 
 
 def _blurred(image: Image, random: Generator, smallest: float) -> Image:
-    """Out of focus or moved, as far as the smallest face bears it."""
+    """Defocus or motion blur, limited so that the smallest face stays recognizable."""
     strength = min(random.exponential(0.9), 0.045 * smallest + 0.3, 4.0)
     if random.random() < 0.75:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), max(0.2, strength)), np.uint8)
@@ -63,7 +63,7 @@ def _blurred(image: Image, random: Generator, smallest: float) -> Image:
 
 
 def _grainy(image: Image, random: Generator) -> Image:
-    """Noise of the sensor."""
+    """Sensor noise."""
     height, width = image.shape[:2]
     strength = random.exponential(5) + 1
     colour = random.integers(-128, 128, (height, width, 3), np.int8) * np.float32(strength / 74)

@@ -1,4 +1,4 @@
-"""Drawing on part of a picture, finer than its pixels where what is drawn is small."""
+"""Drawing on a part of a picture, supersampled for small shapes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Canvas:
     """A window on a picture [H,W,3] in which shapes are drawn, and pasted back by `paste`.
 
     Coordinates are those of the picture, x to the right and y down; pixel i covers i to i + 1. `zoom` >= 1 canvas
-    pixels stand for one of the picture: enlarging repeats them and pasting averages, so what nobody draws on
-    comes back unchanged, and edges of small shapes are as soft as a camera's.
+    pixels per picture pixel: enlarging repeats pixels and pasting averages them, so that untouched pixels stay
+    unchanged, and edges of small shapes are antialiased.
     """
 
     def __init__(self, image: Image, window: tuple[float, float, float, float], zoom: int = 1) -> None:
@@ -41,7 +41,7 @@ class Canvas:
         if zoom > 1:
             self.pixels = np.repeat(np.repeat(self._target, zoom, 0), zoom, 1)
         elif self._target.size:
-            self.pixels = np.ascontiguousarray(self._target)  # cv2 draws on nothing else
+            self.pixels = np.ascontiguousarray(self._target)  # cv2 draws only on contiguous arrays
 
     @property
     def empty(self) -> bool:
@@ -49,7 +49,7 @@ class Canvas:
         return self.pixels.size == 0
 
     def paste(self) -> None:
-        """Put what was drawn into the picture."""
+        """Copy the window back into the picture."""
         if self.empty:
             return
         if self.zoom > 1:
@@ -59,7 +59,7 @@ class Canvas:
             self._target[:] = self.pixels
 
     def place(self, points: Points) -> Points:
-        """Canvas coordinates, in cv2's sense: pixel centres are whole numbers."""
+        """Picture -> canvas coordinates in cv2's convention: pixel centres are integers."""
         moved: Points = (points - self._origin) * self.zoom - 0.5
         return moved
 

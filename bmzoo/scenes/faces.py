@@ -15,9 +15,9 @@ from bmzoo.scenes.head import Head
 from bmzoo.scenes.palette import darker, hair, mixed, noise, paint, skin
 from bmzoo.scenes.wear import beard, glasses, hair_before, hair_behind, hat, mask, obstacle, scarf, style
 
-_FINE = 72  # pixels that a head is drawn with at least, before it is reduced to its size
+_FINE = 72  # smallest height in pixels at which a head is drawn, before it is scaled down
 _MOST_ZOOM = 7
-# Share of heads with each of these.
+# Probability of each of these for a head.
 _BEARD, _GLASSES, _HAT, _SCARF, _MASK, _OBSTACLE = 0.2, 0.18, 0.1, 0.05, 0.02, 0.1
 
 

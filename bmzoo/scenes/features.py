@@ -28,7 +28,7 @@ _HOLLOWS = (
 
 @dataclass(frozen=True)
 class Look:
-    """What faces differ in; lengths in units of half the head's height."""
+    """Parameters of a face; lengths in units of half the head's height."""
 
     skin: Colour
     hair: Colour
@@ -44,7 +44,7 @@ class Look:
 
 
 def look(random: Generator, skin: Colour, hair: Colour) -> Look:
-    """A face nobody has."""
+    """A random face."""
     irises = ((40, 52, 78), (24, 32, 48), (150, 116, 82), (86, 110, 80), (60, 80, 110))
     lips = mixed(darker(skin, 0.82), (86, 70, 190), random.uniform(0.1, 0.55))
     closed = random.random() < 0.08

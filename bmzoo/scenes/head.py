@@ -1,4 +1,4 @@
-"""Where a head and its features are: an ellipsoid, turned and seen from afar."""
+"""Geometry of a head and its features: a rotated ellipsoid in orthographic projection."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Head:
 
 
 def pose(random: Generator, x: float, y: float, size: float) -> Head:
-    """A head in a pose as people have before cameras: mostly towards it and upright, now and then far off."""
+    """A random pose as in photographs: mostly frontal and upright, now and then extreme."""
     wild = random.random() < 0.15
     return Head(
         x,

@@ -1,4 +1,4 @@
-"""Things that a careless detector takes for faces: round, with spots where eyes and mouths might be."""
+"""Hard negatives: objects that look like faces, round, with spots where eyes and mouths might be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bmzoo.scenes.palette import darker, noise, paint, skin
 
 
 def lookalike(image: Image, random: Generator, x: float, y: float, radius: float) -> None:
-    """Paint one of them into the picture, `radius` pixels around (x, y)."""
+    """Paint a random one into the picture, within `radius` pixels of (x, y)."""
     window = (x - 1.5 * radius, y - 1.5 * radius, x + 1.5 * radius, y + 1.5 * radius)
     canvas = Canvas(image, window, zoom=int(np.clip(math.ceil(24 / radius), 1, 6)))
     if canvas.empty:
@@ -98,7 +98,7 @@ def _front(canvas: Canvas, random: Generator, at: Points, radius: float) -> None
 
 
 def _plate(canvas: Canvas, random: Generator, at: Points, radius: float) -> None:
-    """A dish with something on it, a flower, a stone: rings and blots."""
+    """A plate with food, a flower or a stone: rings and blobs."""
     colour, flat = paint(random), random.uniform(0.7, 1)
     for share in (1.0, 0.9, 0.65):
         canvas.ellipse(at, (radius * share, radius * share * flat), 0, darker(colour, random.uniform(0.8, 1.2)))

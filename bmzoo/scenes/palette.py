@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bmzoo.scenes.canvas import Colour
 
-# From pale to dark; tones between neighbours are mixed.
+# From light to dark; tones between neighbours are interpolated.
 _SKIN = np.array(
     [
         (196, 216, 244),
@@ -43,14 +43,14 @@ def hair(random: Generator) -> Colour:
 
 
 def paint(random: Generator, vivid: float = 1.0) -> Colour:
-    """The colour of a thing; most things are not vivid."""
+    """A random colour of an object; most are not saturated."""
     saturation = random.beta(1.2, 2.2) * vivid
     blue, green, red = colorsys.hsv_to_rgb(random.random(), saturation, random.uniform(0.12, 0.97))[::-1]
     return blue * 255, green * 255, red * 255
 
 
 def mixed(a: Colour, b: Colour, share: float) -> Colour:
-    """`share` of b, the rest of a."""
+    """Linear interpolation: `share` 0 gives a, 1 gives b."""
     return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share
 
 

@@ -1,4 +1,4 @@
-"""Whole scenes: a place, things in it, people from far to near, and the camera's view of them."""
+"""Composition of scenes: background, objects, people from back to front, and camera effects."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bmzoo.scenes.lookalikes import lookalike
 
 KINDS = ("single", "group", "crowd", "empty")
 SMALLEST = 8.0  # pixels; the height of the smallest head
-# How often `draw` chooses each kind where it may.
+# Probability of each of KINDS where the seed chooses.
 _SHARES = (0.3, 0.35, 0.2, 0.15)
-# How many heads, and their height as a share of the shorter side.
+# Kind -> smallest and largest number of heads; and ranges of their height, as a share of the shorter side.
 _HEADS = {"single": (1, 1), "group": (2, 8), "crowd": (8, 36), "empty": (0, 0)}
 _HEIGHTS = {"single": (0.08, 0.625), "group": (0.05, 0.32), "crowd": (0.0125, 0.11), "empty": (0.05, 0.3)}
-# Of the smaller one of two heads, as much may be hidden by the other.
+# Largest share of the smaller of two heads that the other may occlude.
 _HIDDEN = 0.2
 
 
@@ -76,24 +76,24 @@ def _things(image: Image, random: Generator, kind: str) -> None:
 
 
 def _people(image: Image, random: Generator, kind: str) -> list[Head]:
-    """Paint them; the heads whose faces are to be found."""
+    """Paint people; returns the heads with a visible face, which are the ground truth."""
     height, width = image.shape[:2]
     light = _lamp(random)
     fewest, most = _HEADS[kind]
     heads = _placed(random, (height, width), kind, int(random.integers(fewest, most + 1)))
-    # Heads that show no face are there to be told apart.
+    # Heads without a visible face are hard negatives.
     blank = random.random(len(heads)) < 0.07
     if kind == "empty" and random.random() < 0.4:
         heads = _placed(random, (height, width), "group", int(random.integers(1, 5)))
         blank = np.ones(len(heads), np.bool_)
-    # Chin by chin from the top: shoulders begin below the chin, so no body covers a face drawn before it.
+    # In order of chin height: shoulders begin below the chin, so no body covers a face that is already drawn.
     for head, hidden in sorted(zip(heads, blank, strict=True), key=lambda one: one[0].y + one[0].unit):
         person(image, head, light + random.normal(0, 0.06, 3), random, face=not hidden)
     return [head for head, hidden in zip(heads, blank, strict=True) if not hidden]
 
 
 def _placed(random: Generator, size: tuple[int, int], kind: str, count: int) -> list[Head]:
-    """Up to `count` heads that hide little of each other, with all landmarks inside the picture."""
+    """Up to `count` heads with little mutual occlusion and all landmarks inside the picture."""
     height, width = size
     low, high = (share * min(size) for share in _HEIGHTS[kind])
     low = max(low, SMALLEST)
@@ -122,7 +122,7 @@ def _fits(head: Head, others: Sequence[Head], size: tuple[int, int]) -> bool:
 
 
 def _lamp(random: Generator) -> NDArray[np.float64]:
-    """Where the light comes from, for `features.relief`."""
+    """A random direction of light, for `features.relief`."""
     lamp = np.array([random.normal(0, 0.3), random.uniform(-0.35, 0.1), random.uniform(0.2, 0.7)])
     return np.clip(lamp, -0.6, 0.7)
 

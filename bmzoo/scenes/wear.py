@@ -1,4 +1,4 @@
-"""What hides parts of a head: hair, beards, hats, glasses, masks, and things held before it."""
+"""Occluders of a head: hair, beards, hats, glasses, masks, and objects in front of it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _STYLES = ("short", "short", "long", "long", "bald", "curly", "bun")
 
 
 def style(random: Generator) -> str:
-    """One of the ways to wear hair."""
+    """A random hair style."""
     return str(random.choice(_STYLES))
 
 
 def hair_behind(canvas: Canvas, head: Head, random: Generator, look: Look, worn: str) -> None:
-    """What of the hair is behind the face."""
+    """The part of the hair behind the face."""
     dark = darker(look.hair, 0.8)
     if worn == "long":
         outline = head.outline(random.uniform(1.16, 1.3), 0.1)
@@ -134,7 +134,7 @@ def mask(canvas: Canvas, head: Head, random: Generator) -> None:
 
 
 def obstacle(canvas: Canvas, head: Head, random: Generator, skin: Colour) -> None:
-    """A hand, a bar or a leaf before the face; it leaves more than half of it to be seen."""
+    """A hand, a bar or a leaf in front of the face; more than half of the face stays visible."""
     unit, angle = head.unit, random.uniform(0, 2 * math.pi)
     away = np.array([math.cos(angle), math.sin(angle)])
     middle = np.array([head.x, head.y])
