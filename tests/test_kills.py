@@ -92,7 +92,7 @@ def _processes(folder: Path) -> Iterator[str]:
 
 def corrupt(checkout: Path) -> list[str]:
     """What `fsck` would say."""
-    return [str(bad) for bad in fsck.check(Store(checkout / "build"), lambda count: None)]
+    return [str(bad) for bad in fsck.check_store(Store(checkout / "build"), lambda count: None)]
 
 
 def digests(checkout: Path) -> dict[str, str]:

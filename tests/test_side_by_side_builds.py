@@ -61,5 +61,5 @@ def test_two_builds_of_one_target_share_the_work_and_both_succeed(checkout: Path
     artifact = checkout / "build/BM1688/tiny_int8_2b.bmodel"
     told = json.loads(artifact.with_suffix(".json").read_text())
     assert told["sha256"] == sha256(artifact)
-    assert list(fsck.check(Store(checkout / "build"), lambda count: None)) == []
+    assert list(fsck.check_store(Store(checkout / "build"), lambda count: None)) == []
     assert [path for path in (checkout / "build/scratch").iterdir() if path.name != "making"] == []

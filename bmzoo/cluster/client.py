@@ -1,7 +1,8 @@
-"""Steps on other machines: an existing Dask scheduler and its workers, reached by `scheduler=ADDRESS`.
+"""Remote execution on an existing Dask scheduler and its workers, selected by `scheduler=ADDRESS`.
 
-The graph stays here. Each step that has to run is sent as a job; files and results travel through the shared
-store, or through `build/store` where all machines see the same disk. Dask runs a step of a lost worker again.
+The task graph stays local. Each step that has to run is sent as a job; files and results are transferred through
+the shared store, or through `build/store` where all machines see the same disk. Dask retries a step whose worker is
+lost.
 """
 
 import logging
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
 
 PIN = "distributed==2026.8.0"  # as in pyproject.toml: client, scheduler and workers must be of one version
 SCHEDULER_TIMEOUT = 10.0  # seconds
-LOOK = 5.0  # seconds between two looks at whether any worker can run what waits
-# A directory listing that another machine changed may be old by half a minute (NFS): seconds until the next look.
+LOOK = 5.0  # seconds between two checks whether any worker can run a waiting step
+# Seconds between retries of a lookup: NFS caches directory listings, so a result may appear half a minute late.
 ARRIVAL = (0.0, 0.1, 0.5, 2.0, 8.0, 30.0)
 SAME_STATE = "scheduler and workers must run this version of bmzoo: start them in a checkout in the same state"
 
 
 class Cluster:
-    """Makes results on the workers of one scheduler. Safe for threads; connects when first used."""
+    """An executor that runs steps on the workers of one scheduler. Safe for threads; connects lazily."""
 
     def __init__(self, address: str, store: Store, remote: Remote | None, report: Report) -> None:
         """Raises ConfigError when Dask is not installed or the shared store cannot be written."""
@@ -58,12 +59,12 @@ class Cluster:
         self._connection: Client | BmzooError | None = None
 
     def make(self, step: Step, resolved: Resolved, needed: Mapping[str, Entry], folder: Path) -> Made:
-        """The step's result, made by a worker. Raises BmzooError; evidence is then in the folder."""
+        """Run the step on a worker. Raises BmzooError; evidence is then in `folder`."""
         for warning in resolved.warnings:
             self._report.warn(warning)
         job = _job(step, resolved, needed, self._channel.url, str(folder) if self._remote is None else "")
         outcome = self._run(job)
-        if outcome.lacks:  # made or found here before there were others to share it with
+        if outcome.lacks:  # local results that were never uploaded, and files that the worker does not have
             self._send([(job.inputs[name], needed.get(name)) for name in outcome.lacks])
             outcome = self._run(job)
         for warning in (*outcome.warnings, *(f"worker {outcome.worker}: {text}" for text in outcome.trouble)):
@@ -79,16 +80,16 @@ class Cluster:
         return Made(self._arrived(job.fingerprint, outcome), outcome.seconds, outcome.worker)
 
     def close(self) -> None:
-        """Leave the scheduler, which ends what still runs for this build."""
+        """Disconnect from the scheduler, which cancels what still runs for this build."""
         with self._connecting:
             if self._connection is not None and not isinstance(self._connection, BmzooError):
                 self._connection.close()
             self._connection = None
 
-    # --- the way there and back --------------------------------------------------------------------------
+    # --- transfer ----------------------------------------------------------------------------------------
 
     def _run(self, job: RemoteJob) -> Outcome:
-        """Raises ToolFailed when no worker brought it to an end."""
+        """Submit a job and wait for its outcome. Raises ToolFailed when no worker completed it."""
         from distributed import CancelledError, KilledWorker
 
         from bmzoo.cluster import worker
@@ -98,14 +99,14 @@ class Cluster:
             future: Future[Outcome] = client.submit(
                 worker.run,
                 job,
-                key=f"{job.step.kind}-{secrets.token_hex(8)}",  # Dask learns how long each kind takes
+                key=f"{job.step.kind}-{secrets.token_hex(8)}",  # Dask estimates durations by the key's prefix
                 resources=what.resources(),
                 pure=False,
             )
             try:
                 return self._wait(client, future, job.step, what)
             finally:
-                future.release()  # if it still runs, nobody waits for it: the worker ends it
+                future.release()  # if it still runs, this cancels it: see worker.is_unwanted
         except KilledWorker as error:
             raise ToolFailed(
                 f"{job.step}: {error.allowed_failures + 1} workers were lost while they ran it,"
@@ -119,7 +120,7 @@ class Cluster:
             ) from error
         except BmzooError:
             raise
-        except Exception as error:  # whatever Dask and pickle raise when machines do not fit together
+        except Exception as error:  # Dask and pickle raise many kinds when versions differ between machines
             cause = str(error.__cause__ or error).strip().partition("\n")[0]
             raise ToolFailed(f"{job.step}: Dask could not run it: {cause}", SAME_STATE) from error
 
@@ -133,7 +134,7 @@ class Cluster:
                 self._look(client, step, what)
 
     def _look(self, client: "Client", step: Step, what: Needs) -> None:
-        """Say it when a step waits because no worker could ever run it: one may join yet. Raises OSError."""
+        """Warn when no worker has the resources of a waiting step; one may still join. Raises OSError."""
         if client.status != "running":
             raise ConnectionError(client.status)
         workers: Mapping[str, Any] = client.scheduler_info()["workers"]
@@ -144,7 +145,7 @@ class Cluster:
             self._report.warn(f"scheduler {self._address}: {step} waits: {said}; start one: {start}")
 
     def _send(self, lacking: Sequence[tuple[Wanted, Entry | None]]) -> None:
-        """Put into the channel what a worker lacks. Trouble there is warned of; the file is then still lacking."""
+        """Upload what a worker lacks to the channel. A failed upload is only a warning: the file stays missing."""
         pool = ThreadPoolExecutor(TRANSFERS)
         try:
             for _ in pool.map(self._send_one, *zip(*lacking, strict=True)):
@@ -169,14 +170,14 @@ class Cluster:
             if entry is not None:
                 return entry
             if self._remote is not None:
-                break  # S3 shows what is there
+                break  # a remote store is consistent: retrying would not help
         raise StoreError(
             f"worker {outcome.worker}: its result did not arrive in {self._channel.url}",
             "; ".join(outcome.trouble) or "can that machine write there?",
         )
 
     def _client(self) -> "Client":
-        """The connection. Raises BmzooError, the same one again at once if there was none the first time."""
+        """The connection. Raises BmzooError; a failure is cached, so that not every step waits for a timeout."""
         with self._connecting:
             found = self._connection
             if found is None or (not isinstance(found, BmzooError) and found.status == "closed"):
@@ -189,7 +190,7 @@ class Cluster:
 def _connect(address: str) -> "Client | BmzooError":
     from distributed import Client
 
-    # Its tracebacks about lost connections add nothing to the error that is raised here.
+    # Dask logs tracebacks of lost connections, which add nothing to the error that is raised here.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         return Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False, name="bmzoo")
@@ -211,7 +212,7 @@ def _job(step: Step, resolved: Resolved, needed: Mapping[str, Entry], channel: s
             inputs[name] = Wanted(sha256, wanted, path=str(path.absolute()))
         else:
             inputs[name] = Wanted(entry.files[wanted], wanted, entry.fingerprint)
-    # Without its inputs the step is small: they hold all steps before it.
+    # The step is sent without its inputs, which would pickle all steps before it.
     bare = replace(step, inputs=(), decision=None)
     return RemoteJob(
         bare,
@@ -226,7 +227,7 @@ def _job(step: Step, resolved: Resolved, needed: Mapping[str, Entry], channel: s
 
 
 def _names(step: Step, resolved: Resolved) -> Iterator[tuple[str, str]]:
-    """Each input's name in the step's folder, and at its source: in an entry, or below a data folder."""
+    """(name in the step's folder, name at its source) of each input: in an entry, or below a data folder."""
     for name, ref in step.inputs:
         if isinstance(ref, Output):
             yield name, ref.file
@@ -246,12 +247,12 @@ def _fits(has: Mapping[str, float], wanted: Mapping[str, float]) -> bool:
 
 
 def _told(error: BmzooError, worker: str) -> BmzooError:
-    """The worker's error as one of this build."""
+    """The worker's error, with the worker's name added."""
     return type(error)(f"worker {worker}: {error.message}", error.hint)
 
 
 def _write(files: Mapping[str, bytes], folder: Path) -> None:
-    """What a worker sent back, into the step's folder here; there is always a log."""
+    """Write the files that a worker returned to the step's local folder; there is always a log."""
     try:
         for name, content in {"log.txt": b"", **files}.items():
             (folder / PurePosixPath(name).name).write_bytes(content)

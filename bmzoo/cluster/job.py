@@ -1,4 +1,4 @@
-"""A step on its way to another machine, and what comes back. Pure data: it is pickled."""
+"""The messages between client and worker: a job, and its outcome. Pure data, which is pickled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ TRANSFERS = 8  # files at a time, to and from the channel
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file that the step reads, and where a worker may find it; whether it has is decided by the sha256.
+    """An input file, and where a worker may find it; a candidate must match the sha256.
 
-    A file of an earlier step's result is `name` in the entry of that fingerprint. Any other file lies at `path`
-    on the sender's machine, perhaps as `name` below a data folder of the worker's, or in the channel.
+    A result of an earlier step is file `name` of the entry with fingerprint `entry`. A source file is at `path` on
+    the client's machine, and may be `name` below a data folder of the worker's, or in the channel.
     """
 
     sha256: str
@@ -28,9 +28,9 @@ class RemoteJob:
     """One step for a worker.
 
     `inputs` and `pictures`: by name in the step's folder. `material`: as in `fingerprint`, with the identities of
-    the sender's tools. `channel`: URL of the store through which inputs and results travel. `witness`: a folder
-    that a worker must see when the channel is a plain folder on the sender's machine, else empty. `facts`: what a
-    decision is derived from.
+    the client's tools. `channel`: URL of the store that transfers inputs and results. `witness`: where the channel
+    is a plain folder on the client's machine, a folder whose presence proves that the worker sees the same disk;
+    else empty. `facts`: what a decision is derived from.
     """
 
     step: Step
@@ -45,10 +45,10 @@ class RemoteJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job. Without `error` and `lacks` the result is in the channel.
+    """The outcome of a job. Without `error` and `lacks` the result is in the channel.
 
-    `lacks`: inputs that the worker found nowhere; nothing was run. `warnings`: of the step. `trouble`: with the
-    channel. `files`: the log, and after a failure what else lay in the step's folder: name -> content.
+    `lacks`: inputs that the worker could not find; nothing was run. `warnings`: of the step. `trouble`: errors of
+    the channel. `files`: the log, and after a failure the other files of the step's folder: name -> content.
     """
 
     worker: str

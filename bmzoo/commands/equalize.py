@@ -1,4 +1,4 @@
-"""`equalize`: a model with its channels divided by given scales, and the same outputs."""
+"""`equalize`: applies channel scales to a model, with a check that its float outputs stay the same."""
 
 from pathlib import Path
 
@@ -7,21 +7,21 @@ import onnx
 from numpy.typing import NDArray
 
 from bmzoo.errors import SourceError, ToolFailed
-from bmzoo.quantization.equalize import apply, parse
+from bmzoo.quantization.equalize import apply, parse_factors
 from bmzoo.quantization.session import session
 
-# Float rounding moves every output a little; a factor put in the wrong place moves it a lot.
+# Float rounding changes every output a little; a wrongly placed factor would change it a lot.
 EQUALIZE_TOLERANCE = 1e-3
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """`model.onnx` of a model and its scales. args: the two files.
+    """Write `model.onnx`. args: the model, and its channel scales.
 
     Raises SourceError for scales of another model, ToolFailed when the outputs differ by more than rounding.
     """
     model = onnx.load(str(folder / args[0]))
     try:
-        result = apply(model, parse((folder / args[1]).read_text(encoding="utf-8")))
+        result = apply(model, parse_factors((folder / args[1]).read_text(encoding="utf-8")))
     except ValueError as error:
         raise SourceError(f"{args[1]}: {error}", "see the scales in calibration/") from None
     onnx.save(result, str(folder / "model.onnx"))
@@ -33,7 +33,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 
 
 def _noise(model: onnx.ModelProto) -> NDArray[np.float32]:
-    """An input as good as any: whatever it is, both networks must give the same."""
+    """A random input: the networks must agree on any."""
     shape = [dim.dim_value or 1 for dim in model.graph.input[0].type.tensor_type.shape.dim]
     return np.asarray(np.random.default_rng(0).uniform(-128, 128, shape), np.float32)
 

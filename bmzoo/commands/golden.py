@@ -24,7 +24,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     (_write if args[0] == "write" else _check)(folder)
 
 
-def network() -> onnx.ModelProto:
+def golden_network() -> onnx.ModelProto:
     """x [1,3,8,8] -> 1x1 convolution to 4 channels -> ReLU -> 1x1 convolution to 2 channels -> y."""
     first, second = _weights()
     nodes = [
@@ -63,7 +63,7 @@ def _inputs() -> NDArray[np.float32]:
 
 
 def _write(folder: Path) -> None:
-    onnx.save(network(), str(folder / "model.onnx"))
+    onnx.save(golden_network(), str(folder / "model.onnx"))
     np.savez(folder / "inputs.npz", x=_inputs())
     (folder / "samples.txt").write_text("inputs.npz\n" * 2, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""`scales`: by what each channel of a network is to be divided, so that a quantizer's scales fit all of them."""
+"""`scales`: the divisor of each channel for cross-layer equalization."""
 
 from pathlib import Path
 
@@ -7,24 +7,24 @@ import onnx
 from numpy.typing import NDArray
 
 from bmzoo.measure.npz import arrays
-from bmzoo.quantization.equalize import RANGE_SHARES, derive, pairs, text_of
+from bmzoo.quantization.equalize import RANGE_SHARES, derive, factors_text, pairs
 from bmzoo.quantization.session import session
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """A model and `samples.txt` to `channels.scales`.
+    """Write `channels.scales` from a model and `samples.txt`.
 
-    args: the file, and what has a scale of its own: each `channel` of a layer's weights, or the `tensor`.
+    args: the model, and the granularity of weight scales on the chip: `channel` or `tensor`.
     """
     samples = [folder / line for line in (folder / "samples.txt").read_text(encoding="utf-8").split()]
     pictures = [next(iter(arrays(path).values())) for path in samples]
     model = onnx.load(str(folder / args[0]))
     factors = derive(model, channel_ranges(model, pictures), RANGE_SHARES[args[1]])
-    (folder / "channels.scales").write_text(text_of(factors), encoding="utf-8")
+    (folder / "channels.scales").write_text(factors_text(factors), encoding="utf-8")
 
 
 def channel_ranges(model: onnx.ModelProto, pictures: list[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
-    """Largest |value| of each channel of every convolution that can be scaled, over the pictures: [C]."""
+    """Convolution output -> largest |value| by channel over the pictures [C], for every scalable convolution."""
     names = [pair.first.output[0] for pair in pairs(model)]
     if not names:
         return {}

@@ -1,4 +1,4 @@
-"""`table`: the calibration table that the tool wrote, checked and rounded."""
+"""`table`: validates and rounds the calibration table that the tool wrote."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,13 @@ from pathlib import Path
 from bmzoo.errors import ToolFailed
 from bmzoo.quantization.tables import calibrated
 
-# The last digits of a threshold are those of one processor's floats. What three digits cost is in bench/README.md.
+# Significant digits. The last digits of a threshold depend on the processor (seen with and without AVX-512), and a
+# table must come out the same everywhere. What three digits cost is in bench/README.md.
 DIGITS = 3
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """`tool.table` to `calibration.table`. Raises ToolFailed when the tool's table is not one."""
+    """`tool.table` to `calibration.table`. Raises ToolFailed when the tool's table is malformed."""
     text = (folder / "tool.table").read_text(encoding="utf-8")
     try:
         names = calibrated(text)

@@ -1,4 +1,4 @@
-"""What a task comes to: the steps that it ends in, and the files that it publishes beyond them."""
+"""The goals of a task: the steps that it requests, and the files that it publishes from their results."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,20 +24,22 @@ Entries = Mapping[Step, Entry]
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file that a task publishes from the results of some steps, and why it would have to be published anew."""
+    """A file that a task publishes from the results of some steps; `outdated` says why it is out of date."""
 
     path: Path
     needs: tuple[Step, ...]
-    outdated: Callable[[Entries], str]  # empty when it is what the results give
+    outdated: Callable[[Entries], str]  # empty when it is up to date
 
 
 @dataclass(frozen=True)
 class Goal:
-    """`ends`: the steps that a task asks for; what they need is found from them."""
+    """`ends`: the steps that a task requests; their dependencies follow from them."""
 
     ends: tuple[Step, ...]
     results: tuple[PublishedFile, ...]
-    story: Callable[[Entries], list[str]] = field(default=lambda entries: [])  # more to say of what is there
+    story: Callable[[Entries], list[str]] = field(
+        default=lambda entries: []
+    )  # further lines about existing results
 
 
 def of_build(at: Workspace, model: Model, target: Target) -> Goal:

@@ -1,4 +1,4 @@
-"""Findings as text for a terminal: one block for each task, then a line for all of them. Pure."""
+"""Renders explanations for the terminal: one block for each task, then a summary line. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,22 +12,24 @@ _WIDTH = 110  # columns
 
 @dataclass(frozen=True)
 class TaskExplanation:
-    """What is known about one task: its steps' findings, (file, why) for what it would publish anew, and a story:
-    lines about what is there.
+    """The explanation of one task.
+
+    `statuses`: the status of its steps. `files`: (file, why) for outdated published files. `story`: further lines
+    about existing results. `error`: why the task cannot be planned.
     """
 
     name: str
-    findings: Sequence[StepStatus] = ()
+    statuses: Sequence[StepStatus] = ()
     files: Sequence[tuple[str, str]] = ()
     story: Sequence[str] = ()
     error: BmzooError | None = None
 
 
 def render(tasks: Sequence[TaskExplanation], shared: bool, what: str) -> str:
-    """All of it. Reasons of a step that several tasks share are told at the first.
+    """The whole text. The reasons of a step that several tasks share are given at the first of them.
 
-    shared: whether results may come from other checkouts in place of being made. what: "target" or "task", to
-    count them by.
+    `shared`: whether results may be fetched from a shared store instead of being built. `what`: the noun to count
+    tasks by, "target" or "task".
     """
     lines: list[str] = []
     seen: set[Step] = set()
@@ -40,31 +42,31 @@ def render(tasks: Sequence[TaskExplanation], shared: bool, what: str) -> str:
 def _block(told: TaskExplanation, seen: set[Step]) -> list[str]:
     if told.error is not None:
         return [f"{told.name}: cannot run", *_indented(told.error.render().splitlines(), 4)]
-    running = [finding for finding in told.findings if finding.state in OPEN]
-    shown = [finding for finding in told.findings if finding.state is not State.THERE]
+    running = [status for status in told.statuses if status.state in OPEN]
+    shown = [status for status in told.statuses if status.state is not State.THERE]
     if not shown and not told.files:
-        said = f"{told.name}: nothing would run, all {_steps(len(told.findings))} are there"
+        said = f"{told.name}: nothing would run, all {_steps(len(told.statuses))} are there"
         return [said, *_indented(told.story, 2)]
-    lines = [f"{told.name}: {len(running) or 'none'} of {_steps(len(told.findings))} would run"]
-    width = max((len(str(finding.step)) for finding in shown), default=0)
-    for finding in shown:
-        why = ("see above",) if finding.step in seen and finding.why else finding.why
-        lines += _with_reasons(f"  {finding.step!s:{width}}  {finding.state.value}", why)
-        seen.add(finding.step)
+    lines = [f"{told.name}: {len(running) or 'none'} of {_steps(len(told.statuses))} would run"]
+    width = max((len(str(status.step)) for status in shown), default=0)
+    for status in shown:
+        why = ("see above",) if status.step in seen and status.why else status.why
+        lines += _with_reasons(f"  {status.step!s:{width}}  {status.state.value}", why)
+        seen.add(status.step)
     if told.files:
         lines += ["  not as it should be:", *(f"    {file}: {why}" for file, why in told.files)]
     return [*lines, *_indented(told.story, 2)]
 
 
 def _with_reasons(text: str, why: Sequence[str]) -> list[str]:
-    """A single reason that fits stands on the same line."""
+    """Text and reasons; a single reason goes on the same line if it fits."""
     if len(why) == 1 and len(text) + len(why[0]) + 2 <= _WIDTH:
         return [f"{text}: {why[0]}"]
     return [text, *_indented(why, 6)]
 
 
 def _total(tasks: Sequence[TaskExplanation], what: str) -> str:
-    steps = {finding.step: finding.state for told in tasks for finding in told.findings}
+    steps = {status.step: status.state for told in tasks for status in told.statuses}
     states = list(steps.values())
     running = [state for state in states if state in OPEN]
     maybe, stuck = states.count(State.MAY_RUN), states.count(State.FAILS)

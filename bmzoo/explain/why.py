@@ -1,7 +1,7 @@
-"""Which steps would run now, and why: every step of a graph looked at, from its inputs on. Runs nothing.
+"""Dirty analysis of a step graph: which steps would run now, and why. Runs nothing.
 
-Where a step would run, what it will give is not known. The steps after it run unless it gives what it gave
-before; those whose other inputs changed run anyway.
+The result of a step that would run is unknown. Its dependents may run: they are skipped if it turns out unchanged
+(early cutoff), unless another of their inputs changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from bmzoo.store.local import Entry
 
 
 class State(Enum):
-    """What a run would do about a step."""
+    """What a run would do with a step."""
 
     THERE = "is there"
     RUNS = "would run"
@@ -34,27 +34,27 @@ OPEN = (State.RUNS, State.MAY_RUN)
 
 @dataclass(frozen=True)
 class StepStatus:
-    """One step's state, the reasons, and its result where that is known."""
+    """The state of a step, the reasons for it, and the step's result if that is known."""
 
     step: Step
     state: State
     why: tuple[str, ...] = ()
     entry: Entry | None = None
-    certain: bool = False  # it runs whatever the steps before it give: its inputs are known
+    certain: bool = False  # all its inputs are known, so that it runs whatever earlier steps give
 
 
 class Explainer:
-    """Findings about one model's steps, each looked at once."""
+    """Determines the status of one model's steps, each of them once."""
 
     def __init__(self, builder: Builder, last: Last) -> None:
-        """The builder's store should not take looking for using, see Store."""
+        """The builder's store should not stamp entries on lookup (see Store): an explanation is not a use."""
         self._builder = builder
         self._store = builder.store
         self._last = last
         self._found: dict[Step, StepStatus] = {}
 
     def of(self, goals: Iterable[Step]) -> list[StepStatus]:
-        """Findings on all steps that the goals come to, each after those that it needs."""
+        """Status of the goals and all their dependencies, in topological order."""
         order: dict[Step, StepStatus] = {}
         for goal in goals:
             self._visit(goal, order)
@@ -65,11 +65,11 @@ class Explainer:
             return
         for ground in step.grounds:
             self._visit(ground, order)
-        finding = self._look(step)
-        if step.decision is not None and finding.state in OPEN:
-            for needed in step.needs:  # what derives it is looked at only where it is to be derived
+        status = self._look(step)
+        if step.decision is not None and status.state in OPEN:
+            for needed in step.needs:  # dependencies of a decision matter only where it has to be derived
                 self._visit(needed, order)
-        order[step] = finding
+        order[step] = status
 
     def _look(self, step: Step) -> StepStatus:
         if step not in self._found:
@@ -96,7 +96,7 @@ class Explainer:
         return StepStatus(step, State.RUNS, self._reasons(step, resolved), certain=True)
 
     def _decision(self, step: Step, results: Mapping[Step, Entry], waits: list[StepStatus]) -> StepStatus:
-        """There where it is committed and current, or was derived here before; else derived, and why."""
+        """Status of a decision: available if committed and current, or derived before; else to be derived."""
         if waits:
             named = " and ".join(str(ground.step) for ground in waits)
             return StepStatus(
@@ -111,7 +111,7 @@ class Explainer:
         return StepStatus(step, State.RUNS, (why,), certain=True)
 
     def _after(self, step: Step, resolved: Resolved, waits: list[StepStatus]) -> StepStatus:
-        """A step after some that would run: its own changes, or only theirs."""
+        """Status of a dependent of steps that would run: it runs if it changed itself, else it may run."""
         last = self._last.read(step)
         if last is None:
             return StepStatus(step, State.RUNS, (NOT_BUILT,))
@@ -137,5 +137,5 @@ class Explainer:
 
 
 def _unknown(step: Step) -> Entry:
-    """Stands for a result that is not known yet."""
+    """Placeholder for a result that is not known yet."""
     return Entry("", Path(), dict.fromkeys(step.outputs, ""), {})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IOU = 0.5
 COUNT = 1000
 # 0.999 down to 0, in the arithmetic of the published tools: a score may lie exactly on one.
-THRESHOLDS = 1 - np.arange(1, COUNT + 1) / COUNT
+SCORE_THRESHOLDS = 1 - np.arange(1, COUNT + 1) / COUNT
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def curves(found: Sequence[Predictions], truths: Sequence[Truth]) -> dict[str, C
     """
     scores, target = _hits(found, truths)
     # How many thresholds a score does not reach: it counts from there on.
-    start = COUNT - np.searchsorted(THRESHOLDS[::-1], _stretched(scores), side="right")
+    start = COUNT - np.searchsorted(SCORE_THRESHOLDS[::-1], _stretched(scores), side="right")
     return {
         subset: _curve(start, target, _counted(truths, subset), sum(len(truth.kept[subset]) for truth in truths))
         for subset in (truths[0].kept if truths else ())

@@ -17,7 +17,7 @@ from bmzoo.measure.specs import decoder_spec
 from bmzoo.quantization.fakequant import emulation
 from bmzoo.quantization.greedy import Score
 from bmzoo.quantization.loss import Reference, added, total
-from bmzoo.quantization.network import LoweredNetwork, lowered_layers, network
+from bmzoo.quantization.network import LoweredNetwork, lowered_layers, lowered_network
 from bmzoo.quantization.sensitivity import Sensitivity, Sweep
 from bmzoo.quantization.session import session
 from bmzoo.runtime.decoders.spec import DecoderSpec
@@ -38,7 +38,7 @@ class EmulatorJob:
 
     def network(self) -> LoweredNetwork:
         model = onnx.load(str(self.folder / _MODEL))
-        return network(model, lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8")))
+        return lowered_network(model, lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8")))
 
     def spec(self) -> DecoderSpec:
         return decoder_spec(self.decoder)

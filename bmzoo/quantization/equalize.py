@@ -108,14 +108,14 @@ def few_bits(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.ldexp(np.round(np.ldexp(mantissa, BITS)), exponent - BITS))
 
 
-def text_of(factors: Mapping[str, NDArray[np.float64]]) -> str:
+def factors_text(factors: Mapping[str, NDArray[np.float64]]) -> str:
     """Factors as text: a line for each convolution, its output's name and one number for each channel."""
     lines = ["# each channel of a convolution's output is divided by its number, and what reads it multiplied"]
     lines += [f"{name} {' '.join(repr(float(value)) for value in values)}" for name, values in factors.items()]
     return "\n".join(lines) + "\n"
 
 
-def parse(text: str) -> dict[str, NDArray[np.float64]]:
+def parse_factors(text: str) -> dict[str, NDArray[np.float64]]:
     """Factors from their text. Raises ValueError naming the line that is not such a line."""
     found: dict[str, NDArray[np.float64]] = {}
     for number, line in enumerate(text.splitlines(), 1):

@@ -124,7 +124,7 @@ class LoweredNetwork:
         return frozenset((names[id(ends[name])], names[id(group)]) for name, group in reads if name in ends)
 
 
-def network(model: onnx.ModelProto, lowered: Mapping[str, Lowered]) -> LoweredNetwork:
+def lowered_network(model: onnx.ModelProto, lowered: Mapping[str, Lowered]) -> LoweredNetwork:
     """Map an ONNX model to the layers of its plain INT8 lowering."""
     shaped, names = _relu_before_concat(model)
     producers = {output: node for node in shaped.graph.node for output in node.output}

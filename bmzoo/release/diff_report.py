@@ -12,7 +12,7 @@ _NUMBERS = ("old", "new", "change", "allowed")
 MAX_CELL = 60
 
 
-def table(comparison: Comparison) -> str:
+def comparison_table(comparison: Comparison) -> str:
     """Counts, notes, then a line for each change; `no differences` where there are none."""
     lines = [_counts(comparison), *comparison.notes]
     if comparison.changes:

@@ -1,4 +1,4 @@
-"""What the zoo holds after a run, as a manifest: read from what was published, nothing measured anew."""
+"""Builds the zoo's manifest after a run, from the published results; nothing is measured again."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +21,10 @@ Stage = Literal["build", "verify", "eval"]
 
 
 def take(at: Workspace, outcomes: Outcomes) -> ZooManifest:
-    """Every target of every config that can be read, and why those that failed in this run did."""
+    """The manifest of all targets of all valid configs, with the causes of this run's failures."""
     tools: dict[str, set[str]] = {}
     artifacts = []
-    accuracy = lru_cache(maxsize=None)(partial(_accuracy, at))  # batches and cores share one
+    accuracy = lru_cache(maxsize=None)(partial(_accuracy, at))  # shared by all batches and core counts
     for model in at.models.values():
         for target in model.targets:
             problems = dict(_problems(at, target, outcomes))
@@ -41,7 +41,7 @@ def take(at: Workspace, outcomes: Outcomes) -> ZooManifest:
 
 
 def has_truth(at: Workspace, model: Model) -> bool:
-    """Whether there is ground truth for the model, and it is on this machine."""
+    """Whether the model has ground truth that is available on this machine."""
     settings = using(model, at.weights.likely(model)).config.evaluate
     return settings is not None and at.sources(model).has(settings.truth)
 
@@ -51,7 +51,7 @@ def _problems(at: Workspace, target: Target, outcomes: Outcomes) -> Iterator[tup
     for stage in stages:
         problem = outcomes.problem(f"{stage}:{target.qualified(at.default_model)}")
         if problem is not None:
-            # Where the checkout lies is this machine's affair.
+            # Without the checkout's path: the manifest must be the same on every machine.
             yield stage, replace(problem, cause=problem.cause.replace(f"{at.root}/", ""))
 
 
@@ -94,7 +94,7 @@ def _artifact(
 
 
 def _trouble(problems: Mapping[Stage, Problem]) -> dict[str, str | None]:
-    """The first thing that went wrong."""
+    """Stage, cause and evidence of the first failure; empty without failures."""
     for stage, problem in problems.items():
         what = problem.cause if problem.own else f"{problem.task}: {problem.cause}"
         evidence = printable(problem.evidence) if problem.evidence else None
@@ -106,7 +106,7 @@ def _status(problems: Mapping[Stage, Problem], current: bool) -> Literal["verifi
     verify = problems.get("verify")
     if "build" in problems or "eval" in problems or (verify is not None and verify.own):
         return "failed"
-    # Not verified because a sibling failed: nothing is known against this one.
+    # `verify` did not run because a sibling failed, which is no failure of this target: it stays `built`.
     return "verified" if verify is None and current else "built"
 
 
@@ -133,7 +133,7 @@ def _agreement(figures: Mapping[str, Any]) -> Agreement:
 
 
 def _accuracy(at: Workspace, model: str, weights: str, name: str) -> Accuracy | None:
-    """What `eval` left of an engine; None where there is no ground truth: nothing says whether it is still so."""
+    """Results of `eval` for an engine; None without ground truth, as they cannot be checked to be current then."""
     if not has_truth(at, at.models[model]):
         return None
     ours, onnx = (at.documents.by(at.layout.evaluation(model, weights, each)) for each in (name, "onnx"))
@@ -143,7 +143,7 @@ def _accuracy(at: Workspace, model: str, weights: str, name: str) -> Accuracy | 
 
 
 def _finite(ap: Mapping[str, float]) -> dict[str, float]:
-    """A subset without faces has no average precision."""
+    """Finite values only: a subset without faces has no average precision."""
     return {name: float(value) for name, value in sorted(ap.items()) if math.isfinite(value)}
 
 
@@ -152,7 +152,7 @@ def _cost(value: Any) -> int | None:
 
 
 def _float_layers(at: Workspace, target: Target, told: Mapping[str, Any]) -> int | None:
-    """Layers that a mixed-precision table keeps float; 0 without one, None when the table cannot be read."""
+    """Number of float layers in the mixed-precision table; 0 without one, None when it cannot be read."""
     if "mixed.qtable" not in told["steps"]["deploy"]["inputs"]:
         return 0
     try:

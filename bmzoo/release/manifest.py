@@ -111,7 +111,7 @@ class ZooManifest(_Part):
         return self
 
 
-def text_of(manifest: ZooManifest) -> str:
+def manifest_json(manifest: ZooManifest) -> str:
     """The manifest as written: JSON, indented and sorted."""
     return json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 

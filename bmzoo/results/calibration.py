@@ -15,7 +15,7 @@ def make(at: Workspace, model: Model, quantizer: str) -> None:
     `quantizer`: whose network; empty where one serves all.
     """
     at.weights.announce(model)
-    overlap.check(at.weights.using(model), at.sources(model), at.digests.of)
+    overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
     for step in steps(at, model, quantizer):
         decisions.make(at, model, step)
 

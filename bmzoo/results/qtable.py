@@ -61,7 +61,7 @@ def make(at: Workspace, model: Model, chip: str, search: Search, publish_it: boo
     step = cut_step(model, chip, weights, search)
     if publish_it and step.decision is not None:
         decisions.refuse_by_hand(at, model, step)
-    overlap.check(at.weights.using(model), at.sources(model), at.digests.of)
+    overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
     entry = at.builder(model).run(step)
     found = confirm(at, model, chip, step)
     before, after = (figures["agreement"] or figures["cosine"] for figures in (found.plain, found.mixed))

@@ -13,7 +13,7 @@ from bmzoo.sail.pixels import Pixels
 
 Images = Union[BMImage, BMImageArray]
 # Batch sizes for which sail has overloads.
-BATCHES = (2, 3, 4, 8)
+OVERLOADED_BATCHES = (2, 3, 4, 8)
 
 
 def code_of(work: Callable[[], Any]) -> int:
@@ -41,8 +41,8 @@ def first_of(images: Images) -> Pixels:
     """Memory of the image, or of the first of an array. Raises TypeError for other types."""
     if isinstance(images, BMImage):
         return filled(images)
-    if not isinstance(images, BMImageArray) or len(images) not in BATCHES:
-        allowed = ", ".join(f"BMImageArray{n}D" for n in BATCHES)
+    if not isinstance(images, BMImageArray) or len(images) not in OVERLOADED_BATCHES:
+        allowed = ", ".join(f"BMImageArray{n}D" for n in OVERLOADED_BATCHES)
         raise TypeError(f"Bmcv: takes BMImage and {allowed}: {type(images).__name__}")
     if not images.slots[0].data.size:
         raise SailBMImageError("the array has no images")

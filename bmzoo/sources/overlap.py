@@ -14,7 +14,7 @@ from bmzoo.sources.lookup import Sources
 Digest = Callable[[Path], str]
 
 
-def check(model: Model, sources: Sources, digest: Digest) -> None:
+def check_overlap(model: Model, sources: Sources, digest: Digest) -> None:
     """Raises ConfigError where pictures of one set are in another. The model is that for the weights in use.
 
     A network would be judged on what tuned it. Pictures of the first verdict may be among those to choose by.

@@ -31,7 +31,7 @@ class Bad:
         return f"{self.fingerprint[:16]}: {self.problem}; {self.now}"
 
 
-def check(store: Store, advance: Advance) -> list[Bad]:
+def check_store(store: Store, advance: Advance) -> list[Bad]:
     """Rehash the store and quarantine corrupt entries; `advance` is called with bytes read. Raises StoreError."""
     folders = store.folders()
     with ThreadPoolExecutor(HASH_THREADS) as pool:

@@ -65,7 +65,7 @@ def qtable(context: Context, subject: Subject[str]) -> Task:
 
 def _rank(at: Workspace, model: Model, chip: str, name: str) -> None:
     at.weights.announce(model)
-    overlap.check(at.weights.using(model), at.sources(model), at.digests.of)
+    overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
     search = model.search(int8_target(model, chip))
     entry = at.builder(model).run(ranking_step(model, chip, at.weights.chosen(model), search))
     ranking = entry.read_json("ranking.json")

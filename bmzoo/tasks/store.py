@@ -83,7 +83,7 @@ def _fsck(at: Workspace, remote: bool) -> None:
         usage = cleanup.usages(store)
         count, size = len(usage), sum(entry.size for entry in usage)
         with bar("fsck", size) as advance:
-            bad = check.check(store, advance)
+            bad = check.check_store(store, advance)
     if bad:
         found = "\n".join(f"  {entry}" for entry in bad)
         raise StoreError(

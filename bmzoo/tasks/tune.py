@@ -12,7 +12,7 @@ from bmzoo.tuning import run
 from bmzoo.workspace import Workspace
 
 OPTIONS: Mapping[str, str] = {
-    "ap": f"settings whose average precision is evaluated: {', '.join(run.EVALUATED)}; default: front",
+    "ap": f"settings whose average precision is evaluated: {', '.join(run.EVALUATION_CHOICES)}; default: front",
     "minutes": "time limit after which no new trial starts; default: 20",
 }
 
@@ -33,16 +33,16 @@ def _tune(at: Workspace, subject: Subject[str], ap: str, minutes: str) -> None:
     at.report.say(f"tune:{name}:\n{run.publish_found(at, model, found)}")
 
 
-def options(ap: str, minutes: str) -> run.Options:
+def options(ap: str, minutes: str) -> run.TuningOptions:
     """Options of the command line; an empty text means the default. Raises ConfigError."""
-    if ap and ap not in run.EVALUATED:
-        guess = nearest(ap, run.EVALUATED)
+    if ap and ap not in run.EVALUATION_CHOICES:
+        guess = nearest(ap, run.EVALUATION_CHOICES)
         hint = f"did you mean {guess}? " if guess else ""
-        raise ConfigError(f"--ap: not supported: {ap}", f"{hint}allowed: {', '.join(run.EVALUATED)}")
+        raise ConfigError(f"--ap: not supported: {ap}", f"{hint}allowed: {', '.join(run.EVALUATION_CHOICES)}")
     try:
-        number = float(minutes or run.Options.minutes)
+        number = float(minutes or run.TuningOptions.minutes)
     except ValueError:
         number = math.nan
     if not 0 < number <= 1e6:
         raise ConfigError(f"--minutes: not a number of minutes above 0: {minutes}", OPTIONS["minutes"])
-    return run.Options(ap or run.Options.evaluated, number, max(1, len(os.sched_getaffinity(0))))
+    return run.TuningOptions(ap or run.TuningOptions.evaluated, number, max(1, len(os.sched_getaffinity(0))))

@@ -7,7 +7,7 @@ from functools import partial
 from bmzoo.errors import BmzooError, VerifyFailed
 from bmzoo.release import committed_sums, inventory
 from bmzoo.release import prune as pruning
-from bmzoo.release.manifest import MAX_MANIFEST_BYTES, ZooManifest, read_manifest, text_of
+from bmzoo.release.manifest import MAX_MANIFEST_BYTES, ZooManifest, manifest_json, read_manifest
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.results import reference
 from bmzoo.system import files
@@ -58,7 +58,7 @@ def _write(at: Workspace, outcomes: Outcomes) -> None:
     manifest = inventory.take(at, outcomes)
     layout = at.layout
     texts = {
-        layout.manifest: text_of(manifest),
+        layout.manifest: manifest_json(manifest),
         layout.sums: sums(manifest),
         layout.results: render(manifest, reference.reference(at)),
     }
@@ -126,7 +126,7 @@ def _diff(at: Workspace, words: list[str], allow_removed: bool) -> None:
     layout = at.layout
     files.write(diff_report.comparison_json(found, *names), layout.difference)
     files.write(junit_xml("diff", diff_report.cases(found)), layout.difference.with_suffix(".xml"))
-    sys.stdout.write(diff_report.table(found))
+    sys.stdout.write(diff_report.comparison_table(found))
     sys.stdout.flush()
     if found.regressions:
         count = len(found.regressions)

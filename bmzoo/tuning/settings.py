@@ -10,7 +10,7 @@ from bmzoo.config.yamlfile import flow
 from bmzoo.errors import ConfigError
 from bmzoo.plan.lowering import int8_target
 
-FLOAT_LAYERS = (0, 1, 2, 3, 5, 8, 12, 20)
+FLOAT_LAYER_COUNTS = (0, 1, 2, 3, 5, 8, 12, 20)
 CALIBRATION_METHODS: tuple[str, ...] = get_args(Calibration.model_fields["method"].annotation)
 PICTURE_COUNTS = (25, 50, 100)
 
@@ -67,7 +67,7 @@ def current(model: Model, chip: str, available: int) -> Setting:
 
 def float_axis(base: Setting, layers: int) -> tuple[Setting, ...]:
     """The axis of max_float_layers for a network of `layers` layers, with the current value."""
-    numbers = {n for n in FLOAT_LAYERS if n <= layers} | {base.max_float_layers}
+    numbers = {n for n in FLOAT_LAYER_COUNTS if n <= layers} | {base.max_float_layers}
     return tuple(replace(base, max_float_layers=n) for n in sorted(numbers))
 
 

@@ -11,11 +11,21 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.errors import ConfigError
 from bmzoo.measure.agreement import agreement
-from bmzoo.quantization.equalize import RANGE_SHARES, Ranges, Shares, apply, derive, few_bits, pairs, parse, text_of
+from bmzoo.quantization.equalize import (
+    RANGE_SHARES,
+    Ranges,
+    Shares,
+    apply,
+    derive,
+    factors_text,
+    few_bits,
+    pairs,
+    parse_factors,
+)
 from bmzoo.quantization.fakequant import by_channel, emulation
 from bmzoo.quantization.greedy import Score, best_path
 from bmzoo.quantization.loss import Reference, total
-from bmzoo.quantization.network import Lowered, Quant, lowered_layers, network
+from bmzoo.quantization.network import Lowered, Quant, lowered_layers, lowered_network
 from bmzoo.quantization.select import cut_path, cut_ranking, excluded, explain_layers
 from bmzoo.quantization.sensitivity import Sweep
 from bmzoo.quantization.session import session
@@ -111,7 +121,7 @@ def test_a_channel_that_something_else_reads_is_left_alone() -> None:
 
 
 def test_layers_in_float_are_exact_and_int8_is_near() -> None:
-    net = network(model(), lowered())
+    net = lowered_network(model(), lowered())
     assert [layer.name for layer in net.quantized] == ["a_Conv", "b_LeakyRelu", "c_Conv", "d_Relu", "e_Conv"]
     assert [[layer.name for layer in group] for group in net.groups()] == [
         ["a_Conv", "b_LeakyRelu"],
@@ -125,7 +135,7 @@ def test_layers_in_float_are_exact_and_int8_is_near() -> None:
 
 
 def test_int8_values_are_steps_of_the_scale() -> None:
-    result = run(emulation(network(model(), lowered()))) / 0.1
+    result = run(emulation(lowered_network(model(), lowered()))) / 0.1
     np.testing.assert_allclose(result, np.round(result), atol=1e-3)
 
 
@@ -136,7 +146,7 @@ def test_weights_of_a_channel_have_127_steps() -> None:
 
 
 def test_a_layers_sensitivity_is_what_it_alone_does_to_the_outputs() -> None:
-    net = network(model(), lowered())
+    net = lowered_network(model(), lowered())
     found, signal = Sweep(net, DecoderSpec("none"), (8, 8)).measure(PICTURE)
     exact = run(model())
     others = [layer.name for layer in net.quantized if layer.name != "e_Conv"]
@@ -251,7 +261,7 @@ def test_a_last_digit_of_a_range_does_not_reach_the_scales_nor_the_weights() -> 
 
 def test_scales_survive_being_written_and_read() -> None:
     factors = {"a": few_bits(np.geomspace(1 / 32, 32, 40)), "c": np.ones(4)}
-    read = parse(text_of(factors))
+    read = parse_factors(factors_text(factors))
     assert read.keys() == factors.keys()
     assert all(np.array_equal(read[name], factors[name]) for name in factors)
     assert np.all(np.abs(factors["a"] / np.geomspace(1 / 32, 32, 40) - 1) <= 1 / 32)
@@ -262,7 +272,7 @@ def test_scales_survive_being_written_and_read() -> None:
 )
 def test_scales_that_are_none_are_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"line \d is not a name that is there once, and numbers > 0 of 5 bits: a"):
-        parse(f"{line}\n")
+        parse_factors(f"{line}\n")
 
 
 @pytest.mark.parametrize(

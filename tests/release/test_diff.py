@@ -6,7 +6,7 @@ from manifests import artifact
 
 from bmzoo.config.project import ApDrop, Regression
 from bmzoo.release.diff import Change, Comparison, compare_manifests
-from bmzoo.release.diff_report import cases, comparison_json, sentence, table
+from bmzoo.release.diff_report import cases, comparison_json, comparison_table, sentence
 from bmzoo.release.manifest import Accuracy, Agreement, Artifact, ZooManifest
 
 
@@ -32,7 +32,9 @@ def agreement(**more: Any) -> dict[str, Any]:
 
 def test_a_manifest_and_itself_do_not_differ() -> None:
     found = diff(artifact(), artifact())
-    assert found.changes == () and found.regressions == () and table(found) == "1 target: no differences\n"
+    assert (
+        found.changes == () and found.regressions == () and comparison_table(found) == "1 target: no differences\n"
+    )
 
 
 # What is old, what is new, the line about it, and whether it is a regression with the defaults.
@@ -122,12 +124,12 @@ def test_what_is_around_the_targets_is_noted() -> None:
         "model_deploy.py is another one: tpu_mlir 1.30.2 111111111111 -> tpu_mlir 1.31 222222222222",
         "average precision over 122 pictures before, over 3226 now: not the same measure",
     )
-    assert table(found).startswith("1 target: no differences, no regressions\nthe config of x")
+    assert comparison_table(found).startswith("1 target: no differences, no regressions\nthe config of x")
 
 
 def test_the_table_names_a_target_once_and_aligns() -> None:
     found = diff(artifact(**accuracy(easy=0.82)), artifact(cost=4000, **accuracy(easy=0.8)))
-    assert table(found).splitlines() == [
+    assert comparison_table(found).splitlines() == [
         "1 target: 1 changed, 2 regressions",
         "",
         "target          figure     old    new        change      allowed",

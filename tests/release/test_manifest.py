@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from manifests import artifact
 
 from bmzoo.errors import SourceError
-from bmzoo.release.manifest import ZooManifest, json_schema, read_manifest, text_of
+from bmzoo.release.manifest import ZooManifest, json_schema, manifest_json, read_manifest
 from bmzoo.system.text import printable
 
 ROOT = Path(__file__).parents[2]
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def edited(**more: Any) -> str:
     """A manifest of one artifact with some of its keys set to something else."""
-    raw = json.loads(text_of(ZooManifest(artifacts=(artifact(),))))
+    raw = json.loads(manifest_json(ZooManifest(artifacts=(artifact(),))))
     raw["artifacts"][0] |= more
     return json.dumps(raw)
 
@@ -25,8 +25,8 @@ def test_what_is_written_reads_back_and_is_the_same_bytes_again() -> None:
     made = ZooManifest(
         artifacts=(artifact(), artifact(precision="fp32")), broken={"other": "why"}, tools={"t": ("1", "2")}
     )
-    assert read_manifest(text_of(made), "zoo.json") == made
-    assert text_of(read_manifest(text_of(made), "zoo.json")) == text_of(made)
+    assert read_manifest(manifest_json(made), "zoo.json") == made
+    assert manifest_json(read_manifest(manifest_json(made), "zoo.json")) == manifest_json(made)
 
 
 def test_the_schema_for_other_programs_is_current() -> None:

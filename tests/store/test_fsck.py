@@ -75,7 +75,7 @@ DAMAGES: dict[str, tuple[Callable[[Entry], None], str]] = {
 
 
 def check(store: Store) -> list[fsck.Bad]:
-    return fsck.check(store, lambda count: None)
+    return fsck.check_store(store, lambda count: None)
 
 
 @pytest.mark.parametrize("what", DAMAGES)
@@ -102,7 +102,7 @@ def test_an_entry_under_another_fingerprint_is_found(store: Store) -> None:
 def test_a_sound_store_is_read_whole(store: Store) -> None:
     publish(store)
     told: list[int] = []
-    assert fsck.check(store, told.append) == []
+    assert fsck.check_store(store, told.append) == []
     assert sum(told) == 2 * (6000 + len("said in passing"))
     assert check(Store(Path("/nowhere"))) == []
 

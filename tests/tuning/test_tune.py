@@ -18,7 +18,7 @@ from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
 from bmzoo.tasks.tune import options
 from bmzoo.tuning.report import TuningReport, markdown
-from bmzoo.tuning.run import Options, Tuner, publish_found
+from bmzoo.tuning.run import Tuner, TuningOptions, publish_found
 from bmzoo.tuning.settings import Setting
 
 LAYERS = ("c", "r", "y")
@@ -82,7 +82,7 @@ def tunable(project: Project) -> Project:
 
 def tuned(project: Project, **values: Any) -> TuningReport:
     at = project.open()
-    return Tuner(at, at.models["tiny"], "bm1684", "bm1684", Options(**values)).run()
+    return Tuner(at, at.models["tiny"], "bm1684", "bm1684", TuningOptions(**values)).run()
 
 
 def with_truth(project: Project) -> None:
@@ -189,7 +189,9 @@ def test_a_setting_that_fails_is_left_out_with_the_reason(tunable: Project) -> N
 def test_no_more_is_started_when_the_time_is_up(tunable: Project) -> None:
     at = tunable.open()
     ticks = iter(np.arange(0, 1e6, 30.0).tolist())
-    tuner = Tuner(at, at.models["tiny"], "bm1684", "bm1684", Options(minutes=3, workers=1), lambda: next(ticks))
+    tuner = Tuner(
+        at, at.models["tiny"], "bm1684", "bm1684", TuningOptions(minutes=3, workers=1), lambda: next(ticks)
+    )
     found = tuner.run()
     assert any(p.setting == found.now for p in found.points)
     assert found.left_out and all("no time left of 3 minutes" in text for text in found.left_out)
