@@ -23,7 +23,7 @@ from bmzoo.plan.evaluate import evaluate_onnx
 from bmzoo.plan.lowering import int8_target
 from bmzoo.plan.shared import import_step
 from bmzoo.plan.step import Command, Output, Step, Subject, Tree
-from bmzoo.quantization.select import Cut
+from bmzoo.quantization.select import LayerCut
 from bmzoo.results import qtable
 from bmzoo.runtime.__main__ import main
 from bmzoo.runtime.decoders.heads import Candidates, Decoder
@@ -131,8 +131,8 @@ def test_a_search_method_with_commands_of_its_own(
         name, number = Subject(model.name, weights.name, chip), str(search.max_float_layers)
         return Step("cut", name, (Command("toy-cut", (number,)),), found, ("mixed.qtable", "choice.json"))
 
-    def explained(ranking: Any, path: Any, settings: Any) -> tuple[Cut, list[dict[str, Any]]]:
-        return Cut(("c",), None, None, "told so"), qtable_rows(ranking)
+    def explained(ranking: Any, path: Any, settings: Any) -> tuple[LayerCut, list[dict[str, Any]]]:
+        return LayerCut(("c",), None, None, "told so"), qtable_rows(ranking)
 
     for name, run in (("toy_rank", rank_by_name), ("toy_cut", first_layers)):
         module(f"bmzoo.commands.{name}", run=run)

@@ -26,7 +26,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     if request["architecture"]:
         model = retinaface.build(load_state_dict(source, shown), spec["height"], spec["width"])
     else:
-        model = contract.conform(contract.load(source, shown), shown)
+        model = contract.conform(contract.load_onnx(source, shown), shown)
     name = check_input(model, spec, shown)
     data = model.SerializeToString(deterministic=True)
     check_batches(data, name, spec, request["batches"], shown)

@@ -21,7 +21,7 @@ _TYPE_HINTS = {
 }
 
 
-def explain(error: ValidationError, document: Document, top: type[BaseModel]) -> ConfigError:
+def config_error(error: ValidationError, document: Document, top: type[BaseModel]) -> ConfigError:
     """The error to raise for a file that is no `top`: up to MAX_SHOWN problems, and the first hint of them."""
     # A misspelt key is also a missing one: the unknown key is the line that helps, so it comes first.
     details = sorted(error.errors(include_url=False), key=lambda d: d["type"] != "extra_forbidden")

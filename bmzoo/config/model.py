@@ -1,4 +1,4 @@
-"""A YAML file to a checked `Model`: the config, its name and its targets.
+"""Loads a YAML file as a validated `Model`: the config, its name and its targets.
 
 Errors (ConfigError) read `file:line:column: key path: what is wrong: value`, then a hint with what is allowed.
 """
@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config import project, schema, search_methods, yamlfile
 from bmzoo.config.fields import is_name
-from bmzoo.config.messages import explain, problem
+from bmzoo.config.messages import config_error, problem
 from bmzoo.config.scene_sets import SceneSet
 from bmzoo.config.schema import Images, ModelConfig, Thresholds, Weights
 from bmzoo.config.yamlfile import Document, key_path
 from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.target import Target, check, parse
 
-# The loosest useful defaults per precision; a config tightens them per chip and per target.
+# Defaults per precision, as loose as is still useful; a config tightens them per chip and per target.
 DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
     "fp32": Thresholds(cosine=0.9999, sqnr=50.0, iou=0.8, missed=0.0, extra=0.0, engines=1e-3, consistency=1e-3),
     "fp16": Thresholds(cosine=0.999, sqnr=30.0, iou=0.8, missed=0.0, extra=0.0, engines=0.02, consistency=0.02),
@@ -39,12 +39,12 @@ SEARCH_DEFAULTS: Mapping[str, object] = {
 }
 
 
-# eq=False: a model is equal to itself only, which makes it a cheap key for what is remembered about it.
+# eq=False: compared by identity, which makes a model a cheap cache key.
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One model of the zoo: its name, where its config lies, and its targets in listing order.
+    """One model of the zoo: its name, the path of its config, and its targets in listing order.
 
-    `weights`: those that the config's sections are for; empty while they say what holds for all.
+    `weights`: the weights whose overrides are applied to the config, see `using`; empty when none are.
     `searches`: which of search_methods.SEARCHES are installed.
     """
 
@@ -56,7 +56,7 @@ class Model:
     searches: frozenset[str] = search_methods.LOCKED
 
     def deploy_flags(self, target: Target) -> tuple[str, ...]:
-        """Extra model_deploy flags of every entry that asks for the target, each once, in order."""
+        """Extra model_deploy flags of all entries that include the target, each once, in order."""
         flags = (flag for s in self.config.targets if _asks_for(s, target) for flag in s.deploy)
         return tuple(dict.fromkeys(flags))
 
@@ -71,16 +71,16 @@ class Model:
 
     @property
     def calibrates(self) -> bool:
-        """Whether thresholds are found here, over pictures, and not given in a table."""
+        """Whether activation thresholds are calibrated on pictures, and not given in a hand-written table."""
         return self.config.calibration is not None and self.config.calibration.table is None
 
     @property
     def equalizes(self) -> bool:
-        """Whether INT8 is made of the model with its channels scaled alike."""
+        """Whether INT8 targets are built from the model after cross-layer equalization."""
         return self.config.calibration is not None and self.config.calibration.equalize
 
     def search(self, target: Target) -> schema.Search | None:
-        """How the target's float layers are searched; None where they are not: float, plain, or named by hand."""
+        """Settings of the target's search for float layers; None without one: float, plain INT8, or a table."""
         if target.precision != "int8" or self.table(target) is not None or self.config.quantization.images is None:
             return None
         merged: dict[str, object] = dict(SEARCH_DEFAULTS)
@@ -90,7 +90,7 @@ class Model:
         return wanted if wanted.max_float_layers or wanted.keep else None
 
     def searched(self, target: Target) -> tuple[tuple[str, schema.Search], ...]:
-        """The sections that say how a target's float layers are searched, by key path; later ones win."""
+        """(key path, section) of all search sections that apply to the target; later ones override."""
         quantization, name = self.config.quantization, str(target)
         chip, own = quantization.chips.get(target.chip), quantization.targets.get(name)
         return (
@@ -107,10 +107,10 @@ class Model:
         return tables.get(str(target), tables.get(target.chip))
 
 
-# Remembered because the steps of a model are remembered by it, and a model is equal to itself only.
+# Cached, so that equal arguments give the identical model: steps are cached by model, which compares by identity.
 @lru_cache(maxsize=256)
 def using(model: Model, weights: Weights) -> Model:
-    """The model with what holds for these weights: their thresholds, and their scenes in place of pictures."""
+    """The model with the overrides of these weights applied: thresholds, and scenes in place of pictures."""
     if model.weights == weights.name:
         return model
     assert not model.weights, "other weights have changed its sections already"
@@ -128,8 +128,8 @@ def _images(scenes: SceneSet) -> Images:
     return Images(folder=scenes.pictures, count=scenes.count)
 
 
-def search_of(values: Mapping[str, object]) -> schema.Search:
-    """Settings of a search from the command line. Raises ConfigError, `--key: what is wrong: value`."""
+def search_from_options(values: Mapping[str, object]) -> schema.Search:
+    """Search settings from command-line options. Raises ConfigError, `--key: what is wrong: value`."""
     try:
         return schema.Search.model_validate(values)
     except ValidationError as error:
@@ -138,7 +138,7 @@ def search_of(values: Mapping[str, object]) -> schema.Search:
 
 
 def load(path: Path, shown: str, searches: frozenset[str] = search_methods.LOCKED) -> Model:
-    """Read and check one config. `shown` names the file in errors. Raises ConfigError.
+    """Load and validate one config. `shown` names the file in errors. Raises ConfigError.
 
     `searches`: which of search_methods.SEARCHES are installed.
     """
@@ -146,7 +146,7 @@ def load(path: Path, shown: str, searches: frozenset[str] = search_methods.LOCKE
     try:
         config = ModelConfig.model_validate(document.value)
     except ValidationError as error:
-        raise explain(error, document, ModelConfig) from None
+        raise config_error(error, document, ModelConfig) from None
     name = path.stem
     if not is_name(name):
         raise ConfigError(f"{shown}: file name is not a model name: {name}", "letters, digits, `.`, `_` and `-`")
@@ -171,7 +171,7 @@ def _checked_targets(config: ModelConfig, name: str, document: Document) -> Iter
 
 
 def _asks_for(s: schema.Selection, target: Target) -> bool:
-    """Whether a target is among those that `_expand` gives."""
+    """Whether a target is one of those that `_expand` yields."""
     given = (
         (target.chip, s.chip),
         (target.precision, s.precision),
@@ -187,7 +187,7 @@ def _expand(name: str, s: schema.Selection) -> Iterator[Target]:
 
 
 def _check_references(model: Model, document: Document) -> None:
-    """What one key says about another: tables and rules name targets, INT8 needs calibration images."""
+    """Check constraints between keys: tables and rules name existing targets, INT8 needs calibration images."""
     if any(t.precision in CALIBRATED for t in model.targets) and model.config.calibration is None:
         raise document.error(("calibration",), "missing key: int8 and int4 targets need one", "see docs/config.md")
     _check_scenes(model, document)
@@ -228,7 +228,7 @@ def _about_key(document: Document, section: tuple[str, ...], key: str, said: str
 
 
 def _check_rules(model: Model, names: Sequence[str], document: Document) -> None:
-    """Thresholds are for targets and weights that there are."""
+    """Check that threshold rules match existing targets and weights."""
     given = [w.name for w in model.config.weights]
     for index, rule in enumerate(model.config.verify.thresholds):
         place = ("verify", "thresholds", index)
@@ -252,7 +252,7 @@ def _check_rules(model: Model, names: Sequence[str], document: Document) -> None
 
 
 def _check_methods(model: Model, document: Document) -> None:
-    """Searches of TPU-MLIR are installed, know the chip, and are not given settings that are bmzoo's."""
+    """Check that a search of TPU-MLIR is installed, supports the chip, and has no settings of bmzoo's search."""
     for target in (t for t in model.targets if t.precision == "int8"):
         methods = [(where, section.method) for where, section in model.searched(target) if section.method]
         where, method = methods[-1] if methods else ("", None)
@@ -269,7 +269,7 @@ def _check_methods(model: Model, document: Document) -> None:
 
 
 def _check_scenes(model: Model, document: Document) -> None:
-    """Scenes replace the pictures of a section, so the section is there; weights have different names."""
+    """Check that scenes replace pictures of an existing section, and that names of weights are unique."""
     config = model.config
     pictured = {
         "calibration": config.calibration is not None and config.calibration.images is not None,
@@ -302,7 +302,7 @@ def _applies(rule: schema.Rule, target: Target, weights: str) -> bool:
 def load_all(
     folder: Path, root: Path, searches: frozenset[str] = search_methods.LOCKED
 ) -> tuple[dict[str, Model], dict[str, BmzooError]]:
-    """Every model in `folder`, and the error of every config that is broken: it stops only its own model.
+    """All models in `folder`, and the errors of broken configs: a broken config stops only its own model.
 
     `searches`: as in `load`.
     """

@@ -16,7 +16,7 @@ from pydantic import (
 
 from bmzoo.config import yamlfile
 from bmzoo.config.fields import Name, Ratio, Section
-from bmzoo.config.messages import explain
+from bmzoo.config.messages import config_error
 from bmzoo.errors import ConfigError
 
 FILE = "zoo.yaml"  # no model can have this name
@@ -99,7 +99,7 @@ class ZooConfig(Section):
     """What `./doit diff` fails for."""
 
 
-def read(path: Path, root: Path) -> ZooConfig:
+def read_project(path: Path, root: Path) -> ZooConfig:
     """Project-wide settings of `configs/zoo.yaml`; defaults where there is no such file. Raises ConfigError."""
     if not path.is_file():
         return ZooConfig()
@@ -107,7 +107,7 @@ def read(path: Path, root: Path) -> ZooConfig:
     try:
         return ZooConfig.model_validate(document.value)
     except ValidationError as error:
-        raise explain(error, document, ZooConfig) from None
+        raise config_error(error, document, ZooConfig) from None
 
 
 def store_url(settings: ZooConfig, environ: Mapping[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""How many known faces a network finds: detections for a set of pictures, and their average precision."""
+"""Evaluation against ground truth: detections for a set of pictures, and their average precision."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bmzoo.measure.average_precision import Curve, Found, Truth, curves
+from bmzoo.measure.average_precision import Curve, Predictions, Truth, curves
 from bmzoo.runtime.decoders.decode import decode
 from bmzoo.runtime.preprocess import prepare_batch
 from bmzoo.runtime.settings import fitted
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bmzoo.runtime.engines.session import Session
     from bmzoo.runtime.settings import Settings
 
-# Of the published figures. Average precision needs the doubtful faces, too.
+# The confidence of the published figures. Average precision needs the uncertain detections, too.
 CONFIDENCE = 0.02
 
 
@@ -33,8 +33,8 @@ def detect_all(
 ) -> list[Detections]:
     """What the network finds in each picture, in its pixels; `confidence` stands in for that of `settings`.
 
-    Suppression is done in pixels of the picture, as in the published samples; elsewhere it would keep other
-    boxes. `progress` hears after each batch how many pictures of how many are done. Raises SourceError for a
+    NMS runs in pixels of the picture, as in the published samples; in network pixels it would keep other boxes.
+    `progress` is called after each batch with the pictures done and their total. Raises SourceError for a
     picture that cannot be read, SessionError and ConfigError for a network that does not fit.
     """
     tensor, settings = fitted(settings, session)
@@ -65,8 +65,8 @@ def evaluate(
 def evaluation_curves(
     predictions: Sequence[Detections], pictures: Sequence[Picture], whole_pixels: bool = False
 ) -> dict[str, Curve]:
-    """As `evaluate`, with precision and recall at each threshold."""
-    found = [Found(_xywh(faces.boxes, whole_pixels), faces.scores) for faces in predictions]
+    """Like `evaluate`, with precision and recall at each threshold."""
+    found = [Predictions(_xywh(faces.boxes, whole_pixels), faces.scores) for faces in predictions]
     return curves(found, [Truth(picture.boxes, picture.kept) for picture in pictures])
 
 

@@ -1,4 +1,4 @@
-"""Sections of a config as the runtime's own settings."""
+"""Conversion of config sections to the runtime's settings."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -8,7 +8,7 @@ from bmzoo.runtime.decoders.spec import DecoderSpec
 
 
 def decoder_spec(settings: Mapping[str, Any]) -> DecoderSpec:
-    """The runtime's decoder of a config's `decoder` section."""
+    """The runtime's settings for a config's `decoder` section."""
     return DecoderSpec(**{field.name: _frozen(settings[field.name]) for field in fields(DecoderSpec)})
 
 

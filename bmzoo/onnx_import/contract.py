@@ -13,9 +13,9 @@ from onnx.onnx_ml_pb2 import ModelProto
 from bmzoo.errors import SourceError
 from bmzoo.onnx_import.adapters import NotConvertible
 from bmzoo.onnx_import.downgrade import IR_VERSION, OPSET, downgrade
-from bmzoo.onnx_import.onnx_file import ModelSignature, ValueInfo, io_signature, load, nodes
+from bmzoo.onnx_import.onnx_file import ModelSignature, ValueInfo, io_signature, load_onnx, nodes
 
-__all__ = ["ModelSignature", "ValueInfo", "conform", "io_signature", "load", "violations"]
+__all__ = ["ModelSignature", "ValueInfo", "conform", "io_signature", "load_onnx", "violations"]
 
 _REEXPORT = "export the model again with opset 11 (torch.onnx.export: opset_version=11)"
 

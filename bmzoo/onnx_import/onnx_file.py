@@ -28,7 +28,7 @@ class ModelSignature:
     outputs: tuple[ValueInfo, ...]
 
 
-def load(path: Path, shown: str = "") -> ModelProto:
+def load_onnx(path: Path, shown: str = "") -> ModelProto:
     """The model with its external data read in; `shown` is what errors call the file, if not by its path.
 
     Raises SourceError when the file is missing, damaged or not an ONNX model, when external data is missing,

@@ -1,4 +1,4 @@
-"""From a ranking or a path to the layers that stay in float, and why each layer is in or out. Pure."""
+"""Selects the float layers from a ranking or a greedy path, with a reason for every layer. Pure."""
 
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
@@ -9,13 +9,13 @@ from bmzoo.errors import ConfigError, nearest
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Layers in float in the order chosen, and the score with all of them (None where nothing measured it)."""
+class LayerCut:
+    """Float layers in the order chosen, and the score with all of them (None where it was not measured)."""
 
     layers: tuple[str, ...]
     loss: float | None
     cosine: float | None
-    why: str  # what ended the choosing
+    why: str  # the stopping criterion that applied
 
 
 def excluded(layers: Sequence[str], patterns: Sequence[str] | None) -> frozenset[str]:
@@ -35,7 +35,7 @@ def excluded(layers: Sequence[str], patterns: Sequence[str] | None) -> frozenset
 
 def explained(
     ranking: Mapping[str, Any], path: Mapping[str, Any] | None, settings: Mapping[str, Any]
-) -> tuple[Cut, list[dict[str, Any]]] | None:
+) -> tuple[LayerCut, list[dict[str, Any]]] | None:
     """The layers that the settings ask for, and each layer's `layer`, `loss` and `why`, the most sensitive first.
 
     None without a path where the settings do not take layers as ranked. Raises ConfigError as `excluded`.
@@ -51,8 +51,8 @@ def explained(
     return found, [{"layer": layer, "loss": loss, "why": why} for layer, loss, why in rows]
 
 
-def cut_path(path: Mapping[str, Any], settings: Mapping[str, Any]) -> Cut:
-    """The first choices of a path, as far as `max_float_layers`, `expected_cos` and `gain` allow."""
+def cut_path(path: Mapping[str, Any], settings: Mapping[str, Any]) -> LayerCut:
+    """The longest prefix of a greedy path within `max_float_layers`, `expected_cos` and `gain`."""
     chosen: list[str] = []
     now = path["plain"]
     for choice in path["choices"]:
@@ -68,16 +68,16 @@ def cut_path(path: Mapping[str, Any], settings: Mapping[str, Any]) -> Cut:
     return _cut(chosen, now, "no further layer helps")
 
 
-def cut_ranking(ranking: Mapping[str, Any], keep: int, without: Collection[str] = ()) -> Cut:
-    """The `keep` most sensitive layers, as the ranking has them."""
+def cut_ranking(ranking: Mapping[str, Any], keep: int, without: Collection[str] = ()) -> LayerCut:
+    """The `keep` most sensitive layers of the ranking."""
     layers = [row["layer"] for row in ranking["layers"] if row["layer"] not in without]
-    return Cut(tuple(layers[:keep]), None, None, f"keep is {keep}")
+    return LayerCut(tuple(layers[:keep]), None, None, f"keep is {keep}")
 
 
 def explain_layers(
-    ranking: Mapping[str, Any], path: Mapping[str, Any], cut: Cut, without: Collection[str] = ()
+    ranking: Mapping[str, Any], path: Mapping[str, Any], cut: LayerCut, without: Collection[str] = ()
 ) -> list[tuple[str, float, str]]:
-    """Layer, loss of it alone in INT8, why it is in or out; the most sensitive first."""
+    """(layer, loss with it alone in INT8, why it is in float or not), the most sensitive first."""
     order = {layer: number for number, layer in enumerate(cut.layers, 1)}
     later = [layer for choice in path["choices"] for layer in choice["layers"] if layer not in order]
     rows = []
@@ -99,9 +99,9 @@ def explain_layers(
 
 
 def table_text(
-    cut: Cut, plain: Mapping[str, float] | None, pictures: int, mode: str, settings: Sequence[str]
+    cut: LayerCut, plain: Mapping[str, float] | None, pictures: int, mode: str, settings: Sequence[str]
 ) -> str:
-    """A qtable: how it was made, then a line `layer mode` for each layer in float."""
+    """A qtable: comments with its provenance, then a line `layer mode` for each float layer."""
     lines = [
         "# bmzoo qtable: these layers stay in float, the others are INT8",
         f"# settings: {', '.join(settings)}",
@@ -115,5 +115,5 @@ def table_text(
     return "\n".join([*lines, *(f"{layer} {mode}" for layer in cut.layers)]) + "\n"
 
 
-def _cut(layers: Sequence[str], score: Mapping[str, float], why: str) -> Cut:
-    return Cut(tuple(layers), score["loss"], score["cosine"], why)
+def _cut(layers: Sequence[str], score: Mapping[str, float], why: str) -> LayerCut:
+    return LayerCut(tuple(layers), score["loss"], score["cosine"], why)

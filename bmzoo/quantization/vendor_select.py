@@ -1,29 +1,35 @@
-"""From what TPU-MLIR's search found to the layers that stay in float, and why each is in or out. Pure."""
+"""Selects the float layers from the result of TPU-MLIR's search, with a reason for every layer. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from bmzoo.quantization.select import Cut
+from bmzoo.quantization.select import LayerCut
 
 
 def goal(settings: Mapping[str, Any]) -> float:
-    """The cosine at which the search is to be content with plain INT8: as asked for, or what it never reaches."""
+    """The cosine at which the search accepts plain INT8: `expected_cos`, or 1, which is never reached."""
     wish = settings["expected_cos"]
     return 1.0 if wish is None or settings["keep"] else float(wish)
 
 
-def cut(ranking: Mapping[str, Any], settings: Mapping[str, Any]) -> Cut:
-    """The first of the search's layers, as many as asked for. The tool itself takes more than that, unasked."""
+def cut(ranking: Mapping[str, Any], settings: Mapping[str, Any]) -> LayerCut:
+    """The first layers of the search, as many as the settings ask for.
+
+    TPU-MLIR's own table is not used: it silently raises max_float_layers to a fifth of the layers, and where the
+    first layer already meets the goal it lists every layer (1.30.2).
+    """
     if ranking["enough"] is not None:
-        return Cut((), None, None, f"plain INT8 has cosine {ranking['enough']:g}, and {goal(settings):g} is enough")
+        return LayerCut(
+            (), None, None, f"plain INT8 has cosine {ranking['enough']:g}, and {goal(settings):g} is enough"
+        )
     key = "keep" if settings["keep"] else "max_float_layers"
     limit, picks = settings[key], ranking["picks"]
     why = f"{key} is {limit}" if limit < len(picks) else "the search names no further layers"
-    return Cut(tuple(picks[:limit]), None, None, why)
+    return LayerCut(tuple(picks[:limit]), None, None, why)
 
 
-def rows(ranking: Mapping[str, Any], cut: Cut) -> list[dict[str, Any]]:
-    """`layer`, `loss` (None where the search told none) and `why`, the most sensitive first."""
+def rows(ranking: Mapping[str, Any], cut: LayerCut) -> list[dict[str, Any]]:
+    """`layer`, `loss` (None where the search reports none) and `why`, the most sensitive first."""
     losses = {row["layer"]: row["loss"] for row in ranking["layers"]}
     places = {layer: place for place, layer in enumerate(ranking["picks"], 1)}
     layers = [*losses, *(layer for layer in places if layer not in losses)]
@@ -32,13 +38,13 @@ def rows(ranking: Mapping[str, Any], cut: Cut) -> list[dict[str, Any]]:
 
 def explained(
     ranking: Mapping[str, Any], path: Mapping[str, Any] | None, settings: Mapping[str, Any]
-) -> tuple[Cut, list[dict[str, Any]]]:
+) -> tuple[LayerCut, list[dict[str, Any]]]:
     """The layers that the settings ask for, and `rows`. No path is needed: the search puts layers in order."""
     found = cut(ranking, settings)
     return found, rows(ranking, found)
 
 
-def _why(layer: str, places: Mapping[str, int], cut: Cut) -> str:
+def _why(layer: str, places: Mapping[str, int], cut: LayerCut) -> str:
     if layer not in places:
         return "out: the search leaves it in INT8"
     place = f"number {places[layer]} of the search"

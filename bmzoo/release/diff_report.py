@@ -1,4 +1,4 @@
-"""A comparison for people (a table), for programs (JSON) and for CI systems (JUnit cases). Pure."""
+"""Output formats of a comparison: a table for the terminal, JSON, and test cases for JUnit. Pure."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def comparison_table(comparison: Comparison) -> str:
 
 
 def comparison_json(comparison: Comparison, old: str, new: str) -> str:
-    """The comparison as JSON; `old` and `new` say of what."""
+    """The comparison as JSON; `old` and `new` name the manifests."""
     told = {
         "schema_version": 1,
         "old": old,
@@ -37,7 +37,7 @@ def comparison_json(comparison: Comparison, old: str, new: str) -> str:
 
 
 def cases(comparison: Comparison) -> dict[str, str | None]:
-    """Target -> what got worse, None where nothing did."""
+    """Target -> its regressions as text, None for a target without any."""
     worse: dict[str, list[str]] = {}
     for change in comparison.regressions:
         worse.setdefault(change.target, []).append(sentence(change))
@@ -73,7 +73,7 @@ def _counts(comparison: Comparison) -> str:
 
 
 def _rows(changes: tuple[Change, ...]) -> Iterator[str]:
-    """Aligned lines under a line of headings; a target is named once."""
+    """Aligned rows under a heading; a target is named only in its first row."""
     rows = list(map(_cells, changes))
     columns = {title: [row[i] for row in rows] for i, title in enumerate(_COLUMNS)}
     heading, *lines = aligned(columns, set(_COLUMNS) - set(_NUMBERS))

@@ -1,4 +1,4 @@
-"""The figures of an artifact that `diff` compares: value, unit, in which direction worse lies, what is allowed."""
+"""The metrics of an artifact that `diff` compares: value, unit, which direction is a regression, and the limit."""
 
 import math
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from bmzoo.config.project import Regression
 from bmzoo.measure.groundtruth import SUBSETS, by_subset
 from bmzoo.release.manifest import Artifact
 
-# Figures in a manifest are rounded; what is this near to the limit is at the limit.
+# Values in a manifest are rounded: a change this close to the limit counts as equal to it.
 _SLACK = 1e-9
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure. `worse` is +1 when a rise is worse, -1 when a drop is; `limit` None: said, but not judged."""
+class Metric:
+    """One metric. `worse`: +1 where a rise is a regression, -1 where a drop is. `limit` None: reported only."""
 
     name: str
     value: float | None
@@ -23,13 +23,13 @@ class Figure:
     limit: float | None = None
     percent: bool = False  # the difference is relative to the old value
     unit: str = ""  # of the difference
-    absent: str = "missing"  # what no value means
+    absent: str = "missing"  # text for a value of None
 
     def shown(self, value: float | None) -> str:
         return self.absent if value is None else self.form.format(value)
 
     def change(self, old: float, new: float) -> float:
-        """The difference in the unit of the limit; infinite for a share of nothing."""
+        """The change in the unit of the limit; a relative change from 0 is infinite."""
         if not self.percent:
             return new - old
         return 100 * (new / old - 1) if old else math.inf
@@ -53,19 +53,19 @@ class Figure:
         return self.limit is not None and self.worse * self.change(old, new) > self.limit + _SLACK
 
 
-def figures(artifact: Artifact, limits: Regression) -> Iterator[Figure]:
-    """All figures that the artifact can have, those that are not known included."""
+def figures(artifact: Artifact, limits: Regression) -> Iterator[Metric]:
+    """All metrics that apply to the artifact, including those whose value is unknown."""
     known = artifact.accuracy.ap if artifact.accuracy is not None else {}
     for subset in by_subset(known):
         limit = getattr(limits.ap, subset if subset in SUBSETS else "other")
-        yield Figure(f"AP {subset}", 100 * known[subset], "{:.2f}", -1, limit, unit=" points")
+        yield Metric(f"AP {subset}", 100 * known[subset], "{:.2f}", -1, limit, unit=" points")
     agreement = artifact.agreement
     if agreement is not None:
-        yield Figure("missed", agreement.share("missed"), "{:.1%}", +1, limits.missed)
-        yield Figure("extra", agreement.share("extra"), "{:.1%}", +1, limits.extra)
-        yield Figure("mean IoU", agreement.mean_iou, "{:.3f}", -1)
-        yield Figure("cosine", agreement.cosine, "{:.5f}", -1)
-        yield Figure("SQNR", agreement.sqnr_db, "{:.1f} dB", -1, unit=" dB", absent="exact")
-    yield Figure("cost", artifact.cost, "{:,.0f}", +1, limits.cost, percent=True)
-    yield Figure("size", artifact.size, "{:,.0f} bytes", +1, limits.size, percent=True)
-    yield Figure("float layers", artifact.float_layers, "{:.0f}", +1)
+        yield Metric("missed", agreement.share("missed"), "{:.1%}", +1, limits.missed)
+        yield Metric("extra", agreement.share("extra"), "{:.1%}", +1, limits.extra)
+        yield Metric("mean IoU", agreement.mean_iou, "{:.3f}", -1)
+        yield Metric("cosine", agreement.cosine, "{:.5f}", -1)
+        yield Metric("SQNR", agreement.sqnr_db, "{:.1f} dB", -1, unit=" dB", absent="exact")
+    yield Metric("cost", artifact.cost, "{:,.0f}", +1, limits.cost, percent=True)
+    yield Metric("size", artifact.size, "{:,.0f} bytes", +1, limits.size, percent=True)
+    yield Metric("float layers", artifact.float_layers, "{:.0f}", +1)

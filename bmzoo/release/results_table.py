@@ -1,18 +1,18 @@
-"""The manifest as Markdown tables in the layout of the published ones, with the published figures beside. Pure."""
+"""Renders the manifest as Markdown tables in the layout of the published ones, with their figures. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bmzoo.measure.groundtruth import by_subset
-from bmzoo.release.manifest import Artifact, Manifest
+from bmzoo.release.manifest import Artifact, ZooManifest
 from bmzoo.results.reference import WEIGHTS, Published
 from bmzoo.system.markdown import code, plain, table
 
 Column = tuple[str, Callable[[Artifact], str]]
 
 
-def render(manifest: Manifest, published: Published) -> str:
-    """All tables; a column or table that would be empty is left out."""
+def render(manifest: ZooManifest, published: Published) -> str:
+    """The whole page; empty columns and tables are left out."""
     parts = [
         "# Results\n",
         _summary(manifest),
@@ -24,7 +24,7 @@ def render(manifest: Manifest, published: Published) -> str:
     return "\n".join(parts)
 
 
-def _summary(manifest: Manifest) -> str:
+def _summary(manifest: ZooManifest) -> str:
     counts = {name: sum(a.status == name for a in manifest.artifacts) for name in ("verified", "built", "failed")}
     said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     used = dict.fromkeys((a.model, a.weights) for a in manifest.artifacts if a.weights is not None)
@@ -32,7 +32,7 @@ def _summary(manifest: Manifest) -> str:
     return f"Written by `./doit zoo`. {len(manifest.artifacts)} targets: {said or 'none'}.{weights}\n"
 
 
-def _accuracy(manifest: Manifest, published: Published) -> Iterable[str]:
+def _accuracy(manifest: ZooManifest, published: Published) -> Iterable[str]:
     rows = [a for a in manifest.artifacts if a.accuracy is not None]
     if not rows:
         return
@@ -62,7 +62,7 @@ def _accuracy(manifest: Manifest, published: Published) -> Iterable[str]:
 
 
 def _of_onnx(rows: Sequence[Artifact], subsets: Sequence[str]) -> Iterable[str]:
-    """A line for each model; all its artifacts are compared with the same figures."""
+    """A line with the ONNX figures of each model, which all its artifacts are compared with."""
     figures = {(a.model, a.weights): a.accuracy.onnx for a in rows if a.accuracy is not None}
     for (model, weights), onnx in figures.items():
         told = ", ".join(f"{name} {100 * onnx[name]:.2f}" for name in subsets if name in onnx)
@@ -70,12 +70,12 @@ def _of_onnx(rows: Sequence[Artifact], subsets: Sequence[str]) -> Iterable[str]:
 
 
 def _comparable(published: Mapping[str, float], rows: Sequence[Artifact]) -> Mapping[str, float]:
-    """Published figures by file, without those beside which there are figures of other weights."""
+    """Published figures by file, without files whose own figures are of other weights, hence not comparable."""
     foreign = {file for a in rows if a.weights != WEIGHTS for file in (a.file, _float(a).file)}
     return {file: value for file, value in published.items() if file not in foreign}
 
 
-def _cost(manifest: Manifest, published: Published) -> Iterable[str]:
+def _cost(manifest: ZooManifest, published: Published) -> Iterable[str]:
     rows = [a for a in manifest.artifacts if a.size is not None]
     if not rows:
         return
@@ -102,7 +102,7 @@ def _cost(manifest: Manifest, published: Published) -> Iterable[str]:
     yield _table(rows, columns)
 
 
-def _agreement(manifest: Manifest) -> Iterable[str]:
+def _agreement(manifest: ZooManifest) -> Iterable[str]:
     rows = [(a, a.agreement) for a in manifest.artifacts if a.agreement is not None]
     if not rows:
         return
@@ -126,7 +126,7 @@ def _agreement(manifest: Manifest) -> Iterable[str]:
     yield _table([a for a, _ in rows], columns)
 
 
-def _failures(manifest: Manifest) -> Iterable[str]:
+def _failures(manifest: ZooManifest) -> Iterable[str]:
     lines = [
         f"- {code(a.file)}: {a.stage or 'build'}: {plain(a.cause or 'not known')}"
         + (f" ({code(a.evidence)})" if a.evidence else "")
@@ -147,7 +147,7 @@ def _table(rows: Sequence[Artifact], columns: Sequence[Column]) -> str:
 
 
 def _float(a: Artifact) -> Artifact:
-    """What published tables compare with: fp32 on the same chip, one picture, one core."""
+    """The baseline of the published tables: fp32 on the same chip, batch 1, one core."""
     target = replace(a.target, precision="fp32", batch=1, cores=1)
     return a.model_copy(update={"file": target.artifact})
 

@@ -1,7 +1,7 @@
-"""Sets of drawn scenes as files, drawn once: lossless pictures, and the truth as `evaluate` reads it.
+"""A cache of rendered scene sets: lossless pictures, and the ground truth in the format that `evaluate` reads.
 
-<root>/<digest of what draws>/<set>/images/00000.png, ...
-<root>/<digest of what draws>/<set>/gt.json
+<root>/<digest of the renderer>/<set>/images/00000.png, ...
+<root>/<digest of the renderer>/<set>/gt.json
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from bmzoo.errors import SourceError
 from bmzoo.store.scratch import Scratch
 from bmzoo.system.files import cannot_write
 
-# Packages that have a part in what is drawn.
+# Packages whose version affects the rendered pixels.
 _PACKAGES = ("numpy", "opencv-python-headless")
 
 
 def folder(root: Path, scenes: SceneSet) -> Path:
-    """The folder of a set, drawn now where it is not there or not whole. Raises SourceError, StoreError."""
+    """The folder of a set, which is rendered if missing or incomplete. Raises SourceError, StoreError."""
     place = root / drawing() / Path(str(scenes)).name
     if _whole(place, scenes):
         return place
@@ -31,7 +31,7 @@ def folder(root: Path, scenes: SceneSet) -> Path:
         scratch.sweep()
         lock = scratch.lock(hashlib.sha256(str(place).encode()).hexdigest())
         try:
-            if not _whole(place, scenes):  # another thread or process may have drawn it meanwhile
+            if not _whole(place, scenes):  # another thread or process may have rendered it meanwhile
                 _draw(scratch, place, scenes)
         finally:
             lock.release()
@@ -58,7 +58,7 @@ def drawing() -> str:
 
 
 def _whole(place: Path, scenes: SceneSet) -> bool:
-    """A set appears by one rename, but its files may be removed one by one, as by a cleaner of caches."""
+    """Whether a set is complete. It is published by one rename, but a cache cleaner may remove single files."""
     try:
         return len(list((place / "images").iterdir())) == scenes.count and (place / "gt.json").is_file()
     except OSError:
@@ -72,7 +72,7 @@ def _draw(scratch: Scratch, place: Path, scenes: SceneSet) -> None:
         truth = dict(_pictures(new, scenes))
         (new / "gt.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
         place.parent.mkdir(parents=True, exist_ok=True)
-        if place.exists():  # not whole any more
+        if place.exists():  # incomplete
             place.rename(work / "old")
         new.rename(place)
 

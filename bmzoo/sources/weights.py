@@ -1,4 +1,4 @@
-"""Which of a model's weights are used: the first that are here as the config pins them, or can be fetched."""
+"""Choice of a model's weights: the first in the config that are available as pinned, or downloadable."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from bmzoo.errors import BmzooError, SourceError
 from bmzoo.plan.step import File
 from bmzoo.sources.lookup import Sources
 
-# Fetches a file by URL and sha256. Raises SourceError.
+# Downloads a file by URL and sha256. Raises SourceError.
 Fetch = Callable[[str, str], object]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The weights in use, and what was wrong with those before them, a line each."""
+class ChosenWeights:
+    """The weights in use, and why those before them in the config are not, a line each."""
 
     weights: Weights
     problems: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class WeightsInUse:
     digest: Callable[[Path], str]
     fetch: Fetch | None
     report: Voice
-    _found: dict[str, Choice | BmzooError] = field(init=False, default_factory=dict)  # by model
+    _found: dict[str, ChosenWeights | BmzooError] = field(init=False, default_factory=dict)  # by model
     _announced: set[str] = field(init=False, default_factory=set)  # models
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
@@ -63,7 +63,7 @@ class WeightsInUse:
     def likely(self, model: Model) -> Weights:
         """The weights in use, or the first of the list where none are here: for plans and listings."""
         known = self._found.get(model.name)
-        if isinstance(known, Choice):
+        if isinstance(known, ChosenWeights):
             return known.weights
         try:
             return self._choose(model, None).weights
@@ -86,7 +86,7 @@ class WeightsInUse:
         absent = f"; not here: {', '.join(before)}" if before and not self.wanted else ""
         self.report.say(f"weights: {model.name}: {weights.name}{world}{absent}")
 
-    def _find(self, model: Model) -> Choice | BmzooError:
+    def _find(self, model: Model) -> ChosenWeights | BmzooError:
         try:
             choice = self._choose(model, self.fetch)
         except BmzooError as error:
@@ -95,7 +95,7 @@ class WeightsInUse:
             self.report.warn(f"{model.name}: {problem}")
         return choice
 
-    def _choose(self, model: Model, fetch: Fetch | None) -> Choice:
+    def _choose(self, model: Model, fetch: Fetch | None) -> ChosenWeights:
         listed = [w.name for w in model.config.weights]
         wanted = self.wanted or (self.preferred if self.preferred in listed else None)
         return choose(self.sources(model), model.config.weights, wanted, self.digest, fetch)
@@ -107,10 +107,11 @@ def choose(
     wanted: str | None,
     digest: Callable[[Path], str],
     fetch: Fetch | None = None,
-) -> Choice:
-    """The first weights that can be had, or the `wanted` ones; `fetch` None: without downloads.
+) -> ChosenWeights:
+    """The first available weights, or the `wanted` ones; `fetch` None: no downloads.
 
-    Raises SourceError: not in the config, or none to be had, with where it was looked and how to get them.
+    Raises SourceError for `wanted` weights that the config lacks, and where none are available: with the places
+    searched, and how to obtain them.
     """
     names = [w.name for w in weights]
     if wanted is not None and wanted not in names:
@@ -119,7 +120,7 @@ def choose(
     problems: list[SourceError] = []
     for candidate in candidates:
         if _has(sources, candidate, digest, problems) or _fetched(candidate, fetch, problems):
-            return Choice(candidate, tuple(problem.message for problem in problems))
+            return ChosenWeights(candidate, tuple(problem.message for problem in problems))
     raise _none(sources, candidates, problems)
 
 

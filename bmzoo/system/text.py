@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 
-@lru_cache(maxsize=1024)  # a thousand artifacts tell of the same few tools
+@lru_cache(maxsize=1024)  # a thousand artifacts name the same few tools
 def printable(text: str) -> str:
     """A text from a tool or a person, fit for a manifest: one line, without control characters, not too long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())

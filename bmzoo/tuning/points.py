@@ -1,4 +1,4 @@
-"""What a setting of a chip's INT8 network comes to, measured step by step; every result is kept in the store."""
+"""Measures settings of a chip's INT8 network; every measurement is a step, and cached in the store."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,15 +28,15 @@ Table = Output | None  # None: no layer in float
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A mixed-precision table, and how many layers it leaves in float."""
+class CandidateTable:
+    """A candidate mixed-precision table, and its number of float layers."""
 
     table: Table
     layers: int
 
 
 class Points:
-    """Measures settings of one model and chip. Safe for threads. Every method raises BmzooError."""
+    """Measures settings for one model and chip. Safe for threads. All methods raise BmzooError."""
 
     def __init__(self, at: Workspace, model: Model, chip: str) -> None:
         self._at = at
@@ -45,18 +45,18 @@ class Points:
         self._weights: Weights = at.weights.chosen(model)
         self.available = self._available()
 
-    def cuts(self, base: Setting) -> tuple[dict[int, Cut], dict[int, int]]:
-        """A table for each number of layers worth a look; and number -> the other one whose table it has, too.
+    def cuts(self, base: Setting) -> tuple[dict[int, CandidateTable], dict[int, int]]:
+        """max_float_layers -> table, for each value to try; and value -> another value with the same table.
 
-        Layers are ranked with the calibration as configured, whatever the setting is.
+        The ranking always uses the configured calibration, whatever the setting.
         """
         builder = self._at.builder(self._model)
         ranking = builder.run(rank_step(self._model, self._chip, self._weights)).read_json("ranking.json")
-        found: dict[int, Cut] = {}
+        found: dict[int, CandidateTable] = {}
         same: dict[int, int] = {}
         known: dict[frozenset[str], int] = {}
         axis = settings.float_axis(base, len(ranking["layers"]))
-        # The number in use comes first: it is the one that its equals give way to.
+        # The current value first: of values with the same table the first one is measured, the others are aliases.
         for setting in sorted(axis, key=lambda s: (s != base, s)):
             number = setting.max_float_layers
             layers, table = self._cut(builder, number)
@@ -64,11 +64,11 @@ class Points:
                 same[number] = known[layers]
             else:
                 known[layers] = number
-                found[number] = Cut(table, len(layers))
+                found[number] = CandidateTable(table, len(layers))
         return dict(sorted(found.items())), same
 
-    def measure(self, setting: Setting, cut: Cut) -> Point:
-        """Agreement on the selection pictures, cost and size of a setting with its layers in float."""
+    def measure(self, setting: Setting, cut: CandidateTable) -> Point:
+        """Measure agreement on the selection pictures, cost and size of a setting with that table."""
         model, builder = self._varied(setting)
         agreed = builder.run(agree_step(model, self._chip, self._weights, cut.table)).read_json("agreement.json")
         target = int8_target(self._model, self._chip)
@@ -76,7 +76,7 @@ class Points:
         measure = agreed["agreement"] if agreed["agreement"] is not None else agreed["cosine"]
         return Point(setting, cut.layers, measure, facts["cost"], facts["bytes"])
 
-    def accuracy(self, setting: Setting, cut: Cut) -> Accuracy:
+    def accuracy(self, setting: Setting, cut: CandidateTable) -> Accuracy:
         """Average precision of a setting, by subset."""
         model, builder = self._varied(setting)
         lower = candidate(model, self._chip, self._weights, cut.table)
@@ -90,28 +90,30 @@ class Points:
         return found
 
     def rival(self) -> Rival:
-        """What INT8 has to beat, compiled for one picture and one core."""
+        """The float baseline, compiled for batch 1 on one core."""
         precision = float_precision(self._chip)
         target = Target(self._model.name, self._chip, precision, 1, 1)
         step = deploy_step(self._model, target, self._weights, None)
         return Rival(precision, self._at.builder(self._model).run(step).read_json("facts.json")["cost"])
 
     def check(self, setting: Setting) -> None:
-        """Raises ConfigError where a setting would calibrate with pictures that others choose or evaluate by."""
+        """Raises ConfigError for a setting whose calibration pictures overlap those for selection or evaluation."""
         model = settings.calibrated(self._model, setting, self.available)
-        overlap.check(self._at.weights.using(model), self._at.sources(model), self._at.digests.of)
+        overlap.check_overlap(self._at.weights.using(model), self._at.sources(model), self._at.digests.of)
 
     def _cut(self, builder: Builder, number: int) -> tuple[frozenset[str], Table]:
         if not number:
             return frozenset(), None
-        step = cut_step(self._model, self._chip, self._weights, settings.search_of(self._model, self._chip, number))
+        step = cut_step(
+            self._model, self._chip, self._weights, settings.search_with(self._model, self._chip, number)
+        )
         layers = frozenset(choice_of(builder, step, builder.run(step))["layers"])
         return layers, Output(step, "mixed.qtable") if layers else None
 
     def _varied(self, setting: Setting) -> tuple[Model, Builder]:
-        """The model with a setting's calibration, and a builder that says in each line which setting it is for.
+        """The model with a setting's calibration, and a builder whose report labels each line with the setting.
 
-        What it makes is not noted as the last result of its kind: `explain` compares with the config's own.
+        Its results are not recorded as the last of their kind: `explain` compares with those of the config.
         """
         own = self._at.builder(self._model)
         builder = replace(
@@ -120,7 +122,7 @@ class Points:
         return settings.calibrated(self._model, setting, self.available), builder
 
     def _available(self) -> int:
-        """Pictures to calibrate with, all that there are; 0 for a calibration table written by hand."""
+        """Number of available calibration pictures; 0 for a hand-written calibration table."""
         calibration = self._model.config.calibration
         if calibration is None or calibration.images is None:
             return 0
@@ -128,7 +130,7 @@ class Points:
 
 
 class Labelled:
-    """A report that says of each step which setting it belongs to."""
+    """A report that labels each step with the setting that it belongs to."""
 
     def __init__(self, report: Report, label: str) -> None:
         self._report = report

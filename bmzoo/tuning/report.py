@@ -1,4 +1,4 @@
-"""What tuning found, as a table for people and a document for programs. Pure."""
+"""The report of a tuning run: a Markdown table, a recommendation, and JSON. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -6,25 +6,25 @@ from typing import Any
 
 from bmzoo.measure.groundtruth import by_subset
 from bmzoo.system.markdown import table
-from bmzoo.tuning.choice import SAME_COST, TOLERANCE, Pair, Point, Rival, front, worth
+from bmzoo.tuning.choice import AGREEMENT_TOLERANCE, SAME_COST, Point, PublishedPair, Rival, front, worth
 from bmzoo.tuning.settings import Setting
 
-SCHEMA = 1
+REPORT_SCHEMA = 1
 Accuracy = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Found:
-    """Everything that one run of `tune` came to. `accuracy` holds what was evaluated, if anything was."""
+class TuningReport:
+    """The results of one run of `tune`. `accuracy` has the settings that were evaluated, which may be none."""
 
     name: str  # <model>.<weights>.<chip>
     measure: str  # what agreement is: `agreement` or `cosine`
-    pictures: int  # that agreement was taken on
+    pictures: int  # on which agreement was measured
     now: Setting
     points: tuple[Point, ...]  # in the order of the axes
     chosen: Point
     rival: Rival
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PublishedPair, ...]
     accuracy: Mapping[Setting, Accuracy]
     onnx: Accuracy  # of the ONNX model; empty without ground truth
     same: Mapping[int, int]  # max_float_layers -> another number that leaves the same layers in float
@@ -32,7 +32,7 @@ class Found:
     paste: str  # YAML; empty when the current setting stays
 
     def marks(self, point: Point) -> tuple[str, ...]:
-        """What is to be said of a point: front, current, recommended."""
+        """The marks of a point: front, current, recommended."""
         told = {
             "front": point in front(self.points),
             "current": point.setting == self.now,
@@ -41,7 +41,7 @@ class Found:
         return tuple(name for name, so in told.items() if so)
 
 
-def markdown(found: Found) -> str:
+def markdown(found: TuningReport) -> str:
     """The table: a row for each setting, the float precision and the ONNX model."""
     subsets = by_subset(found.onnx)
     rows = [_row(found, point, subsets) for point in found.points]
@@ -53,13 +53,13 @@ def markdown(found: Found) -> str:
     return table({title: [row.get(title, "") for row in rows] for title in titles}, ("method", "mark"))
 
 
-def summary(found: Found, config: str) -> str:
-    """The recommendation, why, the line to paste, and whether INT8 is worth it. `config`: where to paste."""
+def recommendation(found: TuningReport, config: str) -> str:
+    """The recommendation with its reason, the YAML to paste, and whether INT8 is worth it. `config`: its path."""
     chosen, now = found.chosen, next((p for p in found.points if p.setting == found.now), None)
     lines = [
         f"recommended: {chosen.setting}",
-        f"  the cheapest within {TOLERANCE} of the best {found.measure}, on {found.pictures} pictures; where costs "
-        f"are within {SAME_COST:.0%}, the smallest change",
+        f"  the cheapest within {AGREEMENT_TOLERANCE} of the best {found.measure}, on {found.pictures} pictures; "
+        f"where costs are within {SAME_COST:.0%}, the smallest change",
     ]
     if now is not None and chosen != now:
         lines.append(
@@ -79,16 +79,16 @@ def summary(found: Found, config: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def document(found: Found) -> dict[str, Any]:
-    """All of it as JSON-able data. Agreement is 0 to 1, cost in cycles, size in bytes."""
+def report_data(found: TuningReport) -> dict[str, Any]:
+    """The report as JSON-serializable data. Agreement is 0 to 1, cost in cycles, size in bytes."""
     return {
-        "schema": SCHEMA,
+        "schema": REPORT_SCHEMA,
         "name": found.name,
         "measure": found.measure,
         "pictures": found.pictures,
         "current": asdict(found.now),
         "recommended": asdict(found.chosen.setting),
-        "tolerance": TOLERANCE,
+        "tolerance": AGREEMENT_TOLERANCE,
         "same_cost": SAME_COST,
         "points": [
             {**asdict(point), "ap": found.accuracy.get(point.setting), "marks": list(found.marks(point))}
@@ -104,7 +104,7 @@ def document(found: Found) -> dict[str, Any]:
     }
 
 
-def _row(found: Found, point: Point, subsets: Sequence[str]) -> dict[str, str]:
+def _row(found: TuningReport, point: Point, subsets: Sequence[str]) -> dict[str, str]:
     setting, ap = point.setting, found.accuracy.get(point.setting, {})
     numbers = {setting.max_float_layers}
     if replace(setting, max_float_layers=found.now.max_float_layers) == found.now:  # on the axis of these numbers
@@ -125,5 +125,5 @@ def _row(found: Found, point: Point, subsets: Sequence[str]) -> dict[str, str]:
 
 
 def number(value: int | None) -> str:
-    """With spaces between thousands; empty for nothing."""
+    """A number with spaces as thousands separators; empty for None."""
     return f"{value:,}".replace(",", " ") if value is not None else ""

@@ -21,7 +21,7 @@ from fake_cluster import Here
 from hanging_tools import alive, all_gone, hanging, wait_for_tools
 
 from bmzoo.cluster import client as cluster_module
-from bmzoo.cluster.job import Job, Outcome
+from bmzoo.cluster.job import Outcome, RemoteJob
 from bmzoo.config.options import Options
 from bmzoo.errors import BmzooError, ConfigError, StoreError, ToolFailed
 from bmzoo.plan.resources import BY_KIND, OTHERS
@@ -104,7 +104,7 @@ def test_without_a_shared_store_the_disk_must_be_shared(
     far.toolchain.before = lambda command, folder: None
     apart = far.submit
 
-    def submit(run: object, job: Job, **options: Any) -> Here:
+    def submit(run: object, job: RemoteJob, **options: Any) -> Here:
         return apart(run, replace(job, witness=job.witness.replace("checkout", "elsewhere")), **options)
 
     monkeypatch.setattr(far, "submit", submit)
@@ -118,7 +118,7 @@ def test_a_store_that_a_worker_cannot_reach_is_named(
 ) -> None:
     apart = far.submit
 
-    def submit(run: object, job: Job, **options: Any) -> Here:
+    def submit(run: object, job: RemoteJob, **options: Any) -> Here:
         return apart(run, replace(job, channel=str(tmp_path / "no mount" / "shared")), **options)
 
     monkeypatch.setattr(far, "submit", submit)
@@ -219,7 +219,7 @@ def test_without_dask_installed_the_fix_is_named(project: Project, monkeypatch: 
 
 def test_a_scheduler_that_is_not_there(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(cluster_module, "CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(cluster_module, "SCHEDULER_TIMEOUT", 0.5)
     at = open_on(project, "tcp://127.0.0.1:1")
     with pytest.raises(ToolFailed, match="scheduler tcp://127.0.0.1:1: not reached within 0.5 s"):
         build(at, "bm1688_fp32_1b")

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bmzoo.errors import SourceError, ToolFailed
 from bmzoo.onnx_import import onnx16, retinaface
 from bmzoo.onnx_import.checkpoint import load_state_dict
-from bmzoo.onnx_import.contract import ValueInfo, conform, io_signature, load, violations
+from bmzoo.onnx_import.contract import ValueInfo, conform, io_signature, load_onnx, violations
 
 ROOT = Path(__file__).parents[2]
 Node = onnx.NodeProto
@@ -215,7 +215,7 @@ def test_signature() -> None:
 
 def refusal(path: Path) -> str:
     with pytest.raises(SourceError) as caught:
-        load(path)
+        load_onnx(path)
     assert caught.value.hint
     return caught.value.message
 
@@ -224,10 +224,10 @@ def test_load(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     model = model_of(node("Relu"))
     path.write_bytes(model.SerializeToString())
-    assert load(path) == model
+    assert load_onnx(path) == model
     assert "cannot be read" in refusal(tmp_path / "absent.onnx")
     with pytest.raises(SourceError, match=r"^zoo.yaml: model: cannot"):
-        load(tmp_path / "absent.onnx", "zoo.yaml: model")
+        load_onnx(tmp_path / "absent.onnx", "zoo.yaml: model")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x00" * 50, b"\x08\x07"])
@@ -269,7 +269,7 @@ def external(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_external_data_is_read_in(external: Callable[..., Path]) -> None:
-    model = load(external())
+    model = load_onnx(external())
     np.testing.assert_array_equal(numpy_helper.to_array(model.graph.initializer[0]), np.arange(6))
     assert not model.graph.initializer[0].external_data
 

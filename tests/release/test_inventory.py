@@ -7,7 +7,7 @@ from conftest import Project
 
 from bmzoo.errors import VerifyFailed
 from bmzoo.release.inventory import take
-from bmzoo.release.manifest import Artifact, ZooManifest, read_manifest, text_of
+from bmzoo.release.manifest import Artifact, ZooManifest, manifest_json, read_manifest
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.results import artifact, calibration, verify
 from bmzoo.results.reference import reference
@@ -23,7 +23,7 @@ def made(project: Project, *names: str) -> Workspace:
 
 
 def entry(manifest: ZooManifest, name: str) -> Artifact:
-    assert read_manifest(text_of(manifest), "zoo.json") == manifest
+    assert read_manifest(manifest_json(manifest), "zoo.json") == manifest
     return next(a for a in manifest.artifacts if str(a.target) == name)
 
 
@@ -39,11 +39,11 @@ def test_what_was_not_built_is_not_there(project: Project) -> None:
 
 def test_where_a_decision_was_derived_leaves_the_manifest_as_it_is(project: Project) -> None:
     calibration.make(project.open(), project.open().models["tiny"], "")
-    derived = text_of(take(made(project, "bm1688_int8_1b"), Outcomes()))
+    derived = manifest_json(take(made(project, "bm1688_int8_1b"), Outcomes()))
     shutil.rmtree(project.root / "build")
     at = made(project, "bm1688_int8_1b")
     assert "run_calibration.py" not in project.toolchain.ran
-    assert text_of(take(at, Outcomes())) == derived
+    assert manifest_json(take(at, Outcomes())) == derived
 
 
 def test_what_was_built_and_not_verified_says_so(project: Project) -> None:
