@@ -1,4 +1,4 @@
-"""What went wrong in a run, task by task, told by doit's reporter as it happens."""
+"""Failures of a run by task, recorded by doit's reporter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a task did not succeed. `own` is false when it did not run because of another one."""
+    """Why a task did not succeed. `own`: it failed itself; else it was skipped because `task` failed."""
 
     task: str
     cause: str  # one line
-    evidence: str | None  # a path, where the failure left something to look at
+    evidence: str | None  # path of a log, figures or a folder, if the failure left any
     own: bool
 
 
@@ -22,15 +22,15 @@ class Outcomes:
     _left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def failed(self, task: str, text: str, evidence: str = "") -> None:
-        """`text` is what a person is shown, the cause first. `evidence`: see BmzooError."""
+        """Record a failure. `text`: the message as shown, the cause first. `evidence`: see BmzooError."""
         self._failed[task] = text, evidence
 
     def left_out(self, task: str, needed: Sequence[str]) -> None:
-        """Not run, because what it needed failed or was left out itself."""
+        """Record a skipped task: one of those it needs failed or was skipped."""
         self._left_out[task] = tuple(needed)
 
     def problem(self, task: str) -> Problem | None:
-        """Why the task did not succeed, followed to the task that failed first; None when nothing is known."""
+        """Why the task did not succeed, traced back to the task that failed first; None if it is not known to."""
         if task in self._failed:
             text, evidence = self._failed[task]
             return Problem(task, _cause(text), evidence or None, own=True)
@@ -42,6 +42,6 @@ class Outcomes:
 
 
 def _cause(text: str) -> str:
-    """The line that says what happened: the last one of a traceback, else the first."""
+    """The line with the cause: the last one of a traceback, else the first."""
     lines = [line for line in text.splitlines() if line.strip()] or ["failed without a word"]
     return lines[-1].strip() if any(line.startswith("Traceback (") for line in lines) else lines[0].strip()

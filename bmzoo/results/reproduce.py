@@ -105,7 +105,7 @@ def _differs(at: Workspace, target: Target, steps: Recipe, builders: list[Builde
         "differs_from": earlier,
         "sha256": [one.files[MODEL], two.files[MODEL]],
     }
-    files.write(files.document(facts), folder / "difference.json")
+    files.write(files.json_text(facts), folder / "difference.json")
     hint = f"the first file that differs is {earlier}"
     return VerifyFailed(f"not reproducible: {text}", hint, at.layout.shown(folder))
 

@@ -8,7 +8,7 @@ from doit.exceptions import TaskFailed, UnmetDependency
 from bmzoo.errors import BmzooError
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.system.files import write
-from bmzoo.system.junit import document
+from bmzoo.system.junit import junit_xml
 from bmzoo.tasks.guard import Failed
 from bmzoo.tasks.progress import Progress
 
@@ -70,7 +70,7 @@ def reporter(progress: Progress, junit: Path, outcomes: Outcomes) -> type:  # no
         def complete_run(self) -> None:
             progress.close()
             if self.verdicts:
-                _leave(document("verify", self.verdicts), junit, progress)
+                _leave(junit_xml("verify", self.verdicts), junit, progress)
             for message in self.aborted:
                 progress.say(f"error: {message}")
             if self.left_out:

@@ -1,4 +1,4 @@
-"""The Pareto plot of a tuning: agreement over cost, as a page that can be explored."""
+"""The Pareto plot of a tuning run, agreement over cost, as an interactive page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from bmzoo.tuning.choice import Point, front
-from bmzoo.tuning.labels import Label, place
-from bmzoo.tuning.report import Found
+from bmzoo.tuning.labels import Label, place_labels
+from bmzoo.tuning.report import TuningReport
 
-# The plot without its margins, in pixels; texts are placed in it.
+# Size of the plot area in pixels, without margins; labels are placed within it.
 WIDTH, HEIGHT = 1000, 640
 MARGIN = {"left": 90, "right": 30, "top": 80, "bottom": 70}
 GLYPH = (6.6, 15.0)
 MISSING = "plotly is not installed: .venv/bin/pip install plotly"
-# Name in the legend -> colour, how plotly calls the marker, size in pixels.
-KINDS = {
+# Name in the legend -> colour, marker symbol in plotly, size in pixels.
+MARK_STYLES = {
     "tried": ("#8a94a6", "circle", 9),
     "on the front": ("#1f6feb", "circle", 11),
     "current": ("#d97706", "square", 13),
@@ -26,7 +26,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Mark:
-    """A point as drawn: where in cycles (or bytes) and agreement, which of KINDS, its text, and all about it."""
+    """A data point: x in cycles (or bytes), y as agreement, a key of MARK_STYLES, its label and its hover text."""
 
     x: float
     y: float
@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Figure:
-    """All that is drawn."""
+    """The content of the plot, independent of the plotting library."""
 
     title: str
     x_title: str
@@ -49,18 +49,18 @@ class Figure:
     labels: tuple[Label, ...]  # one for each mark, in pixels from the plot's top left corner
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point lies in the plot."""
+        """Data coordinates -> pixels from the top left corner of the plot area."""
         (x0, x1), (y0, y1) = self.x_range, self.y_range
         return (x - x0) / (x1 - x0) * WIDTH, (y1 - y) / (y1 - y0) * HEIGHT
 
     def data(self, pixel: tuple[float, float]) -> tuple[float, float]:
-        """What lies at a place in the plot."""
+        """Pixels -> data coordinates, the inverse of `pixel`."""
         (x0, x1), (y0, y1) = self.x_range, self.y_range
         return x0 + pixel[0] / WIDTH * (x1 - x0), y1 - pixel[1] / HEIGHT * (y1 - y0)
 
 
-def figure(found: Found) -> Figure:
-    """What to draw of a tuning."""
+def figure(found: TuningReport) -> Figure:
+    """The plot of a tuning run."""
     marks = _marks(found)
     xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
     by_cost = all(point.cost is not None for point in found.points)
@@ -75,9 +75,9 @@ def figure(found: Found) -> Figure:
         tuple((point.price, point.agreement) for point in front(found.points)),
         (),
     )
-    # The marked ones first: they get the places next to their points.
-    order = sorted(range(len(marks)), key=lambda i: -list(KINDS).index(marks[i].kind))
-    placed = place(
+    # Highlighted points first: earlier labels get the places next to their points.
+    order = sorted(range(len(marks)), key=lambda i: -list(MARK_STYLES).index(marks[i].kind))
+    placed = place_labels(
         [bare.pixel(marks[i].x, marks[i].y) for i in order],
         [marks[i].text for i in order],
         [bare.pixel(x, y) for x, y in bare.front],
@@ -89,16 +89,16 @@ def figure(found: Found) -> Figure:
 
 
 def write_html(shown: Figure, path: Path) -> None:
-    """One page that needs nothing from elsewhere. Raises ImportError without plotly."""
+    """Write a self-contained page. Raises ImportError without plotly."""
     import plotly.graph_objects as go
 
     page = go.Figure()
-    line = {"color": KINDS["on the front"][0], "width": 1.5}
+    line = {"color": MARK_STYLES["on the front"][0], "width": 1.5}
     page.add_scatter(
         x=[x for x, _ in shown.front], y=[y for _, y in shown.front], mode="lines", line=line, name="front",
         hoverinfo="skip",
     )  # fmt: skip
-    for kind, (colour, symbol, size) in KINDS.items():
+    for kind, (colour, symbol, size) in MARK_STYLES.items():
         marks = [mark for mark in shown.marks if mark.kind == kind]
         if marks:
             page.add_scatter(
@@ -132,7 +132,7 @@ def _annotate(page: Any, shown: Figure, mark: Mark, label: Label) -> None:
         )  # fmt: skip
 
 
-def _marks(found: Found) -> tuple[Mark, ...]:
+def _marks(found: TuningReport) -> tuple[Mark, ...]:
     marks = [_mark(found, point) for point in found.points]
     rival = found.rival
     if rival.cost is not None and all(point.cost is not None for point in found.points):
@@ -140,7 +140,7 @@ def _marks(found: Found) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
-def _mark(found: Found, point: Point) -> Mark:
+def _mark(found: TuningReport, point: Point) -> Mark:
     told = found.marks(point)
     names = {"recommended": "recommended", "current": "current", "front": "on the front"}
     kind = next((kind for name, kind in names.items() if name in told), "tried")
@@ -150,8 +150,8 @@ def _mark(found: Found, point: Point) -> Mark:
     return Mark(point.price, point.agreement, kind, _text(found, point), about)
 
 
-def _text(found: Found, point: Point) -> str:
-    """What tells a point from the others: the number of layers in float, and what else differs from now."""
+def _text(found: TuningReport, point: Point) -> str:
+    """Label of a point: its number of float layers, and the other keys that differ from the current setting."""
     setting, now = point.setting, found.now
     parts = [f"{point.float_layers} float"]
     parts += [setting.method] if setting.method != now.method else []
@@ -161,7 +161,7 @@ def _text(found: Found, point: Point) -> str:
 
 
 def _ink(mark: Mark) -> str:
-    return KINDS[mark.kind][0] if mark.kind in ("current", "recommended") else "#374151"
+    return MARK_STYLES[mark.kind][0] if mark.kind in ("current", "recommended") else "#374151"
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

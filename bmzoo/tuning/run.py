@@ -1,7 +1,8 @@
-"""`tune`: settings of a chip's INT8 network tried one axis at a time; what was tried before is in the store.
+"""`tune`: coordinate search over the settings of a chip's INT8 network; measurements are cached in the store.
 
-Layers are ranked once, with the calibration as it is. Any other point costs one lowering and one look at the
-selection pictures, and one calibration where that differs. Average precision is taken when the choice is made.
+Layers are ranked once, with the configured calibration. Each further point costs one lowering and one inference run
+over the selection pictures, and a calibration where that differs. Average precision is measured only after the
+recommendation is made, so that it cannot influence it.
 """
 
 import time
@@ -26,17 +27,17 @@ from bmzoo.tuning.report import Accuracy, TuningReport, markdown, number, recomm
 from bmzoo.tuning.settings import Setting
 from bmzoo.workspace import Workspace
 
-# Whose average precision is taken: nobody's, that of the points worth a look, or everybody's.
-EVALUATED = ("none", "front", "all")
-# How long a piece takes, in lowerings with a look at the selection pictures: one with a calibration of its own, and
-# the average precision of one.
+# Which points to evaluate (average precision): none, those on the Pareto front, or all.
+EVALUATION_CHOICES = ("none", "front", "all")
+# Expected durations, relative to one lowering with inference over the selection pictures: the same with another
+# calibration before it, and an evaluation.
 CALIBRATION_WEIGHT, EVALUATION_WEIGHT = 3.0, 2.0
 Axis = Callable[[Setting], tuple[Setting, ...]]
 
 
 @dataclass(frozen=True)
-class Options:
-    """Whose average precision to take (EVALUATED), minutes after which nothing new starts, points at a time."""
+class TuningOptions:
+    """Which points to evaluate (EVALUATION_CHOICES), minutes until no new point is started, points at a time."""
 
     evaluated: str = "front"
     minutes: float = 20.0
@@ -51,13 +52,13 @@ class Tuner:
     model: Model
     chip: str
     name: str
-    options: Options = Options()
+    options: TuningOptions = TuningOptions()
     clock: Callable[[], float] = time.monotonic
     points: dict[Setting, Point] = field(default_factory=dict)
     left_out: dict[Setting, str] = field(default_factory=dict)
 
     def run(self) -> TuningReport:
-        """Every axis, the choice, and only then average precision. Raises BmzooError."""
+        """Search every axis, recommend, and only then evaluate. Raises BmzooError."""
         images = self.model.config.quantization.images
         if images is None:
             raise ConfigError(
@@ -65,7 +66,7 @@ class Tuner:
                 "for example quantization: {images: {folder: pictures/choose}}",
             )
         self.at.weights.announce(self.model)
-        overlap.check(self.at.weights.using(self.model), self.at.sources(self.model), self.at.digests.of)
+        overlap.check_overlap(self.at.weights.using(self.model), self.at.sources(self.model), self.at.digests.of)
         model = self.at.weights.using(self.model)
         bench = Points(self.at, model, self.chip)
         now = settings.current(model, self.chip, bench.available)
@@ -94,15 +95,15 @@ class Tuner:
 
     @property
     def _measure(self) -> str:
-        """What is compared: of heads without faces only the cosine."""
+        """The criterion: `agreement`, or `cosine` for models without a decoder."""
         return "cosine" if self.model.config.decoder.kind == "none" else "agreement"
 
     def _walk(self, bench: Points, cuts: Mapping[int, CandidateTable], now: Setting, pace: Pace) -> None:
-        """Along each axis from the best point of the one before."""
+        """Coordinate search: each axis starts from the best point of the one before."""
         calibration = self.model.config.calibration
         minimum = calibration.minimum if calibration is not None else 1
         scenes = self.at.weights.chosen(self.model).scenes
-        # How many scenes to calibrate with is part of the weights, and not to be set by pasting a section.
+        # The number of calibration scenes belongs to the config's weights section, which `paste` does not write.
         available = 0 if scenes is not None and scenes.calibration is not None else bench.available
         axes: tuple[Axis, ...] = (
             lambda base: tuple(replace(base, max_float_layers=number) for number in cuts),
@@ -116,7 +117,7 @@ class Tuner:
             line = axis(base)
             each(partial(self._try, bench, cuts, now, pace), line, self.options.workers)
             tried = [self.points[setting] for setting in line if setting in self.points]
-            # They end in any order, and are shown in that of the axes.
+            # Measurements end in any order; the report lists them in the order of the axes.
             order.update(dict.fromkeys(line))
             self.points = {setting: self.points[setting] for setting in order if setting in self.points}
             base = recommend(tried, base).setting if tried else base
@@ -124,7 +125,7 @@ class Tuner:
     def _try(
         self, bench: Points, cuts: Mapping[int, CandidateTable], now: Setting, pace: Pace, setting: Setting
     ) -> None:
-        """Measure a setting once. One that cannot be measured is left out, the current one must be."""
+        """Measure a setting, once. One that fails is left out, except the current one, whose error is raised."""
         if setting in self.points:
             return
         own = (setting.method, setting.pictures) != (now.method, now.pictures)
@@ -150,7 +151,7 @@ class Tuner:
     def _accuracy(
         self, bench: Points, cuts: Mapping[int, CandidateTable], now: Setting, pace: Pace
     ) -> tuple[dict[Setting, Accuracy], Accuracy]:
-        """Average precision of the points worth showing it for, and of the ONNX model; nothing without truth."""
+        """Average precision of the selected points and of the ONNX model; empty without ground truth."""
         truth = self.at.weights.using(self.model).config.evaluate
         if truth is None or self.options.evaluated == "none":
             return {}, {}
@@ -184,7 +185,7 @@ class Tuner:
 
 
 def publish_found(at: Workspace, model: Model, found: TuningReport) -> str:
-    """Write table, document and plots to `build/tune/<model>.<weights>.<chip>/`. Returns what to say."""
+    """Write table, JSON and plots to `build/tune/<model>.<weights>.<chip>/`. Returns the text for the terminal."""
     folder = at.layout.tuning(found.name)
     table = markdown(found)
     told = recommendation(found, at.layout.shown(model.path))
@@ -196,11 +197,11 @@ def publish_found(at: Workspace, model: Model, found: TuningReport) -> str:
 
 
 def _draw(folder: Path, found: TuningReport) -> tuple[list[str], list[str]]:
-    """Names of the plots drawn, and how to get those that could not be."""
+    """Names of the plots that were drawn, and for the others how to install what they need."""
     page = folder / "pareto.html"
     try:
         files.place(page, partial(plot.write_html, plot.figure(found)))
     except ImportError:
-        page.unlink(missing_ok=True)  # one of an earlier run would show other points
+        page.unlink(missing_ok=True)  # one of an earlier run would be outdated
         return [], [f"no {page.name}: {plot.MISSING}"]
     return [page.name], []

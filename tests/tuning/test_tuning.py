@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from bmzoo.config.model import Model, load
 from bmzoo.config.yamlfile import flow, parse
-from bmzoo.tuning.choice import SAME_COST, TOLERANCE, Pair, Point, Rival, front, recommend, worth
-from bmzoo.tuning.labels import place
+from bmzoo.tuning.choice import AGREEMENT_TOLERANCE, SAME_COST, Point, PublishedPair, Rival, front, recommend, worth
+from bmzoo.tuning.labels import place_labels
 from bmzoo.tuning.pace import Pace
-from bmzoo.tuning.plot import GLYPH, HEIGHT, KINDS, WIDTH, figure, write_html
+from bmzoo.tuning.plot import GLYPH, HEIGHT, MARK_STYLES, WIDTH, figure, write_html
 from bmzoo.tuning.published_pairs import float_precision, pairs
-from bmzoo.tuning.report import Found, document, markdown, summary
+from bmzoo.tuning.report import TuningReport, markdown, recommendation, report_data
 from bmzoo.tuning.settings import Setting, calibrated, current, float_axis, method_axis, paste, picture_axis
 
 NOW = Setting(8, "mse", 100)
@@ -41,7 +41,7 @@ def layers(number: int, agreement: float, cost: int) -> Point:
     return point(replace(NOW, max_float_layers=number), agreement, cost)
 
 
-def found_of(points: tuple[Point, ...], **values: Any) -> Found:
+def found_of(points: tuple[Point, ...], **values: Any) -> TuningReport:
     told: dict[str, Any] = {
         "name": "m.w.bm1684",
         "measure": "agreement",
@@ -50,14 +50,14 @@ def found_of(points: tuple[Point, ...], **values: Any) -> Found:
         "points": points,
         "chosen": recommend(points, NOW),
         "rival": Rival("fp32", 218_000),
-        "pairs": (Pair("1b", 7.4, "fp32", 6.31), Pair("4b", 4.75, None, None)),
+        "pairs": (PublishedPair("1b", 7.4, "fp32", 6.31), PublishedPair("4b", 4.75, None, None)),
         "accuracy": {points[0].setting: {"hard": 0.4, "easy": 0.8}},
         "onnx": {"hard": 0.5, "easy": 0.9},
         "same": {1: 0},
         "left_out": ("max_float_layers 1: no time left",),
         "paste": "",
     }
-    return Found(**{**told, **values})
+    return TuningReport(**{**told, **values})
 
 
 # --- settings ------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_equal_costs_change_as_little_as_possible_then_the_fewest_layers_then_ag
     )
     assert recommend([kl, mse, gauss], NOW) == mse
     assert recommend([kl, gauss], NOW) == kl
-    worse = point(replace(NOW, method="mse"), 0.98 - 2 * TOLERANCE, 1000)
+    worse = point(replace(NOW, method="mse"), 0.98 - 2 * AGREEMENT_TOLERANCE, 1000)
     assert recommend([kl, worse], NOW) == kl
 
 
@@ -146,7 +146,7 @@ POINTS = st.lists(
 def test_a_recommendation_is_never_far_from_the_best_nor_dear(points: list[Point]) -> None:
     chosen = recommend(points, NOW)
     best = max(p.agreement for p in points)
-    good = [p for p in points if p.agreement >= best - TOLERANCE]
+    good = [p for p in points if p.agreement >= best - AGREEMENT_TOLERANCE]
     assert chosen in good and chosen.price <= min(p.price for p in good) * (1 + SAME_COST)
     assert recommend(points[::-1], NOW) == chosen, "whatever their order"
 
@@ -165,7 +165,7 @@ def test_no_point_beats_one_of_the_front(points: list[Point]) -> None:
 
 
 def test_int8_that_is_no_faster_is_not_worth_it() -> None:
-    slow = worth(layers(5, 0.98, 226_000), Rival("fp32", 218_000), (Pair("1b", 7.4, "fp32", 6.31),))
+    slow = worth(layers(5, 0.98, 226_000), Rival("fp32", 218_000), (PublishedPair("1b", 7.4, "fp32", 6.31),))
     assert slow == (
         "INT8 costs 1.04 times what fp32 does (INT8 is not worth it: fp32 is as fast and needs no calibration)",
         "published for 1b: 7.40 ms a picture with INT8, 6.31 ms with fp32 "
@@ -175,7 +175,7 @@ def test_int8_that_is_no_faster_is_not_worth_it() -> None:
         "INT8 costs 0.70 times what fp16 does (INT8 is worth it)",
     )
     assert worth(layers(5, 0.98, 600), Rival("fp16", None), ()) == ()
-    assert worth(layers(5, 0.98, 600), Rival("fp16", None), (Pair("4b", 1.0, None, None),)) == (
+    assert worth(layers(5, 0.98, 600), Rival("fp16", None), (PublishedPair("4b", 1.0, None, None),)) == (
         "published for 4b: 1.00 ms a picture with INT8, none with fp16",
     )
 
@@ -184,10 +184,10 @@ def test_published_times_are_compared_with_the_fastest_float(model: Model) -> No
     times = {
         f"BM1684X/{model.name}_{k}.bmodel": v for k, v in {"fp32_1b": 3.8, "fp16_1b": 1.3, "int8_1b": 1.2}.items()
     }
-    assert pairs(model, "bm1684x", times) == (Pair("1b", 1.2, "fp16", 1.3),)
+    assert pairs(model, "bm1684x", times) == (PublishedPair("1b", 1.2, "fp16", 1.3),)
     assert pairs(model, "bm1684", times) == ()
     times = {f"BM1688/{model.name}_int8_4b_2core.bmodel": 2.08}
-    assert pairs(model, "bm1688", times) == (Pair("4b_2core", 2.08, None, None),)
+    assert pairs(model, "bm1688", times) == (PublishedPair("4b_2core", 2.08, None, None),)
     assert [float_precision(chip) for chip in ("bm1684", "bm1684x")] == ["fp32", "fp16"]
 
 
@@ -212,7 +212,7 @@ def test_without_ground_truth_there_is_no_column_for_it() -> None:
 
 def test_the_summary_says_what_why_and_what_not() -> None:
     points = (layers(5, 0.985, 224_141), layers(8, 0.969, 226_563))
-    text = summary(
+    text = recommendation(
         found_of(points, paste="quantization: {chips: {bm1684: {max_float_layers: 5}}}\n"), "configs/m.yaml"
     )
     assert "recommended: max_float_layers 5, mse, 100 pictures" in text
@@ -220,12 +220,12 @@ def test_the_summary_says_what_why_and_what_not() -> None:
     assert "\nquantization: {chips: {bm1684: {max_float_layers: 5}}}\n" in text
     assert "not worth it" in text and "left out: max_float_layers 1: no time left" in text
     assert "every chip's" not in text
-    assert "every chip's" in summary(found_of(points, paste="calibration: {}\n"), "configs/m.yaml")
-    assert "the current setting stays" in summary(found_of(points[1:]), "configs/m.yaml")
+    assert "every chip's" in recommendation(found_of(points, paste="calibration: {}\n"), "configs/m.yaml")
+    assert "the current setting stays" in recommendation(found_of(points[1:]), "configs/m.yaml")
 
 
 def test_the_document_has_it_all() -> None:
-    told = document(found_of((layers(0, 0.886, 246_530), layers(5, 0.985, 224_141))))
+    told = report_data(found_of((layers(0, 0.886, 246_530), layers(5, 0.985, 224_141))))
     assert told["recommended"] == {"max_float_layers": 5, "method": "mse", "pictures": 100}
     assert [p["ap"] for p in told["points"]] == [{"hard": 0.4, "easy": 0.8}, None]
     assert told["points"][1]["marks"] == ["front", "recommended"]
@@ -262,7 +262,7 @@ def test_no_text_lies_on_another_or_outside() -> None:
 def test_the_figure_marks_current_recommended_front_and_float() -> None:
     shown = figure(found_of((layers(0, 0.886, 210_000), layers(5, 0.985, 224_141), layers(8, 0.969, 226_563))))
     assert [mark.kind for mark in shown.marks] == ["on the front", "recommended", "current", "float"]
-    assert {mark.kind for mark in shown.marks} <= set(KINDS)
+    assert {mark.kind for mark in shown.marks} <= set(MARK_STYLES)
     assert shown.marks[1].text == "5 float\nrecommended" and shown.marks[3].text == "fp32, nothing in INT8"
     assert "cycles" in shown.x_title and "32 pictures" in shown.y_title
     assert shown.data(shown.pixel(215_000, 0.9)) == pytest.approx((215_000, 0.9))
@@ -276,7 +276,7 @@ def test_one_point_alone_is_drawn(tmp_path: Path) -> None:
 
 
 def test_a_text_without_room_goes_where_it_covers_least() -> None:
-    labels = place([(5.0, 5.0), (6.0, 5.0)], ["a long text", ""], [], (20, 20), (6, 10))
+    labels = place_labels([(5.0, 5.0), (6.0, 5.0)], ["a long text", ""], [], (20, 20), (6, 10))
     assert [label.text for label in labels] == ["a long text", ""]
 
 
