@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping
 
-from bmzoo.release.manifest import Manifest
+from bmzoo.release.manifest import ZooManifest
 
 Sums = dict[str, str]  # `<weights>/<chip>/<artifact>` -> sha256
 
@@ -22,13 +22,13 @@ def text_of(toolchain: str, sums: Mapping[str, str]) -> str:
     return "\n".join([f"# {toolchain}", *(f"{sums[name]}  {name}" for name in sorted(sums))]) + "\n"
 
 
-def of(manifest: Manifest) -> Sums:
+def of(manifest: ZooManifest) -> Sums:
     """Digests of all artifacts that have not failed."""
     sound = (a for a in manifest.artifacts if a.status != "failed" and a.sha256 is not None)
     return {f"{a.weights}/{a.file}": str(a.sha256) for a in sound}
 
 
-def merged(known: Mapping[str, str], manifest: Manifest) -> Sums:
+def merged(known: Mapping[str, str], manifest: ZooManifest) -> Sums:
     """What is known with what a manifest says. Targets of its weights that it does not have are left out."""
     weights = {a.weights for a in manifest.artifacts}
     there = {f"{a.weights}/{a.file}" for a in manifest.artifacts}
@@ -36,6 +36,6 @@ def merged(known: Mapping[str, str], manifest: Manifest) -> Sums:
     return {**others, **of(manifest)}
 
 
-def differing(known: Mapping[str, str], manifest: Manifest) -> list[str]:
+def differing(known: Mapping[str, str], manifest: ZooManifest) -> list[str]:
     """Artifacts whose bytes are not the known ones, or that are not known."""
     return sorted(name for name, digest in of(manifest).items() if known.get(name) != digest)

@@ -9,7 +9,7 @@ from manifests import artifact
 from bmzoo.config.options import Options
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
 from bmzoo.release.committed_sums import differing, merged, of, parse, text_of
-from bmzoo.release.manifest import Manifest
+from bmzoo.release.manifest import ZooManifest
 from bmzoo.system.hashing import Digests
 from bmzoo.tasks.progress import Progress
 from bmzoo.workspace import Workspace
@@ -19,8 +19,8 @@ KNOWN = ROOT / "configs" / "artifacts.sha256"
 NAME = "official/BM1688/m_int8_1b.bmodel"
 
 
-def manifest(*artifacts: Any, **more: Any) -> Manifest:
-    return Manifest(artifacts=artifacts, **more)
+def manifest(*artifacts: Any, **more: Any) -> ZooManifest:
+    return ZooManifest(artifacts=artifacts, **more)
 
 
 def test_what_is_written_is_read_again() -> None:
