@@ -14,7 +14,7 @@ from bmzoo.execute.builder import Builder
 from bmzoo.execute.history import Last
 from bmzoo.execute.layout import Layout
 from bmzoo.execute.published import Documents
-from bmzoo.execute.run import Report
+from bmzoo.execute.run import RunReport
 from bmzoo.execute.toolchain import Toolchain, find_installation, installed_searches, opened
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.sources import download
@@ -33,7 +33,7 @@ class Workspace:
 
     root: Path
     environ: Mapping[str, str]
-    report: Report
+    report: RunReport
     options: Options = Options()
     toolchain_override: Toolchain | None = None
     layout: Layout = field(init=False)

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.execute.toolchain import Installation, LocalToolchain
 from bmzoo.plan.step import Command, Step
-from bmzoo.results.artifact import make
+from bmzoo.results.artifact import build_artifact
 from bmzoo.system.hashing import Digests, sha256
 from bmzoo.workspace import Workspace
 
@@ -179,7 +179,7 @@ class Project:
     def build(self, name: str) -> list[str]:
         """Build one target; returns the tools that ran."""
         at = self.open()
-        make(at, at.target(name))
+        build_artifact(at, at.target(name))
         return list(self.toolchain.ran)
 
 

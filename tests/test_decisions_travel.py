@@ -19,7 +19,7 @@ from bmzoo.execute.decisions import Standing
 from bmzoo.plan.lowering import int8_target
 from bmzoo.plan.step import Command
 from bmzoo.results import calibration, qtable
-from bmzoo.results.artifact import make
+from bmzoo.results.artifact import build_artifact
 from bmzoo.results.decisions import listing
 from bmzoo.system.hashing import sha256
 from bmzoo.workspace import Workspace
@@ -60,17 +60,17 @@ SEARCH = "{method: vendor_qtable, max_float_layers: 1}"
 def decide(at: Workspace) -> None:
     """What `calibrate` and `qtable` do before a build."""
     model = at.models["tiny"]
-    calibration.make(at, model, "bm1684x")
+    calibration.calibrate(at, model, "bm1684x")
     search = model.search(int8_target(model, "bm1688"))
     assert search is not None
-    qtable.make(at, model, "bm1688", search)
+    qtable.search_layers(at, model, "bm1688", search)
 
 
 def build(project: Project, at: Workspace | None = None) -> list[str]:
     """Kinds of the steps that ran."""
     project.report.steps.clear()
     at = at or project.open()
-    make(at, at.target(TARGET))
+    build_artifact(at, at.target(TARGET))
     return project.report.steps
 
 

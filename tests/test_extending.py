@@ -26,7 +26,7 @@ from bmzoo.plan.step import Command, Output, Step, Subject, Tree
 from bmzoo.quantization.select import LayerCut
 from bmzoo.results import qtable
 from bmzoo.runtime.__main__ import main
-from bmzoo.runtime.decoders.heads import Candidates, Decoder
+from bmzoo.runtime.decoders.heads import Candidates, DecoderRow
 from bmzoo.runtime.decoders.registry import DECODERS, DecoderKind
 from bmzoo.runtime.engines.registry import ENGINES, Engine, open_session
 from bmzoo.runtime.engines.session import OnnxSession
@@ -55,7 +55,7 @@ def one_box(heads: Any, spec: Any, input_hw: Any, confidence: float) -> list[Can
 
 
 def test_a_decoder(project: Project, module: AddModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = DecoderKind(module("toy", DECODER=Decoder(one_box)), "one box a picture")
+    row = DecoderKind(module("toy", DECODER=DecoderRow(one_box)), "one box a picture")
     monkeypatch.setitem(DECODERS, "toy", row)
     project.edit("kind: none", "kind: toy")
     assert project.build("bm1688_fp32_2b")
@@ -147,7 +147,7 @@ def test_a_search_method_with_commands_of_its_own(
     model = at.models["tiny"]
     wanted = model.search(int8_target(model, "bm1688"))
     assert wanted is not None
-    assert qtable.make(at, model, "bm1688", wanted).choice["layers"] == ["c"]
+    assert qtable.search_layers(at, model, "bm1688", wanted).choice["layers"] == ["c"]
     ran = project.toolchain.ran
     assert ran.index("toy-rank") < ran.index("toy-cut") < ran.index("agree")
     text = (project.root / "qtables/tiny.given.bm1688.qtable").read_text()

@@ -23,7 +23,7 @@ from conftest import Project, Silent, draw
 from bmzoo.explain.why import OPEN, Explainer, StepStatus
 from bmzoo.plan.step import Step
 from bmzoo.results import calibration
-from bmzoo.results.artifact import is_current, make
+from bmzoo.results.artifact import build_artifact, is_current
 from bmzoo.runtime.preprocess import InputSpec, prepare, read_image
 from bmzoo.store.local import Store
 from bmzoo.system.hashing import sha256
@@ -334,13 +334,13 @@ def build(w: World) -> SimpleNamespace:
     assert w.names.steps == [], "an explanation runs nothing"
     if w.random.random() < 0.2:
         if not calibration.is_current(at, at.models["tiny"], ""):
-            calibration.make(at, at.models["tiny"], "")
+            calibration.calibrate(at, at.models["tiny"], "")
         tabled = True
     else:
         tabled = False
     for name in (INT8, FP32):
         if not is_current(at, at.target(name)):
-            make(at, at.target(name))
+            build_artifact(at, at.target(name))
         assert is_current(at, at.target(name))
     at.close()
     return SimpleNamespace(at=at, findings=findings, ran=list(w.names.steps), tabled=tabled)
@@ -386,7 +386,7 @@ def test_what_was_published_is_stale_once_the_thresholds_change(project: Project
     w.configure()
     at = w.open()
     assert not is_current(at, at.target(INT8))
-    make(at, at.target(INT8))
+    build_artifact(at, at.target(INT8))
     assert w.names.steps == []
 
 

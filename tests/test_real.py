@@ -15,7 +15,7 @@ from bmzoo.execute.toolchain import LocalToolchain, find_installation
 from bmzoo.plan.selftest import selftest_step
 from bmzoo.plan.step import Command
 from bmzoo.results import calibration
-from bmzoo.results.artifact import is_current, make
+from bmzoo.results.artifact import build_artifact, is_current
 from bmzoo.system.hashing import Digests, sha256
 from bmzoo.workspace import Workspace
 
@@ -46,7 +46,7 @@ def test_every_pair_in_the_table_of_chips_compiles_and_runs(
     project.edit("chip: [bm1684, bm1688], precision: [fp32, int8]", f"chip: {chip}, precision: {precision}")
     at = small()
     name = f"{chip}_{precision}_2b"
-    make(at, at.target(name))
+    build_artifact(at, at.target(name))
     told = json.loads(at.layout.provenance(at.target(name)).read_text())
     assert told["facts"]["chip"] == chip
     assert told["facts"]["inputs"][0]["shape"] == [2, 3, 32, 32]
@@ -77,8 +77,8 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(
         root = tmp_path / place / "checkout"
         shutil.copytree(project.root / "configs", root / "configs")
         at = Workspace(root, {"BMZOO_DATA": str(project.data)}, Silent(), toolchain_override=real)
-        calibration.make(at, at.models["tiny"], "")
-        make(at, at.target("bm1688_int8_2b"))
+        calibration.calibrate(at, at.models["tiny"], "")
+        build_artifact(at, at.target("bm1688_int8_2b"))
         table = at.layout.table("tiny", "given").read_bytes()
         results.append((table, sha256(at.layout.artifact(at.target("bm1688_int8_2b")))))
     assert results[0] == results[1]
@@ -104,7 +104,7 @@ def test_the_headline_target_at_full_size(data: Path, real: LocalToolchain, tmp_
         tmp_path, {"BMZOO_DATA": str(data)}, Silent(), Options(weights="official"), toolchain_override=real
     )
     target = at.target("bm1688_int8_4b_2core")
-    make(at, target)
+    build_artifact(at, target)
     told = json.loads(at.layout.provenance(target).read_text())
     artifact = at.layout.artifact(target)
     assert artifact == tmp_path / "build/BM1688/retinaface_mobilenet0.25_int8_4b_2core.bmodel"
@@ -131,7 +131,7 @@ def test_a_clone_alone_builds_a_target(real: LocalToolchain, tmp_path: Path) -> 
     told, environ = Silent(), {"HOME": str(tmp_path), "BMZOO_OFFLINE": "1"}
     at = Workspace(tmp_path, environ, told, Options(weights="embedded"), toolchain_override=real)
     target = at.target("bm1688_int8_4b_2core")
-    make(at, target)
+    build_artifact(at, target)
     provenance = json.loads(at.layout.provenance(target).read_text())
     assert provenance["weights"] == "embedded" and provenance["sha256"] == sha256(at.layout.artifact(target))
     faces = provenance["verdict"]["detections"]

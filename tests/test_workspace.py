@@ -9,7 +9,7 @@ from conftest import Project, draw
 from bmzoo.errors import ConfigError, SourceError, StoreError, ToolFailed, VerifyFailed
 from bmzoo.plan.step import Command
 from bmzoo.results import calibration
-from bmzoo.results.artifact import is_current, make
+from bmzoo.results.artifact import build_artifact, is_current
 from bmzoo.store.local import Store
 
 INT8 = "bm1688_int8_2b"
@@ -106,13 +106,13 @@ def test_an_artifact_changed_or_deleted_behind_our_back_is_put_right(project: Pr
         damage()
         at = project.open()
         assert not is_current(at, at.target(INT8))
-        make(at, at.target(INT8))
+        build_artifact(at, at.target(INT8))
         assert artifact.read_bytes() == whole and is_current(at, at.target(INT8))
 
 
 def test_a_committed_table_saves_the_calibration(project: Project) -> None:
     at = project.open()
-    calibration.make(at, at.models["tiny"], "")
+    calibration.calibrate(at, at.models["tiny"], "")
     table = project.root / "calibration/tiny.given.table"
     assert "pictures: 4" in table.read_text() and calibration.is_current(at, at.models["tiny"], "")
     shutil.rmtree(project.root / "build")
@@ -243,14 +243,14 @@ def test_a_calibration_table_written_by_hand_wins_and_is_never_overwritten(proje
 
 def test_a_table_edited_in_place_stops_the_calibration(project: Project) -> None:
     at = project.open()
-    calibration.make(at, at.models["tiny"], "")
+    calibration.calibrate(at, at.models["tiny"], "")
     table = project.root / "calibration/tiny.given.table"
     edited = table.read_text().replace(" 1.", " 2.")
     table.write_text(edited)
     at = project.open()
     assert not calibration.is_current(at, at.models["tiny"], "")
     with pytest.raises(ConfigError, match="edited by hand, so it is not overwritten"):
-        calibration.make(at, at.models["tiny"], "")
+        calibration.calibrate(at, at.models["tiny"], "")
     assert table.read_text() == edited
 
 
@@ -258,7 +258,7 @@ def test_overlapping_image_sets_are_refused(project: Project) -> None:
     shutil.copy(project.data / "pictures/calibration/0.png", project.data / "pictures/selection/9.png")
     at = project.open()
     with pytest.raises(ConfigError, match="overlap: 0.png and 9.png are the same picture"):
-        calibration.make(at, at.models["tiny"], "")
+        calibration.calibrate(at, at.models["tiny"], "")
 
 
 def test_a_broken_config_stops_only_its_own_model(project: Project) -> None:

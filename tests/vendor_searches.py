@@ -52,7 +52,7 @@ def searched(at: Workspace, chip: str = "bm1684") -> tuple[Model, Search]:
 
 def made(at: Workspace, chip: str = "bm1684") -> str:
     model, search = searched(at, chip)
-    qtable.make(at, model, chip, search)
+    qtable.search_layers(at, model, chip, search)
     return at.layout.qtable("tiny", "given", chip).read_text()
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bmzoo.cluster.job import TRANSFERS, Outcome, RemoteJob, Wanted
 from bmzoo.errors import BmzooError, ConfigError, StoreError, ToolFailed
 from bmzoo.execute.resolve import Resolved
-from bmzoo.execute.run import Made, Report
+from bmzoo.execute.run import Made, RunReport
 from bmzoo.plan.resources import Needs, needs
 from bmzoo.plan.step import File, Output, Pictures, Step, Tree
 from bmzoo.store import upload, urls
@@ -41,7 +41,7 @@ SAME_STATE = "scheduler and workers must run this version of bmzoo: start them i
 class Cluster:
     """An executor that runs steps on the workers of one scheduler. Safe for threads; connects lazily."""
 
-    def __init__(self, address: str, store: Store, remote: Remote | None, report: Report) -> None:
+    def __init__(self, address: str, store: Store, remote: Remote | None, report: RunReport) -> None:
         """Raises ConfigError when Dask is not installed or the shared store cannot be written."""
         if find_spec("distributed") is None:
             raise ConfigError(f"scheduler {address}: distributed is not installed", f".venv/bin/pip install {PIN}")

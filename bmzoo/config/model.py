@@ -142,7 +142,7 @@ def load(path: Path, shown: str, searches: frozenset[str] = search_methods.LOCKE
 
     `searches`: which of search_methods.SEARCHES are installed.
     """
-    document = yamlfile.read(path, shown)
+    document = yamlfile.read_yaml(path, shown)
     try:
         config = ModelConfig.model_validate(document.value)
     except ValidationError as error:

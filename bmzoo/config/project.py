@@ -103,7 +103,7 @@ def read_project(path: Path, root: Path) -> ZooConfig:
     """Project-wide settings of `configs/zoo.yaml`; defaults where there is no such file. Raises ConfigError."""
     if not path.is_file():
         return ZooConfig()
-    document = yamlfile.read(path, str(path.relative_to(root)))
+    document = yamlfile.read_yaml(path, str(path.relative_to(root)))
     try:
         return ZooConfig.model_validate(document.value)
     except ValidationError as error:

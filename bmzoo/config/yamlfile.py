@@ -13,7 +13,7 @@ import yaml
 
 from bmzoo.errors import ConfigError
 
-MAX_BYTES = 1 << 20
+MAX_YAML_BYTES = 1 << 20
 # Keys and indices that lead to a part of a file.
 Location = Sequence[str | int]
 
@@ -81,11 +81,11 @@ class _Duplicate(Exception):
         self.key, self.place, self.first = key, place, first
 
 
-def read(path: Path, shown: str) -> Document:
+def read_yaml(path: Path, shown: str) -> Document:
     """The mapping in a YAML file. `shown` names the file in errors (ConfigError)."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{shown}: larger than {MAX_BYTES} bytes", "a config is a few dozen lines")
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise ConfigError(f"{shown}: larger than {MAX_YAML_BYTES} bytes", "a config is a few dozen lines")
         content = path.read_bytes()
         text = content.decode("utf-8")
     except OSError as error:
@@ -93,7 +93,7 @@ def read(path: Path, shown: str) -> Document:
     except UnicodeDecodeError as error:
         place = _place_after(content[: error.start].decode("utf-8"))
         raise ConfigError(f"{shown}:{place}: not UTF-8 text", "save the file as UTF-8") from None
-    return parse(text, shown)
+    return parse_yaml(text, shown)
 
 
 def flow(value: dict[str, Any]) -> str:
@@ -105,7 +105,7 @@ def flow(value: dict[str, Any]) -> str:
     return "\n".join(line.removesuffix("...").rstrip() for line in lines) + "\n"
 
 
-def parse(text: str, shown: str) -> Document:
+def parse_yaml(text: str, shown: str) -> Document:
     """Like `read`, from text."""
     try:
         loader = _Loader(text)

@@ -16,7 +16,7 @@ from bmzoo.execute import decisions
 from bmzoo.execute.decisions import Committed, Standing
 from bmzoo.execute.layout import Layout
 from bmzoo.execute.resolve import Resolved, Resolver
-from bmzoo.execute.run import Made, Report, Runner
+from bmzoo.execute.run import Made, Runner, RunReport
 from bmzoo.execute.toolchain import Toolchain
 from bmzoo.plan.decisions import command_for
 from bmzoo.plan.fingerprint import fingerprint
@@ -48,7 +48,7 @@ class Builder:
     sources: Sources
     digests: Digests
     layout: Layout
-    report: Report
+    report: RunReport
     executor: Executor | None = None
     on_result: Callable[[Step, Resolved], None] = lambda step, resolved: None
     locked: bool = False
@@ -117,7 +117,7 @@ class Builder:
 
     def committed(self, step: Step) -> Committed:
         """What the committed file of a decision is worth; `facts` says what that rests on. Raises BmzooError."""
-        return decisions.read(self.layout.decision(step), self.facts(step))
+        return decisions.read_committed(self.layout.decision(step), self.facts(step))
 
     def commit(self, step: Step, entry: Entry) -> Entry:
         """Put a decision that was derived into the checkout, from where it is taken from now on."""
@@ -137,7 +137,7 @@ class Builder:
     def _find_decision(self, step: Step, grounds: Mapping[Step, Entry]) -> Entry | None:
         """The committed decision where it is current, else one that was derived here before."""
         facts = self.resolver.facts(step, grounds, again=False)
-        committed = decisions.read(self.layout.decision(step), facts)
+        committed = decisions.read_committed(self.layout.decision(step), facts)
         if committed.standing is Standing.CURRENT:
             return self._stored(step, facts, committed.content)
         return None if self.locked else self.store.lookup(fingerprint(facts))

@@ -48,7 +48,7 @@ def text_of(facts: Mapping[str, str], content: str) -> str:
     return "\n".join([*lines, f"# {_LAST}: {_sha256(content)}", content])
 
 
-def read(path: Path, facts: Mapping[str, str]) -> Committed:
+def read_committed(path: Path, facts: Mapping[str, str]) -> Committed:
     """What lies at a path, beside what a decision would be derived from now."""
     try:
         text = path.read_text(encoding="utf-8")

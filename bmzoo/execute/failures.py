@@ -57,7 +57,7 @@ SIGNATURES = (
 )
 
 
-def explain(log: str) -> tuple[str, str]:
+def known_cause(log: str) -> tuple[str, str]:
     """Cause and hint of the first known signature in a log; empty texts when none is known."""
     for signature in SIGNATURES:
         match = signature.pattern.search(log)

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+DOCUMENT_SCHEMA = 1
 
 
-def read(path: Path) -> Mapping[str, Any]:
+def read_document(path: Path) -> Mapping[str, Any]:
     """A published document; empty when there is none that can be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and found.get("schema") == SCHEMA else {}
+    return found if isinstance(found, dict) and found.get("schema") == DOCUMENT_SCHEMA else {}
 
 
 class Documents:
@@ -32,5 +32,5 @@ class Documents:
         key = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         known = self._known.get(path)
         if known is None or known[0] != key:
-            known = self._known[path] = key, read(path)
+            known = self._known[path] = key, read_document(path)
         return known[1]

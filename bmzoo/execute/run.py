@@ -18,7 +18,7 @@ from bmzoo.store.local import Entry, Store
 from bmzoo.system.files import cannot_write
 
 
-class Report(Protocol):
+class RunReport(Protocol):
     """What a run says while it goes."""
 
     def started(self, step: Step, progress: Path | None = None) -> None:
@@ -49,7 +49,7 @@ class Runner:
     toolchain: Toolchain
     store: Store
     layout: Layout
-    report: Report
+    report: RunReport
 
     def run(self, step: Step, resolved: Resolved, folder: Path) -> Made:
         """Run the commands in a scratch folder and publish what they wrote. Raises BmzooError."""

@@ -19,7 +19,7 @@ from typing import Protocol
 from bmzoo.commands.registry import COMMANDS
 from bmzoo.config.search_methods import LOCKED, RUN_QTABLE, RUN_SENSITIVE_LAYER, SEARCH_QTABLE
 from bmzoo.errors import BmzooError, ToolFailed, error_class
-from bmzoo.execute.failures import explain
+from bmzoo.execute.failures import known_cause
 from bmzoo.plan.step import Command
 from bmzoo.runtime.engines.overlay import overlay
 from bmzoo.system import process
@@ -276,7 +276,7 @@ def failure(command: Command, status: int, folder: Path, log: Path, start: int) 
         return error_class(said["type"])(said["message"], said["hint"])
     with log.open("rb") as file:
         file.seek(start)
-        cause, hint = explain(file.read().decode("utf-8", "replace"))
+        cause, hint = known_cause(file.read().decode("utf-8", "replace"))
     what = cause or process.describe(status)
     return ToolFailed(f"{command.tool}: {what}", hint)
 

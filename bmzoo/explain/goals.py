@@ -108,7 +108,7 @@ def _decision(at: Workspace, model: Model, step: Step) -> PublishedFile:
     path = at.layout.decision(step)
 
     def outdated(entries: Entries) -> str:
-        committed = decisions.read(path, at.builder(model).resolver.facts(step, entries))
+        committed = decisions.read_committed(path, at.builder(model).resolver.facts(step, entries))
         if committed.standing is Standing.BY_HAND:
             return "edited by hand, so it will not be overwritten"
         return "" if committed.standing is Standing.CURRENT else str(committed)
@@ -126,7 +126,7 @@ def of_qtable(at: Workspace, model: Model, chip: str) -> Goal:
     assert search is not None, "see is_searched"
     step = cut_step(model, chip, weights, search)
     own = Goal((step,), (_decision(at, model, step),) if step.decision is not None else ())
-    story = partial(qtable.explain, at, model, chip, search)
+    story = partial(qtable.explain_choice, at, model, chip, search)
     return replace(_joined(of_model(at, model), own), story=story)
 
 

@@ -106,7 +106,7 @@ class Explainer:
         if entry is not None:
             return StepStatus(step, State.THERE, (), entry)
         layout = self._builder.layout
-        committed = decisions.read(layout.decision(step), self._builder.resolver.facts(step, results))
+        committed = decisions.read_committed(layout.decision(step), self._builder.resolver.facts(step, results))
         why = f"{layout.shown(layout.decision(step))}: {committed}"
         return StepStatus(step, State.RUNS, (why,), certain=True)
 

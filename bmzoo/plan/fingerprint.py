@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bmzoo.plan.step import Step
 
 # Raise when the meaning of stored results changes as a whole.
-SCHEMA = 1
+FINGERPRINT_SCHEMA = 1
 
 
 def material(
@@ -22,7 +22,7 @@ def material(
     environment: the variables that reach every tool and do not depend on the machine.
     """
     return {
-        "schema": SCHEMA,
+        "schema": FINGERPRINT_SCHEMA,
         "kind": step.kind,
         "commands": [[c.tool, *c.args, c.stdout] for c in step.commands],
         "documents": dict(step.documents),

@@ -13,7 +13,7 @@ from bmzoo.plan.shared import calibration, derived_from, equalization, equalized
 from bmzoo.plan.step import Decision, Input
 
 # How many selection pictures layers are ranked and chosen by; all of them confirm the pick.
-PICTURES = 16
+RANKED_PICTURES = 16
 
 
 def float_mode(chip: str) -> str:
@@ -34,7 +34,7 @@ def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[st
     }
     sources: dict[str, Input] = {
         **derived_from(weights),
-        "pictures": replace(pictures(images), count=min(images.count or PICTURES, PICTURES)),
+        "pictures": replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES)),
         **equalization(model, weights, equalized_for(model, chip)),
         "calibration.table": thresholds(model, calibration(model, target, weights)),
     }

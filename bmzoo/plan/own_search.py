@@ -10,7 +10,7 @@ from functools import lru_cache
 from bmzoo.chips import CHIPS
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Search, Weights
-from bmzoo.plan.float_decision import PICTURES, float_layers, float_mode
+from bmzoo.plan.float_decision import RANKED_PICTURES, float_layers, float_mode
 from bmzoo.plan.lowering import plain_lowering
 from bmzoo.plan.shared import document, import_step, input_request, pictures, quantized_source
 from bmzoo.plan.step import Command, Input, Output, Step, Subject
@@ -81,14 +81,14 @@ def _inputs(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input
         ("model.onnx", Output(source, "model.onnx")),
         ("model.json", Output(import_step(model, weights), "model.json")),
         ("lowered.mlir", Output(plain_lowering(model, chip, weights), "lowered.mlir")),
-        ("pictures", replace(pictures(images), count=min(images.count or PICTURES, PICTURES))),
+        ("pictures", replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES))),
     )
 
 
 def _request(model: Model) -> dict[str, object]:
     images = model.config.quantization.images
     assert images is not None, "checked when the config was read"
-    slots = min(images.count or PICTURES, PICTURES)
+    slots = min(images.count or RANKED_PICTURES, RANKED_PICTURES)
     return {**input_request(model), "decoder": model.config.decoder.model_dump(), "minimum": 1, "slots": slots}
 
 

@@ -25,7 +25,7 @@ from bmzoo.plan.step import HOUR, Command, Input, Output, Step, Subject
 from bmzoo.quantization.vendor_select import goal
 
 # Every layer is lowered and run over all pictures: 3 s a layer for these, with a network of 2 MB at 640x640.
-PICTURES = 16
+SCORED_PICTURES = 16
 # run_sensitive_layer.py also finds thresholds, by several methods, and those take more pictures than layers do.
 THRESHOLD_PICTURES = 100
 TIMEOUT = 24 * HOUR
@@ -41,7 +41,7 @@ def ranking_step(model: Model, chip: str, weights: Weights, search: Search) -> S
     images = model.config.quantization.images
     assert name is not None and images is not None, "checked when the config was read"
     target = int8_target(model, chip)
-    limit = THRESHOLD_PICTURES if name == RUN_SENSITIVE_LAYER else PICTURES
+    limit = THRESHOLD_PICTURES if name == RUN_SENSITIVE_LAYER else SCORED_PICTURES
     count = min(images.count or limit, limit)
     return Step(
         "search",
@@ -91,7 +91,7 @@ def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
 def _command(name: str, model: Model, chip: str, search: Search, count: int) -> Command:
     """One of vendor.SEARCHES on the pictures prepared. How many layers it may take stays the tool's default."""
     sizes = ("--data_list", "samples.txt", "--input_num", str(count))
-    scored = ("--inference_num", str(min(count, PICTURES)))
+    scored = ("--inference_num", str(min(count, SCORED_PICTURES)))
     wanted = ("--expected_cos", str(goal(search.model_dump())), "--chip", chip)
     tables = ("--calibration_table", "tool.table", "--quantize_table", "tool.qtable")
     if name == RUN_QTABLE:

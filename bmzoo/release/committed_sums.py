@@ -11,14 +11,14 @@ from bmzoo.release.manifest import ZooManifest
 Sums = dict[str, str]  # `<weights>/<chip>/<artifact>` -> sha256
 
 
-def parse(text: str) -> tuple[str, Sums]:
+def parse_sums(text: str) -> tuple[str, Sums]:
     """The toolchain's version, and the digests made with it. A file that is not of this form gives none."""
     first, _, rest = text.partition("\n")
     rows = (line.split("  ", 1) for line in rest.splitlines())
     return first.removeprefix("# "), {row[1]: row[0] for row in rows if len(row) == 2}
 
 
-def text_of(toolchain: str, sums: Mapping[str, str]) -> str:
+def text_of_sums(toolchain: str, sums: Mapping[str, str]) -> str:
     return "\n".join([f"# {toolchain}", *(f"{sums[name]}  {name}" for name in sorted(sums))]) + "\n"
 
 

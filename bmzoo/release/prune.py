@@ -109,14 +109,14 @@ def _target(path: Path, chip: str) -> Target | None:
 
 def _is_ours(at: Workspace, path: Path, target: Target) -> bool:
     if path.suffix == ".bmodel":
-        told = published.read(at.layout.provenance(target))
+        told = published.read_document(at.layout.provenance(target))
         return told.get("target") == asdict(target) and at.digests.holds(path, str(told.get("sha256")))
-    return published.read(path).get("target") == asdict(target)
+    return published.read_document(path).get("target") == asdict(target)
 
 
 def _evaluations(at: Workspace) -> Iterator[Orphan]:
     for path in _files(at.layout.build / "eval"):
-        told = published.read(path)
+        told = published.read_document(path)
         model, weights, engine = (str(told.get(key)) for key in ("model", "weights", "engine"))
         if path.name != f"{model}.{weights}.{engine}.json":
             continue
@@ -128,7 +128,7 @@ def _evaluations(at: Workspace) -> Iterator[Orphan]:
 
 def _benchmarks(at: Workspace) -> Iterator[Orphan]:
     for path in _files(at.layout.build / "bench"):
-        network = Path(str(published.read(path).get("network")))
+        network = Path(str(published.read_document(path).get("network")))
         if network.suffix == ".onnx" and path.stem == network.stem:
             model, _, weights = network.stem.rpartition(".")
             if not _has_weights(at, model, weights):
@@ -195,7 +195,7 @@ def _imported(layout: Layout) -> Iterator[str]:
     for chip in CHIPS.values():
         for path in _files(layout.build / chip.folder):
             if path.suffix == ".json" and not path.name.endswith(".verify.json"):
-                measure = published.read(path).get("steps", {}).get("measure", {})
+                measure = published.read_document(path).get("steps", {}).get("measure", {})
                 yield str(measure.get("inputs", {}).get("model.onnx"))
 
 

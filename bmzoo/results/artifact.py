@@ -16,7 +16,7 @@ from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
 
-def make(at: Workspace, target: Target) -> str:
+def build_artifact(at: Workspace, target: Target) -> str:
     """Compile, run on the simulator, compare, and publish only what passes. Returns the figures in a line."""
     model = at.model(target)
     at.weights.announce(model)
@@ -92,7 +92,7 @@ def _provenance(
     builder = at.builder(model)
     made = {step: builder.run(step) for step in steps.grounds}
     return {
-        "schema": published.SCHEMA,
+        "schema": published.DOCUMENT_SCHEMA,
         "target": asdict(target),
         "weights": steps.weights,
         "sha256": deploy.files["model.bmodel"],

@@ -19,7 +19,7 @@ from bmzoo.workspace import Workspace
 ROUNDS = {".onnx": 15, ".bmodel": 1}
 
 
-def make(at: Workspace, model: Model, target: Target | None) -> str:
+def time_stages(at: Workspace, model: Model, target: Target | None) -> str:
     """Times the target's artifact, or the ONNX model for None; writes `build/bench/....json`. Returns a line."""
     weights = at.weights.chosen(model).name
     network = at.layout.artifact(target) if target else at.layout.onnx(model.name, weights)

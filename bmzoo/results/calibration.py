@@ -9,7 +9,7 @@ from bmzoo.sources import overlap
 from bmzoo.workspace import Workspace
 
 
-def make(at: Workspace, model: Model, quantizer: str) -> None:
+def calibrate(at: Workspace, model: Model, quantizer: str) -> None:
     """Derive what is not current and write it to the checkout. Raises BmzooError.
 
     `quantizer`: whose network; empty where one serves all.
@@ -17,7 +17,7 @@ def make(at: Workspace, model: Model, quantizer: str) -> None:
     at.weights.announce(model)
     overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
     for step in steps(at, model, quantizer):
-        decisions.make(at, model, step)
+        decisions.settle(at, model, step)
 
 
 def is_current(at: Workspace, model: Model, quantizer: str) -> bool:

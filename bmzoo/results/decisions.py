@@ -17,7 +17,7 @@ from bmzoo.store.local import Entry
 from bmzoo.workspace import Workspace
 
 
-def make(at: Workspace, model: Model, step: Step) -> Entry:
+def settle(at: Workspace, model: Model, step: Step) -> Entry:
     """The decision, derived and written to the checkout where what lies there is not current.
 
     Raises ConfigError where a file written by hand is in the way, or where decisions are locked.

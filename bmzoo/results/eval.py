@@ -17,7 +17,7 @@ from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
 
-def make_onnx(at: Workspace, model: Model) -> str:
+def evaluate_model(at: Workspace, model: Model) -> str:
     """Average precision of the ONNX model. Returns it in a line."""
     at.weights.announce(model)
     entry = at.builder(model).run(_onnx_step(at, model))
@@ -26,7 +26,7 @@ def make_onnx(at: Workspace, model: Model) -> str:
     return _line(figures["ap"], {})
 
 
-def make(at: Workspace, target: Target) -> str:
+def evaluate_target(at: Workspace, target: Target) -> str:
     """Average precision of a target's lowering, shared by its batches and cores, and the difference to ONNX.
 
     Raises VerifyFailed when the lowering's MLIR does not give what the simulator of the chip gives.
@@ -98,7 +98,7 @@ def _publish(
     difference: Mapping[str, float],
 ) -> None:
     weights = at.weights.chosen(model).name
-    told = {"schema": published.SCHEMA, "model": model.name, "weights": weights, "engine": name, **figures}
+    told = {"schema": published.DOCUMENT_SCHEMA, "model": model.name, "weights": weights, "engine": name, **figures}
     told |= {"difference_to_onnx": dict(difference), "fingerprint": entry.fingerprint}
     files.write(files.json_text(told), at.layout.evaluation(model.name, weights, name))
 

@@ -7,7 +7,7 @@ from bmzoo.system import files
 from bmzoo.workspace import Workspace
 
 
-def make(at: Workspace, model: Model) -> None:
+def import_model(at: Workspace, model: Model) -> None:
     """Import the model and publish it. Raises BmzooError."""
     at.weights.announce(model)
     weights = at.weights.chosen(model)

@@ -50,7 +50,7 @@ class Confirmed:
         return f"{', '.join(parts)} on {self.mixed['pictures']} pictures"
 
 
-def make(at: Workspace, model: Model, chip: str, search: Search, publish_it: bool = True) -> Confirmed:
+def search_layers(at: Workspace, model: Model, chip: str, search: Search, publish_it: bool = True) -> Confirmed:
     """Search, confirm and publish `qtables/<model>.<weights>.<chip>.qtable`.
 
     Raises ConfigError where a file written by hand is in the way, VerifyFailed when a real lowering contradicts
@@ -104,7 +104,9 @@ def choice_of(builder: Builder, step: Step, entry: Entry) -> dict[str, Any]:
     return bare_choice(entry.path(TABLE).read_text(encoding="utf-8"))
 
 
-def explain(at: Workspace, model: Model, chip: str, search: Search, entries: Mapping[Step, Entry]) -> list[str]:
+def explain_choice(
+    at: Workspace, model: Model, chip: str, search: Search, entries: Mapping[Step, Entry]
+) -> list[str]:
     """Every layer, its loss alone in INT8, and why it is in or out, as lines. `entries`: results that are there.
 
     A table taken from the checkout says only which layers it has; the rest comes from the steps before it where

@@ -20,7 +20,7 @@ LATENCY = "reference/sophon_demo_bmrt_latency.csv"
 WEIGHTS = "official"
 # Of the published programs the one whose preprocessing bmzoo's own evaluation follows.
 PROGRAM = "retinaface_opencv.py"
-MAX_BYTES = 1 << 20
+MAX_TABLE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_latency(path: Path) -> dict[str, float]:
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Each row's place and its values in the order of `columns`."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if path.stat().st_size > MAX_TABLE_BYTES:
             raise SourceError(f"{path}: larger than a table of published figures can be")
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)

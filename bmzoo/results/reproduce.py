@@ -37,7 +37,7 @@ class Difference:
         return f"{self.count} bytes differ, the first at offset {self.first}"
 
 
-def make(at: Workspace, target: Target) -> str:
+def build_twice(at: Workspace, target: Target) -> str:
     """Compile twice and compare. Returns what was found in a line; raises VerifyFailed when bytes differ.
 
     The target must have been built: its results other than the compiled ones are taken from the store.

@@ -14,7 +14,7 @@ from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
 
-def make(at: Workspace, target: Target) -> str:
+def verify_target(at: Workspace, target: Target) -> str:
     """Write `<artifact>.verify.json`, passed or not. Returns the figures in a line; raises VerifyFailed."""
     model = at.model(target)
     at.weights.announce(model)
@@ -76,7 +76,7 @@ def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str,
     limits = model.thresholds(target)
     deploy = at.builder(model).run(steps.build.deploy)
     return {
-        "schema": published.SCHEMA,
+        "schema": published.DOCUMENT_SCHEMA,
         "target": asdict(target),
         "weights": steps.build.weights,
         "sha256": deploy.files["model.bmodel"],

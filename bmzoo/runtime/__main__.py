@@ -25,7 +25,7 @@ from bmzoo.runtime.engines.registry import ENGINES, open_session
 from bmzoo.runtime.pictures import count, find
 from bmzoo.runtime.preprocess import FLAVOURS, PIXEL_FORMATS, RESIZES
 from bmzoo.runtime.report import Report, TerminalReport
-from bmzoo.runtime.results import SCHEMA, as_json, as_text
+from bmzoo.runtime.results import RESULTS_SCHEMA, as_json, as_text
 from bmzoo.runtime.settings import Settings, fitted, read_config, settings_from
 
 # Sides are rounded up to this for networks as large as the picture: the deepest stride.
@@ -182,7 +182,7 @@ class _Record:
     def _all(self) -> Dict[str, Any]:
         settings, report = self._settings, self._report
         return {
-            "schema": SCHEMA,
+            "schema": RESULTS_SCHEMA,
             "model": str(self._args.model),
             "complete": self.complete,
             "confidence": settings.confidence,

@@ -10,7 +10,7 @@ import numpy as np
 from bmzoo.errors import SessionError
 from bmzoo.runtime.decoders.decode import BadOutputs, Detections, decode
 from bmzoo.runtime.decoders.heads import Heads
-from bmzoo.runtime.pictures import Frame, Source, read
+from bmzoo.runtime.pictures import Frame, Source, read_frames
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_into
 from bmzoo.runtime.report import Report
 from bmzoo.runtime.settings import Settings, fitted
@@ -40,7 +40,7 @@ def detect(
     Raises SessionError and ConfigError when model and settings do not fit each other.
     """
     report = report or Report()
-    return detect_frames(session, read(inputs, report, every), settings, report)
+    return detect_frames(session, read_frames(inputs, report, every), settings, report)
 
 
 def detect_frames(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bmzoo.runtime.report import Report
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+READABLE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 VIDEOS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 
 
@@ -70,7 +70,7 @@ def find(inputs: Iterable[Union[str, Path]], leave_out: Optional[Path] = None) -
     return _named_apart(found)
 
 
-def read(sources: Iterable[Source], report: Report, every: int = 1) -> Iterator[Frame]:
+def read_frames(sources: Iterable[Source], report: Report, every: int = 1) -> Iterator[Frame]:
     """Read what can be read, of videos each `every`-th frame; the rest is skipped in the report."""
     for source in sources:
         try:
@@ -103,7 +103,7 @@ def _expand(given: str, leave_out: Optional[Path]) -> List[Tuple[Path, str]]:
         found = _walk(path, leave_out)
         if not found:
             raise SourceError(
-                f"{path}: no pictures or videos in this folder", f"known: {', '.join(PICTURES + VIDEOS)}"
+                f"{path}: no pictures or videos in this folder", f"known: {', '.join(READABLE_SUFFIXES + VIDEOS)}"
             )
         return found
     if path.exists() or not glob.has_magic(given):
@@ -141,7 +141,7 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_known(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES + VIDEOS and not path.name.startswith(".")
+    return path.suffix.lower() in READABLE_SUFFIXES + VIDEOS and not path.name.startswith(".")
 
 
 def _is_below(path: Path, folder: Optional[Path]) -> bool:

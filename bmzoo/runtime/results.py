@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bmzoo.runtime.detect import Result
     from bmzoo.runtime.detections import Detections
 
-SCHEMA = 1
+RESULTS_SCHEMA = 1
 
 
 def as_text(name: str, faces: Detections) -> str:

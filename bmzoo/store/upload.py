@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bmzoo.plan.fingerprint import SCHEMA, fingerprint
+from bmzoo.plan.fingerprint import FINGERPRINT_SCHEMA, fingerprint
 from bmzoo.store.entry import MANIFEST, StoreManifest
 from bmzoo.store.local import Entry
 from bmzoo.store.remote import Remote
@@ -28,4 +28,4 @@ def send(path: Path, sha256: str, remote: Remote, folder: Path) -> None:
 
 
 def _material(sha256: str) -> dict[str, object]:
-    return {"schema": SCHEMA, "kind": "source", "sha256": sha256}
+    return {"schema": FINGERPRINT_SCHEMA, "kind": "source", "sha256": sha256}

@@ -8,23 +8,23 @@ from bmzoo.plan.step import Step
 from bmzoo.results import calibration
 from bmzoo.results import model as imported
 from bmzoo.tasks.guard import Task, guarded, quietly
-from bmzoo.tasks.row import Context, Subject
+from bmzoo.tasks.row import Context, TaskSubject
 from bmzoo.workspace import Workspace
 
 
-def model(context: Context, subject: Subject[None]) -> Task:
+def model(context: Context, subject: TaskSubject[None]) -> Task:
     """Import a model's weights as ONNX."""
     at, own = context.workspace, subject.model
     return {
         "doc": f"models/onnx/{own.name}.<weights>.onnx",
-        "actions": [guarded(partial(imported.make, at, own))],
+        "actions": [guarded(partial(imported.import_model, at, own))],
         "uptodate": [quietly(partial(imported.is_current, at, own))],
         "targets": _imported(at, own),
         "clean": True,
     }
 
 
-def transform(context: Context, subject: Subject[int]) -> Task:
+def transform(context: Context, subject: TaskSubject[int]) -> Task:
     """Convert a model to MLIR at one batch."""
     at, own, batch = context.workspace, subject.model, subject.of
 
@@ -40,12 +40,12 @@ def transform(context: Context, subject: Subject[int]) -> Task:
     }
 
 
-def calibrate(context: Context, subject: Subject[str]) -> Task:
+def calibrate(context: Context, subject: TaskSubject[str]) -> Task:
     """Derive a model's scales and thresholds for a quantizer."""
     at, own, quantizer = context.workspace, subject.model, subject.of
     return {
         "doc": at.layout.shown(at.layout.table(own.name, "<weights>", quantizer)),
-        "actions": [guarded(partial(calibration.make, at, own, quantizer))],
+        "actions": [guarded(partial(calibration.calibrate, at, own, quantizer))],
         "uptodate": [quietly(partial(calibration.is_current, at, own, quantizer))],
         "task_dep": [f"model:{own.name}"],
     }

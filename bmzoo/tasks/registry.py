@@ -85,7 +85,7 @@ TASKS = (
     Group(
         "calibrate",
         "Derive equalization scales and activation thresholds over pictures: calibration/<model>.<weights>.table",
-        subjects.CALIBRATED,
+        subjects.CALIBRATIONS,
         models.calibrate,
         goal=goals.of_calibrate,
         by_model=True,

@@ -25,7 +25,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Subject(Generic[T]):
+class TaskSubject(Generic[T]):
     """What one subtask works on: a model, and its target, chip or batch. `name`: what follows the task's."""
 
     name: str
@@ -38,7 +38,7 @@ class By(Generic[T]):
     """What a task has one subtask each for."""
 
     kind: Kind
-    subjects: Callable[[Workspace], Iterator[Subject[T]]]  # in the order of the configs
+    subjects: Callable[[Workspace], Iterator[TaskSubject[T]]]  # in the order of the configs
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Group(Generic[T]):
     name: str
     doc: str
     by: By[T]
-    make: Callable[["Context", Subject[T]], Task]
-    order: Callable[[Iterable[Subject[T]]], Iterable[Subject[T]]] = tuple  # in which they start
+    make: Callable[["Context", TaskSubject[T]], Task]
+    order: Callable[[Iterable[TaskSubject[T]]], Iterable[TaskSubject[T]]] = tuple  # in which they start
     # The steps and files of a subtask, for `explain`. Raises BmzooError where unknown, as without weights.
     goal: Callable[[Workspace, Model, T], Goal] | None = None
     explained: Callable[[Model, T], bool] = lambda model, of: True  # whether `explain` lists this one
@@ -90,7 +90,7 @@ class Group(Generic[T]):
             yield {"basename": self.name, "name": model, "doc": None, "actions": None, "task_dep": needs}
 
 
-def _by_model(subjects: Iterable[Subject[Any]]) -> Iterator[tuple[str, list[str]]]:
+def _by_model(subjects: Iterable[TaskSubject[Any]]) -> Iterator[tuple[str, list[str]]]:
     """Each model's name with the subtasks that it stands for; not where it is itself a subtask's name."""
     for name, own in groupby(subjects, key=lambda subject: subject.model.name):
         names = [subject.name for subject in own]

@@ -17,12 +17,12 @@ from bmzoo.sources import overlap
 from bmzoo.system import files
 from bmzoo.system.text import aligned
 from bmzoo.tasks.guard import Task, guarded, params, quietly
-from bmzoo.tasks.row import Context, Subject
+from bmzoo.tasks.row import Context, TaskSubject
 from bmzoo.workspace import Workspace
 
 SHOWN = 20
 # Options on the command line: `./doit qtable:bm1684 --max_float_layers 8`.
-OPTIONS: Mapping[str, str] = {
+SEARCH_OPTIONS: Mapping[str, str] = {
     "max_float_layers": "most layers that may stay in float",
     "expected_cos": "stop when the lowest cosine over the heads is at least this, 0 to 1",
     "gain": "stop when a further layer reduces the loss by less than this fraction, 0 to 1",
@@ -41,7 +41,7 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-def rank(context: Context, subject: Subject[str]) -> Task:
+def rank(context: Context, subject: TaskSubject[str]) -> Task:
     """Show how sensitive a model's layers are on a chip."""
     return {
         "doc": f"layers of {subject.model.name} by sensitivity on {subject.of}",
@@ -51,7 +51,7 @@ def rank(context: Context, subject: Subject[str]) -> Task:
     }
 
 
-def qtable(context: Context, subject: Subject[str]) -> Task:
+def qtable(context: Context, subject: TaskSubject[str]) -> Task:
     """Search a model's float layers on a chip."""
     at, model, chip = context.workspace, subject.model, subject.of
     return {
@@ -59,7 +59,7 @@ def qtable(context: Context, subject: Subject[str]) -> Task:
         "actions": [guarded(partial(_qtable, at, model, chip, subject.name))],
         "uptodate": [_unless_tried(quietly(partial(_is_current, at, model, chip)))],
         "task_dep": [f"model:{model.name}"],
-        "params": params(OPTIONS),
+        "params": params(SEARCH_OPTIONS),
     }
 
 
@@ -91,7 +91,7 @@ def _qtable(at: Workspace, model: Model, chip: str, name: str, **options: str) -
     if not search.max_float_layers and not search.keep:
         at.report.say(f"qtable:{name}: nothing to search: max_float_layers is 0, so INT8 is plain")
         return
-    found = tables.make(at, model, chip, search, publish_it=search == configured)
+    found = tables.search_layers(at, model, chip, search, publish_it=search == configured)
     if search == configured:
         where = at.layout.qtable(model.name, at.weights.chosen(model).name, chip)
         at.report.say(f"qtable:{name}: {at.layout.shown(where)}: {found}")
@@ -129,5 +129,5 @@ def _with_options(configured: Search | None, given: Mapping[str, str]) -> Search
         try:
             values[key] = _PARSERS.get(key, str)(text)
         except ValueError:
-            raise ConfigError(f"--{key}: not a number: {text}", OPTIONS[key]) from None
+            raise ConfigError(f"--{key}: not a number: {text}", SEARCH_OPTIONS[key]) from None
     return search_from_options(values)

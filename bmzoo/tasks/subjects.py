@@ -7,7 +7,7 @@ from bmzoo import target as targets
 from bmzoo.config.model import Model
 from bmzoo.plan.shared import tables
 from bmzoo.target import Target
-from bmzoo.tasks.row import By, Kind, Subject
+from bmzoo.tasks.row import By, Kind, TaskSubject
 from bmzoo.workspace import Workspace
 
 
@@ -21,37 +21,37 @@ def transform_name(at: Workspace, model: Model, batch: int) -> str:
     return f"transform:{named(at, model, f'{batch}b')}"
 
 
-def longest_first(subjects: Iterable[Subject[Target]]) -> Iterator[Subject[Target]]:
+def longest_first(subjects: Iterable[TaskSubject[Target]]) -> Iterator[TaskSubject[Target]]:
     """Targets of each model in the order to start them."""
     for _, group in groupby(subjects, key=lambda subject: subject.model.name):
         own = {subject.of: subject for subject in group}
         yield from (own[target] for target in targets.longest_first(own))
 
 
-def _targets(at: Workspace) -> Iterator[Subject[Target]]:
+def _targets(at: Workspace) -> Iterator[TaskSubject[Target]]:
     for model in at.models.values():
         for target in model.targets:
-            yield Subject(target.qualified(at.default_model), model, target)
+            yield TaskSubject(target.qualified(at.default_model), model, target)
 
 
-def _with_onnx(at: Workspace, models: Iterable[Model]) -> Iterator[Subject[Target | None]]:
+def _with_onnx(at: Workspace, models: Iterable[Model]) -> Iterator[TaskSubject[Target | None]]:
     """The ONNX model, as None, before the targets of each."""
     for model in models:
-        yield Subject(named(at, model, "onnx"), model, None)
+        yield TaskSubject(named(at, model, "onnx"), model, None)
         for target in model.targets:
-            yield Subject(target.qualified(at.default_model), model, target)
+            yield TaskSubject(target.qualified(at.default_model), model, target)
 
 
-def _evaluated(at: Workspace) -> Iterator[Subject[Target | None]]:
+def _evaluated(at: Workspace) -> Iterator[TaskSubject[Target | None]]:
     return _with_onnx(at, (model for model in at.models.values() if model.config.evaluate is not None))
 
 
-def _timed(at: Workspace) -> Iterator[Subject[Target | None]]:
+def _timed(at: Workspace) -> Iterator[TaskSubject[Target | None]]:
     return _with_onnx(at, (model for model in at.models.values() if model.config.decoder.kind != "none"))
 
 
-def _models(at: Workspace) -> Iterator[Subject[None]]:
-    return (Subject(model.name, model, None) for model in at.models.values())
+def _models(at: Workspace) -> Iterator[TaskSubject[None]]:
+    return (TaskSubject(model.name, model, None) for model in at.models.values())
 
 
 def calibration_name(model: Model, quantizer: str) -> str:
@@ -59,26 +59,26 @@ def calibration_name(model: Model, quantizer: str) -> str:
     return f"{model.name}.{quantizer}" if quantizer else model.name
 
 
-def _calibrated(at: Workspace) -> Iterator[Subject[str]]:
+def _calibrated(at: Workspace) -> Iterator[TaskSubject[str]]:
     for model in at.models.values():
         if model.calibrates:
             for quantizer in tables(model):
-                yield Subject(calibration_name(model, quantizer), model, quantizer)
+                yield TaskSubject(calibration_name(model, quantizer), model, quantizer)
 
 
-def _batches(at: Workspace) -> Iterator[Subject[int]]:
+def _batches(at: Workspace) -> Iterator[TaskSubject[int]]:
     for model in at.models.values():
         for batch in sorted({target.batch for target in model.targets} | {1}):
-            yield Subject(named(at, model, f"{batch}b"), model, batch)
+            yield TaskSubject(named(at, model, f"{batch}b"), model, batch)
 
 
-def _chips(at: Workspace) -> Iterator[Subject[str]]:
+def _chips(at: Workspace) -> Iterator[TaskSubject[str]]:
     for model in at.models.values():
         for chip in dict.fromkeys(target.chip for target in model.targets if target.precision == "int8"):
-            yield Subject(named(at, model, chip), model, chip)
+            yield TaskSubject(named(at, model, chip), model, chip)
 
 
-def _searchable(at: Workspace) -> Iterator[Subject[str]]:
+def _searchable(at: Workspace) -> Iterator[TaskSubject[str]]:
     return (subject for subject in _chips(at) if subject.model.config.quantization.images is not None)
 
 
@@ -86,7 +86,7 @@ TARGETS = By(Kind.TARGET, _targets)
 EVALUATED = By(Kind.TARGET, _evaluated)  # and the ONNX models, of models with ground truth
 TIMED = By(Kind.TARGET, _timed)  # and the ONNX models, of models with a decoder
 MODELS = By(Kind.MODEL, _models)
-CALIBRATED = By(Kind.MODEL, _calibrated)  # and quantizer, with calibration tables of bmzoo's own
+CALIBRATIONS = By(Kind.MODEL, _calibrated)  # and quantizer, with calibration tables of bmzoo's own
 BATCHES = By(Kind.MODEL, _batches)  # 1 is always one of them
 INT8_CHIPS = By(Kind.CHIP, _chips)  # with INT8 targets
 SEARCHABLE_CHIPS = By(Kind.CHIP, _searchable)  # those of them whose model has selection pictures

@@ -11,12 +11,12 @@ from bmzoo.results import eval as evaluation
 from bmzoo.results import verify as verification
 from bmzoo.target import Target
 from bmzoo.tasks.guard import Task, guarded, quietly
-from bmzoo.tasks.row import Context, Subject
+from bmzoo.tasks.row import Context, TaskSubject
 from bmzoo.tasks.subjects import calibration_name, named, transform_name
 from bmzoo.workspace import Workspace
 
 
-def build(context: Context, subject: Subject[Target]) -> Task:
+def build(context: Context, subject: TaskSubject[Target]) -> Task:
     """Compile a target and publish it once the simulator agrees with ONNX."""
     at, model, target = context.workspace, subject.model, subject.of
     needs = [f"model:{model.name}"]
@@ -37,7 +37,7 @@ def build(context: Context, subject: Subject[Target]) -> Task:
     }
 
 
-def verify(context: Context, subject: Subject[Target]) -> Task:
+def verify(context: Context, subject: TaskSubject[Target]) -> Task:
     """Compare a target's artifact with ONNX, its MLIR and its siblings."""
     at, model, target = context.workspace, subject.model, subject.of
     related = [other.qualified(at.default_model) for other in siblings(model, target)]
@@ -51,7 +51,7 @@ def verify(context: Context, subject: Subject[Target]) -> Task:
     }
 
 
-def evaluate(context: Context, subject: Subject[Target | None]) -> Task:
+def evaluate(context: Context, subject: TaskSubject[Target | None]) -> Task:
     """Average precision of a target, or of the ONNX model."""
     at, model, target = context.workspace, subject.model, subject.of
     if target is None:
@@ -69,7 +69,7 @@ def evaluate(context: Context, subject: Subject[Target | None]) -> Task:
     }
 
 
-def bench(context: Context, subject: Subject[Target | None]) -> Task:
+def bench(context: Context, subject: TaskSubject[Target | None]) -> Task:
     """Time the stages of a target's artifact, or of the ONNX model."""
     needs = f"model:{subject.model.name}" if subject.of is None else f"build:{subject.name}"
     return {
@@ -79,7 +79,7 @@ def bench(context: Context, subject: Subject[Target | None]) -> Task:
     }
 
 
-def reproduce(context: Context, subject: Subject[Target]) -> Task:
+def reproduce(context: Context, subject: TaskSubject[Target]) -> Task:
     """Compile a target again and compare the bytes."""
     return {
         "doc": f"build/{subject.of.artifact} made again, byte for byte",
@@ -89,30 +89,30 @@ def reproduce(context: Context, subject: Subject[Target]) -> Task:
 
 
 def _build(at: Workspace, target: Target) -> None:
-    figures = artifact.make(at, target)
+    figures = artifact.build_artifact(at, target)
     at.report.say(f"build/{target.artifact}: {figures}")
 
 
 def _verify(at: Workspace, target: Target, name: str) -> None:
-    figures = verification.make(at, target)
+    figures = verification.verify_target(at, target)
     at.report.say(f"{name}: verified on {figures}")
 
 
 def _evaluate_onnx(at: Workspace, model: Model, name: str) -> None:
-    at.report.say(f"eval:{name}: {evaluation.make_onnx(at, model)}")
+    at.report.say(f"eval:{name}: {evaluation.evaluate_model(at, model)}")
 
 
 def _evaluate(at: Workspace, target: Target, name: str) -> None:
-    at.report.say(f"eval:{name}: {evaluation.make(at, target)}")
+    at.report.say(f"eval:{name}: {evaluation.evaluate_target(at, target)}")
 
 
-def _bench(at: Workspace, subject: Subject[Target | None]) -> None:
+def _bench(at: Workspace, subject: TaskSubject[Target | None]) -> None:
     from bmzoo.results import bench as benchmark  # imports OpenCV, which listing tasks should not wait for
 
-    at.report.say(f"bench:{subject.name}: {benchmark.make(at, subject.model, subject.of)} per image")
+    at.report.say(f"bench:{subject.name}: {benchmark.time_stages(at, subject.model, subject.of)} per image")
 
 
 def _reproduce(at: Workspace, target: Target, name: str) -> None:
     from bmzoo.results import reproduce as again  # imports numpy, which listing tasks should not wait for
 
-    at.report.say(f"reproduce:{name}: {again.make(at, target)}")
+    at.report.say(f"reproduce:{name}: {again.build_twice(at, target)}")

@@ -7,27 +7,27 @@ from functools import partial
 
 from bmzoo.errors import ConfigError, nearest
 from bmzoo.tasks.guard import Task, guarded, params
-from bmzoo.tasks.row import Context, Subject
+from bmzoo.tasks.row import Context, TaskSubject
 from bmzoo.tuning import run
 from bmzoo.workspace import Workspace
 
-OPTIONS: Mapping[str, str] = {
+TUNE_OPTIONS: Mapping[str, str] = {
     "ap": f"settings whose average precision is evaluated: {', '.join(run.EVALUATION_CHOICES)}; default: front",
     "minutes": "time limit after which no new trial starts; default: 20",
 }
 
 
-def tune(context: Context, subject: Subject[str]) -> Task:
+def tune(context: Context, subject: TaskSubject[str]) -> Task:
     """Try settings of INT8 for a model on a chip."""
     return {
         "doc": f"build/tune/{subject.model.name}.<weights>.{subject.of}/",
         "actions": [guarded(partial(_tune, context.workspace, subject))],
         "task_dep": [f"model:{subject.model.name}"],
-        "params": params(OPTIONS),
+        "params": params(TUNE_OPTIONS),
     }
 
 
-def _tune(at: Workspace, subject: Subject[str], ap: str, minutes: str) -> None:
+def _tune(at: Workspace, subject: TaskSubject[str], ap: str, minutes: str) -> None:
     model, name = subject.model, subject.name
     found = run.Tuner(at, model, subject.of, name, options(ap, minutes)).run()
     at.report.say(f"tune:{name}:\n{run.publish_found(at, model, found)}")
@@ -44,5 +44,5 @@ def options(ap: str, minutes: str) -> run.TuningOptions:
     except ValueError:
         number = math.nan
     if not 0 < number <= 1e6:
-        raise ConfigError(f"--minutes: not a number of minutes above 0: {minutes}", OPTIONS["minutes"])
+        raise ConfigError(f"--minutes: not a number of minutes above 0: {minutes}", TUNE_OPTIONS["minutes"])
     return run.TuningOptions(ap or run.TuningOptions.evaluated, number, max(1, len(os.sched_getaffinity(0))))

@@ -83,7 +83,7 @@ def _compare_bytes(at: Workspace, manifest: ZooManifest) -> None:
     """Keep the committed digests current; under locked=yes artifacts of other bytes are an error."""
     path = at.layout.known_sums
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    toolchain, known = committed_sums.parse(before)
+    toolchain, known = committed_sums.parse_sums(before)
     same = toolchain == at.toolchain.release
     other = committed_sums.differing(known if same else {}, manifest)
     shown = at.layout.shown(path)
@@ -94,7 +94,7 @@ def _compare_bytes(at: Workspace, manifest: ZooManifest) -> None:
             f"{len(other)} artifacts have other bytes than {shown} says{why}, and locked=yes: {named}",
             "./doit zoo without locked=yes writes them; ./doit reproduce:TARGET says whether one is reproducible",
         )
-    text = committed_sums.text_of(at.toolchain.release, committed_sums.merged(known if same else {}, manifest))
+    text = committed_sums.text_of_sums(at.toolchain.release, committed_sums.merged(known if same else {}, manifest))
     if text != before and not at.options.locked and manifest.artifacts:
         files.write(text, path)
         at.report.say(f"zoo: {shown}: {len(other)} artifacts have other bytes than before")

@@ -6,7 +6,7 @@ from pathlib import Path
 from bmzoo.config.model import Model
 from bmzoo.config.schema import Weights
 from bmzoo.execute.builder import Builder
-from bmzoo.execute.run import Report
+from bmzoo.execute.run import RunReport
 from bmzoo.plan.build import deploy_step
 from bmzoo.plan.evaluate import evaluate_lowered, evaluate_onnx
 from bmzoo.plan.float_layers import agree_step, candidate, cut_step
@@ -132,7 +132,7 @@ class Points:
 class Labelled:
     """A report that labels each step with the setting that it belongs to."""
 
-    def __init__(self, report: Report, label: str) -> None:
+    def __init__(self, report: RunReport, label: str) -> None:
         self._report = report
         self._label = label
 

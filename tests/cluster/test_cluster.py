@@ -26,7 +26,7 @@ from bmzoo.config.options import Options
 from bmzoo.errors import BmzooError, ConfigError, StoreError, ToolFailed
 from bmzoo.plan.resources import BY_KIND, OTHERS
 from bmzoo.plan.step import Command
-from bmzoo.results.artifact import make
+from bmzoo.results.artifact import build_artifact
 from bmzoo.store.local import Store
 from bmzoo.workspace import Workspace
 
@@ -67,7 +67,7 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
 
 
 def build(at: Workspace, name: str) -> None:
-    make(at, at.target(name))
+    build_artifact(at, at.target(name))
 
 
 def test_inputs_and_results_travel_through_the_shared_store(project: Project, far: Here, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from bmzoo.execute.failures import SIGNATURES, explain
+from bmzoo.execute.failures import SIGNATURES, known_cause
 
 CRASH = """\
 [Running]: tpuc-opt t.mlir --processor-assign="chip=bm1684 mode=INT8" --convert-top-to-tpu
@@ -81,7 +81,7 @@ LOGS = {
 @pytest.mark.parametrize("name", LOGS)
 def test_a_known_log_has_its_cause_in_one_line(name: str) -> None:
     log, cause, hint = LOGS[name]
-    found, advice = explain(log)
+    found, advice = known_cause(log)
     assert cause in found and hint in advice
     assert "\n" not in found + advice
 
@@ -96,16 +96,16 @@ def test_a_known_log_has_its_cause_in_one_line(name: str) -> None:
     ],
 )
 def test_an_unknown_log_has_none(log: str) -> None:
-    assert explain(log) == ("", "")
+    assert known_cause(log) == ("", "")
 
 
 def test_the_most_telling_line_wins_over_the_last_one() -> None:
     log = CRASH.format(said=TABLE) + "ValueError: something that follows from it\n"
-    assert "calibration table lacks" in explain(log)[0]
+    assert "calibration table lacks" in known_cause(log)[0]
 
 
 def test_what_the_tool_said_is_cut_to_a_readable_length() -> None:
-    cause, _ = explain("ValueError: " + "x" * 10000)
+    cause, _ = known_cause("ValueError: " + "x" * 10000)
     assert cause.endswith("...") and len(cause) == 200
 
 

@@ -8,7 +8,7 @@ from manifests import artifact
 
 from bmzoo.config.options import Options
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
-from bmzoo.release.committed_sums import differing, merged, of, parse, text_of
+from bmzoo.release.committed_sums import differing, merged, of, parse_sums, text_of_sums
 from bmzoo.release.manifest import ZooManifest
 from bmzoo.system.hashing import Digests
 from bmzoo.tasks.progress import Progress
@@ -25,9 +25,9 @@ def manifest(*artifacts: Any, **more: Any) -> ZooManifest:
 
 def test_what_is_written_is_read_again() -> None:
     sums = {NAME: "a" * 64, "given/BM1684/x_fp32_1b.bmodel": "b" * 64}
-    assert parse(text_of("tpu_mlir 1", sums)) == ("tpu_mlir 1", sums)
-    assert parse("") == ("", {})
-    assert parse("garbage\nand more") == ("garbage", {})
+    assert parse_sums(text_of_sums("tpu_mlir 1", sums)) == ("tpu_mlir 1", sums)
+    assert parse_sums("") == ("", {})
+    assert parse_sums("garbage\nand more") == ("garbage", {})
 
 
 def test_a_failed_artifact_has_no_digest_and_keeps_the_known_one() -> None:
@@ -71,7 +71,7 @@ def test_this_machine_makes_the_committed_bytes(
     for folder in ("configs", "models", "calibration", "qtables"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     tools = LocalToolchain(installation, Digests(ROOT / "build" / "cache" / "digests.json"))
-    toolchain, known = parse(KNOWN.read_text(encoding="utf-8"))
+    toolchain, known = parse_sums(KNOWN.read_text(encoding="utf-8"))
     assert toolchain == tools.release, "./doit zoo with this toolchain writes the file anew"
     at = Workspace(tmp_path, environ, Progress(), Options(weights=weights, locked=True), tools)
     target = at.target(name)

@@ -18,7 +18,7 @@ from bmzoo.workspace import Workspace
 def made(project: Project, *names: str) -> Workspace:
     at = project.open()
     for name in names:
-        artifact.make(at, at.target(name))
+        artifact.build_artifact(at, at.target(name))
     return at
 
 
@@ -38,7 +38,7 @@ def test_what_was_not_built_is_not_there(project: Project) -> None:
 
 
 def test_where_a_decision_was_derived_leaves_the_manifest_as_it_is(project: Project) -> None:
-    calibration.make(project.open(), project.open().models["tiny"], "")
+    calibration.calibrate(project.open(), project.open().models["tiny"], "")
     derived = manifest_json(take(made(project, "bm1688_int8_1b"), Outcomes()))
     shutil.rmtree(project.root / "build")
     at = made(project, "bm1688_int8_1b")
@@ -67,7 +67,7 @@ def test_a_failed_verification_keeps_its_figures_and_a_sibling_is_only_not_verif
     at = made(project, "bm1688_fp32_1b", "bm1688_fp32_2b")
     outcomes = Outcomes()
     with pytest.raises(VerifyFailed) as caught:
-        verify.make(at, at.target("bm1688_fp32_1b"))
+        verify.verify_target(at, at.target("bm1688_fp32_1b"))
     outcomes.failed("verify:bm1688_fp32_1b", caught.value.render(), caught.value.evidence)
     outcomes.left_out("verify:bm1688_fp32_2b", ["build:bm1688_fp32_2b", "verify:bm1688_fp32_1b"])
     manifest = take(at, outcomes)

@@ -22,8 +22,8 @@ def built(project: Project) -> Project:
     project.build("bm1684_fp32_1b")
     project.build("bm1688_fp32_1b")
     at = project.open()
-    imported.make(at, at.models["tiny"])
-    calibration.make(at, at.models["tiny"], "")
+    imported.import_model(at, at.models["tiny"])
+    calibration.calibrate(at, at.models["tiny"], "")
     return project
 
 

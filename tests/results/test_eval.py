@@ -20,13 +20,13 @@ def judged(project: Project) -> Project:
 
 def test_a_lowering_is_evaluated_once_for_all_its_batches_and_reported_beside_onnx(judged: Project) -> None:
     at = judged.open()
-    assert eval.make_onnx(at, at.models["tiny"]) == "AP easy 0.900"
-    assert eval.make(at, at.target("bm1688_int8_2b")) == "AP easy 0.890 (-1.0 points)"
+    assert eval.evaluate_model(at, at.models["tiny"]) == "AP easy 0.900"
+    assert eval.evaluate_target(at, at.target("bm1688_int8_2b")) == "AP easy 0.890 (-1.0 points)"
     assert eval.is_current_onnx(at, at.models["tiny"])
     told = json.loads((judged.root / "build/eval/tiny.given.bm1688_int8.json").read_text())
     assert told["ap"] == {"easy": 0.89} and told["difference_to_onnx"] == {"easy": -0.01}
     at = judged.open()
-    eval.make(at, at.target("bm1688_int8_1b"))
+    eval.evaluate_target(at, at.target("bm1688_int8_1b"))
     assert "evaluate" not in judged.toolchain.ran
     assert eval.is_current(at, at.target("bm1688_int8_2b"))
 
@@ -38,7 +38,7 @@ def test_targets_with_settings_of_their_own_are_evaluated_apart(judged: Project)
     at = judged.open()
     targets = [at.target(name) for name in ("bm1688_int8_1b", "bm1688_int8_2b", "bm1688_fp32_1b")]
     for target in targets:
-        eval.make(at, target)
+        eval.evaluate_target(at, target)
         assert eval.is_current(at, target)
     assert all(eval.is_current(at, target) for target in targets)
     names = sorted(path.name for path in (judged.root / "build/eval").iterdir())
@@ -52,7 +52,7 @@ def test_targets_with_settings_of_their_own_are_evaluated_apart(judged: Project)
 
 def test_ground_truth_that_changed_is_used_anew(judged: Project) -> None:
     at = judged.open()
-    eval.make_onnx(at, at.models["tiny"])
+    eval.evaluate_model(at, at.models["tiny"])
     (judged.data / "truth/gt.json").write_text('{"a": 1}')
     at = judged.open()
     assert not eval.is_current_onnx(at, at.models["tiny"])
@@ -62,15 +62,15 @@ def test_figures_of_an_mlir_that_is_not_the_artifacts_are_refused(judged: Projec
     judged.toolchain.gap = 0.1
     at = judged.open()
     with pytest.raises(VerifyFailed, match="its MLIR cannot stand for it"):
-        eval.make(at, at.target("bm1688_int8_2b"))
+        eval.evaluate_target(at, at.target("bm1688_int8_2b"))
 
 
 def test_missing_ground_truth_is_explained(judged: Project) -> None:
     judged.edit("truth/gt.json", "nowhere/gt.json")
     at = judged.open()
     with pytest.raises(SourceError, match="nowhere: no such folder"):
-        eval.make_onnx(at, at.models["tiny"])
+        eval.evaluate_model(at, at.models["tiny"])
     judged.edit("\nevaluate: {truth: nowhere/gt.json}", "")
     at = judged.open()
     with pytest.raises(ConfigError, match="there is no ground truth"):
-        eval.make_onnx(at, at.models["tiny"])
+        eval.evaluate_model(at, at.models["tiny"])

@@ -10,7 +10,7 @@ from fake_toolchain import FakeToolchain
 from bmzoo.errors import VerifyFailed
 from bmzoo.plan.step import Command
 from bmzoo.results import reproduce
-from bmzoo.results.artifact import make
+from bmzoo.results.artifact import build_artifact
 from bmzoo.system.hashing import sha256
 from bmzoo.workspace import Workspace
 
@@ -32,14 +32,14 @@ class Restless(FakeToolchain):
 
 def built(project: Project) -> Workspace:
     at = project.open()
-    make(at, at.target(NAME))
+    build_artifact(at, at.target(NAME))
     project.toolchain.ran.clear()
     return at
 
 
 def test_two_more_builds_give_the_published_bytes(project: Project) -> None:
     at = built(project)
-    text = reproduce.make(at, at.target(NAME))
+    text = reproduce.build_twice(at, at.target(NAME))
     assert (
         text
         == f"made twice more, the same bytes as published, sha256 {sha256(at.layout.artifact(at.target(NAME)))}"
@@ -52,7 +52,7 @@ def test_bytes_that_differ_are_counted_located_and_kept(project: Project) -> Non
     project.toolchain = Restless()
     at = built(project)
     with pytest.raises(VerifyFailed, match=r"not reproducible: 1 bytes differ, .* their outputs agree;") as raised:
-        reproduce.make(at, at.target(NAME))
+        reproduce.build_twice(at, at.target(NAME))
     assert "the first file that differs is model.bmodel of deploy" in str(raised.value.hint)
     folder = project.root / "build/failed/BM1684/tiny_fp32_1b.reproduce"
     kept = [folder / f"{name}.bmodel" for name in ("first", "second")]
@@ -68,4 +68,4 @@ def test_what_was_published_from_other_memory_is_told_from_what_is_made_now(proj
     artifact.chmod(0o644)
     artifact.write_bytes(artifact.read_bytes() + b"\0")
     with pytest.raises(VerifyFailed, match=r"the same bytes twice, .*, but not the published ones: 1 bytes differ"):
-        reproduce.make(at, at.target(NAME))
+        reproduce.build_twice(at, at.target(NAME))

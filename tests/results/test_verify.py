@@ -20,7 +20,7 @@ from bmzoo.workspace import Workspace
 
 def verify(project: Project, name: str) -> tuple[Workspace, str]:
     at = project.open()
-    return at, verification.make(at, at.target(name))
+    return at, verification.verify_target(at, at.target(name))
 
 
 def told(project: Project, stem: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from videos import video
 
 from bmzoo.errors import SourceError
-from bmzoo.runtime.pictures import Frame, count, find, read
+from bmzoo.runtime.pictures import Frame, count, find, read_frames
 from bmzoo.runtime.report import Report
 
 # A valid baseline JPEG of four components, 8x8, all blocks empty: nothing here writes CMYK.
@@ -28,7 +28,7 @@ def picture(path: Path, shape: tuple[int, ...] = (8, 10, 3), dtype: type = np.ui
 
 def frames_of(*paths: Path, every: int = 1) -> tuple[list[Frame], Report]:
     report = Report()
-    return list(read(find(paths), report, every)), report
+    return list(read_frames(find(paths), report, every)), report
 
 
 def test_folders_are_searched_to_the_bottom_in_name_order(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_a_published_model_that_is_the_source_is_neither_written_nor_cleaned(pro
     at = project.open()
     model = at.models["tiny"]
     assert imported.is_source(at, model, at.weights.chosen(model)) and not imported.is_current(at, model)
-    imported.make(at, model)
+    imported.import_model(at, model)
     assert imported.is_current(at, model) and published.stat().st_mtime_ns == before
 
 

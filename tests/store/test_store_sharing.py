@@ -13,7 +13,7 @@ from conftest import Project, Silent
 
 from bmzoo.config import project as zoo_settings
 from bmzoo.errors import ConfigError
-from bmzoo.results.artifact import make
+from bmzoo.results.artifact import build_artifact
 from bmzoo.store.entry import MANIFEST
 from bmzoo.store.remote import Remote
 from bmzoo.workspace import Workspace
@@ -28,7 +28,7 @@ def build(project: Project, store: str | None, toolchain_ran: bool) -> Silent:
     report = Silent()
     environ = {"BMZOO_DATA": str(project.data)} | ({"BMZOO_STORE": store} if store is not None else {})
     at = Workspace(project.root, environ, report, toolchain_override=project.toolchain)
-    make(at, at.target(TARGET))
+    build_artifact(at, at.target(TARGET))
     assert bool(project.toolchain.ran) == toolchain_ran, project.toolchain.ran
     return report
 
@@ -107,10 +107,10 @@ def test_a_result_changed_behind_our_back_is_made_again(change: str, project: Pr
 
 def test_a_result_removed_during_the_run_is_made_again(project: Project) -> None:
     at = project.open()
-    make(at, at.target(TARGET))
+    build_artifact(at, at.target(TARGET))
     shutil.rmtree(project.root / "build/store")
     project.toolchain.ran.clear()
-    make(at, at.target(TARGET))
+    build_artifact(at, at.target(TARGET))
     assert "model_deploy.py" in project.toolchain.ran
 
 

@@ -47,7 +47,7 @@ def test_the_installed_search_ranks_the_layers_though_dot_fails(searching: Proje
     model = at.models["tiny"]
     search = model.search(int8_target(model, "bm1684"))
     assert search is not None
-    found = qtable.make(at, model, "bm1684", search)
+    found = qtable.search_layers(at, model, "bm1684", search)
     assert (tmp_path / "drawn").exists()
     assert [len(found.choice["layers"]), found.choice["mode"]] == [1, "F32"]
     losses = [row["loss"] for row in found.choice["rows"]]
@@ -62,7 +62,7 @@ def test_a_missing_dot_is_said_before_the_search_starts(searching: Project, tmp_
     search = model.search(int8_target(model, "bm1684"))
     assert search is not None
     with pytest.raises(ToolFailed, match="dot: no such program") as caught:
-        qtable.make(at, model, "bm1684", search)
+        qtable.search_layers(at, model, "bm1684", search)
     assert "apt-get install graphviz" in caught.value.hint
     [log] = (at.layout.build / "failed").rglob("log.txt")
     assert "run_calibration.py" not in log.read_text()

@@ -160,7 +160,7 @@ def test_explain_says_of_each_layer_why_it_is_in_or_out(searching: Project) -> N
     at = searching.open()
     assert "not searched yet" in explain(Context(at, TASKS), ["qtable:bm1684"])
     made(at)
-    imported.make(at, at.models["tiny"])
+    imported.import_model(at, at.models["tiny"])
     text = explain(Context(searching.open(), TASKS), ["qtable:bm1684"])
     assert "qtable:bm1684: nothing would run" in text
     assert "1 layers F32; the choosing ended as max_float_layers is 1" in text

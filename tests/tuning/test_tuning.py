@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bmzoo.config.model import Model, load
-from bmzoo.config.yamlfile import flow, parse
+from bmzoo.config.yamlfile import flow, parse_yaml
 from bmzoo.tuning.choice import AGREEMENT_TOLERANCE, SAME_COST, Point, PublishedPair, Rival, front, recommend, worth
 from bmzoo.tuning.labels import place_labels
 from bmzoo.tuning.pace import Pace
@@ -89,8 +89,8 @@ def test_the_current_setting_is_the_same_model(model: Model) -> None:
 )
 def test_what_is_pasted_is_valid_and_gives_the_setting(model: Model, wanted: Setting, tmp_path: Path) -> None:
     pasted = paste(model, "bm1684", NOW, wanted)
-    sections = parse(pasted, "pasted").value if pasted else {}
-    kept = {key: value for key, value in parse(TEXT, "config").value.items() if key not in sections}
+    sections = parse_yaml(pasted, "pasted").value if pasted else {}
+    kept = {key: value for key, value in parse_yaml(TEXT, "config").value.items() if key not in sections}
     path = tmp_path / CONFIG.name
     path.write_text(flow(kept) + pasted)
     read = load(path, CONFIG.name)

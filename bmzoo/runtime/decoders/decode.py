@@ -8,7 +8,7 @@ from typing import List, Optional, Sequence, Tuple
 import numpy as np
 
 from bmzoo.errors import ConfigError, SessionError, nearest
-from bmzoo.runtime.decoders.heads import BadOutputs, Candidates, Decoder, Heads, shapes
+from bmzoo.runtime.decoders.heads import BadOutputs, Candidates, DecoderRow, Heads, shapes
 from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import Detections
@@ -18,13 +18,13 @@ from bmzoo.runtime.preprocess import Geometry
 __all__ = ["BadOutputs", "DecoderSpec", "Detections", "decode", "load"]
 
 
-def load(kind: str) -> Decoder:
+def load(kind: str) -> DecoderRow:
     """The decoder of a row of DECODERS. Raises ConfigError for a kind that is not there."""
     if kind not in DECODERS:
         near = nearest(kind, DECODERS)
         hint = f"did you mean `{near}`?" if near else f"allowed: {', '.join(DECODERS)}"
         raise ConfigError(f"decoder: kind: unknown: {kind}", hint)
-    decoder: Decoder = import_module(DECODERS[kind].module).DECODER
+    decoder: DecoderRow = import_module(DECODERS[kind].module).DECODER
     return decoder
 
 

@@ -47,7 +47,7 @@ def by_name(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int]) -> Dict[
 
 
 @dataclass(frozen=True)
-class Decoder:
+class DecoderRow:
     """One kind of heads, as its module offers it under the name DECODER.
 
     `candidates` takes outputs, settings, the network's size (height, width) and the lowest score 0..1, and gives

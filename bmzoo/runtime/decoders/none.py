@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-from bmzoo.runtime.decoders.heads import Candidates, Decoder, Heads
+from bmzoo.runtime.decoders.heads import Candidates, DecoderRow, Heads
 from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import nothing
 
@@ -15,4 +15,4 @@ def candidates(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], confi
     return [Candidates.of(nothing())] * batch
 
 
-DECODER = Decoder(candidates)
+DECODER = DecoderRow(candidates)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Dict, List, Tuple
 import numpy as np
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.decoders.heads import Candidates, Decoder, Heads, one_head, shapes
+from bmzoo.runtime.decoders.heads import Candidates, DecoderRow, Heads, one_head, shapes
 from bmzoo.runtime.decoders.priors import prior_boxes
 from bmzoo.runtime.decoders.spec import DecoderSpec
 
@@ -74,4 +74,4 @@ def _rows(array: _Array, at: NDArray[np.int64]) -> _Array:
     return np.ascontiguousarray(array.take(at, 0).T)
 
 
-DECODER = Decoder(candidates, parts)
+DECODER = DecoderRow(candidates, parts)

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Dict, List, Tuple
 
 import numpy as np
 
-from bmzoo.runtime.decoders.heads import Candidates, Decoder, Heads, Level, joined, levels, parts_of
+from bmzoo.runtime.decoders.heads import Candidates, DecoderRow, Heads, Level, joined, levels, parts_of
+from bmzoo.runtime.decoders.retinaface import MAX_LOG_SIZE
 from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import Detections
 from bmzoo.runtime.preprocess import InputSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-MAX_LOG_SIZE = 20.0
 
 
 def candidates(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int], confidence: float) -> List[Candidates]:
@@ -58,4 +57,4 @@ def parts(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int]) -> Dict[st
     return parts_of(strides, lambda level: _faces(level, 0)[:, None])
 
 
-DECODER = Decoder(candidates, parts, InputSpec(640, 640, "rgb", (0.0,) * 3, (1.0,) * 3, "letterbox"))
+DECODER = DecoderRow(candidates, parts, InputSpec(640, 640, "rgb", (0.0,) * 3, (1.0,) * 3, "letterbox"))

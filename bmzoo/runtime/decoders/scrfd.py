@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Tuple
 
 import numpy as np
 
-from bmzoo.runtime.decoders.heads import Candidates, Decoder, Heads, Level, joined, levels, parts_of
+from bmzoo.runtime.decoders.heads import Candidates, DecoderRow, Heads, Level, joined, levels, parts_of
 from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import Detections
 from bmzoo.runtime.preprocess import InputSpec
@@ -46,4 +46,4 @@ def _widths(heads: Heads, spec: DecoderSpec) -> Tuple[int, ...]:
     return (1, 4, 10) if len(heads) >= 3 * len(spec.strides) else (1, 4)
 
 
-DECODER = Decoder(candidates, parts, InputSpec(640, 640, "rgb", (127.5,) * 3, (1 / 128,) * 3, "letterbox"))
+DECODER = DecoderRow(candidates, parts, InputSpec(640, 640, "rgb", (127.5,) * 3, (1 / 128,) * 3, "letterbox"))

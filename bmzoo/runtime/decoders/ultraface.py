@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Dict, List, Tuple
 import numpy as np
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.decoders.heads import Candidates, Decoder, Heads, one_head, shapes
+from bmzoo.runtime.decoders.heads import Candidates, DecoderRow, Heads, one_head, shapes
 from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detections import Detections
 from bmzoo.runtime.preprocess import InputSpec
@@ -39,4 +39,4 @@ def parts(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int]) -> Dict[st
     return {"scores": scores[:, 1:], "boxes": boxes}
 
 
-DECODER = Decoder(candidates, parts, InputSpec(240, 320, "rgb", (127.0,) * 3, (1 / 128,) * 3, "stretch"))
+DECODER = DecoderRow(candidates, parts, InputSpec(240, 320, "rgb", (127.0,) * 3, (1 / 128,) * 3, "stretch"))

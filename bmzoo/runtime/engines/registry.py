@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options:
+class EngineOptions:
     """How to open a model, as in `open_session`."""
 
     tpuc_root: Optional[Path] = None
@@ -38,7 +38,7 @@ class Engine:
     """The suffix of the files that it runs, how to open one (raises SessionError), and whether it is here."""
 
     suffix: str
-    open: Callable[[Path, Options], Session]
+    open: Callable[[Path, EngineOptions], Session]
     here: Callable[[], bool] = lambda: True
 
 
@@ -67,7 +67,7 @@ def open_session(
     engines run in this process and ignore them. Raises SessionError.
     """
     chosen = _auto(path) if engine == "auto" else _named(path, engine)
-    return chosen.open(path, Options(tpuc_root, threads, timeout, log))
+    return chosen.open(path, EngineOptions(tpuc_root, threads, timeout, log))
 
 
 def find_tpuc_root() -> Path:
@@ -81,7 +81,7 @@ def find_tpuc_root() -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _root(given: Options) -> Path:
+def _root(given: EngineOptions) -> Path:
     return given.tpuc_root or find_tpuc_root()
 
 

@@ -22,7 +22,7 @@ LINE_BUFFERED = 1  # _IOLBF in stdio.h of Linux
 Arrays = Dict[str, "NDArray[Any]"]
 
 
-class Engine(Protocol):
+class ServedEngine(Protocol):
     """A network with its engine, as a worker sees it. Raises BmzooError or what the engine raises."""
 
     def describe(self) -> Dict[str, Any]:
@@ -32,7 +32,7 @@ class Engine(Protocol):
         """The outputs, or the tensors of these names."""
 
 
-def main(load: Callable[[Path], Engine], argv: Optional[Sequence[str]] = None) -> NoReturn:
+def main(load: Callable[[Path], ServedEngine], argv: Optional[Sequence[str]] = None) -> NoReturn:
     """What a worker's module does when it is run: serve the engine that `load` makes, then end at once."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
@@ -46,7 +46,7 @@ def main(load: Callable[[Path], Engine], argv: Optional[Sequence[str]] = None) -
     os._exit(0)  # taking a simulator down would cost 1 to 2 seconds
 
 
-def serve(load: Callable[[], Engine], requests: IO[bytes], answers: IO[bytes]) -> None:
+def serve(load: Callable[[], ServedEngine], requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer every request, a line of JSON, by another; the first answer describes the model."""
 
     def answer(work: Callable[[], Dict[str, Any]]) -> bool:
@@ -71,7 +71,7 @@ def serve(load: Callable[[], Engine], requests: IO[bytes], answers: IO[bytes]) -
             answer(lambda: _run(engines[0], json.loads(line)))  # noqa: B023  # called before the next line
 
 
-def _run(engine: Engine, request: Dict[str, Any]) -> Dict[str, Any]:
+def _run(engine: ServedEngine, request: Dict[str, Any]) -> Dict[str, Any]:
     with np.load(request["inputs"]) as arrays:
         feeds = {name: arrays[name] for name in arrays.files}
     write_arrays(Path(request["outputs"]), engine.run(feeds, request["names"]))
