@@ -26,7 +26,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         for key, value in settings.items()
         if value is not None
     ]
-    text = table_text(cut, plain, pictures, request["mode"], said)
+    text = table_text(cut, pictures, request["mode"], said)
     (folder / "mixed.qtable").write_text(text, encoding="utf-8")
     choice = {
         **asdict(cut),

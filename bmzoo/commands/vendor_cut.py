@@ -22,7 +22,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
             raise ConfigError(f"{key}: more than the {ranking['total']} layers of the model: {settings[key]}")
     found = cut(ranking, settings)
     said = [f"{key} {value}" for key, value in settings.items() if value is not None]
-    text = table_text(found, None, ranking["pictures"], request["mode"], said)
+    text = table_text(found, ranking["pictures"], request["mode"], said)
     (folder / "mixed.qtable").write_text(text, encoding="utf-8")
     plain = {"cosine": ranking["plain"]} if ranking["plain"] is not None else None
     choice = {

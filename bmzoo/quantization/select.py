@@ -98,20 +98,16 @@ def explain_layers(
     return rows
 
 
-def table_text(
-    cut: LayerCut, plain: Mapping[str, float] | None, pictures: int, mode: str, settings: Sequence[str]
-) -> str:
-    """A qtable: comments with its provenance, then a line `layer mode` for each float layer."""
+def table_text(cut: LayerCut, pictures: int, mode: str, settings: Sequence[str]) -> str:
+    """A qtable: comments with its provenance, then a line `layer mode` for each float layer.
+
+    No figure of the emulation: its last digits are those of one processor.
+    """
     lines = [
         "# bmzoo qtable: these layers stay in float, the others are INT8",
         f"# settings: {', '.join(settings)}",
         f"# {len(cut.layers)} layers, by {pictures} pictures; the choosing ended as {cut.why}",
     ]
-    if plain is not None and cut.loss is not None and cut.cosine is not None:
-        lines.append(
-            f"# emulated, plain INT8 to this: loss {plain['loss']:.2g} to {cut.loss:.2g}, "
-            f"cosine {plain['cosine']:.3f} to {cut.cosine:.3f}"
-        )
     return "\n".join([*lines, *(f"{layer} {mode}" for layer in cut.layers)]) + "\n"
 
 

@@ -1,7 +1,7 @@
 """What the algorithms of decisions come to, kept under their version: other results need another version.
 
-Where this fails because an algorithm was changed: raise its number in `VERSIONS`, derive the committed decisions again
-(./doit decisions names the commands), and put what this derives into tests/data/decisions.
+Where this fails because an algorithm was changed: raise its number in `VERSIONS`, derive the committed decisions
+again (./doit decisions names the commands), and put what this derives into tests/data/decisions.
 """
 
 from pathlib import Path
