@@ -3,7 +3,7 @@
     python bench/decisions.py [--json bench/decisions.json] [--data ../shared/data] [--derivations 20]
                               [--pictures 16]
 
-Agreement: plain INT8 by real lowerings on the selection pictures, each variant derived anew from nothing. Noise: what
+Agreement: plain INT8 by real lowerings on the selection pictures, each variant derived from nothing. Noise: what
 another processor does, as relative noise of 1e-6 on every channel's range for the scales, and on every input value
 for the thresholds of TPU-MLIR's run_calibration, over fewer pictures than a calibration takes.
 """

@@ -38,31 +38,27 @@ class Workspace:
     toolchain_override: Toolchain | None = None
     layout: Layout = field(init=False)
     configs: Catalogue = field(init=False)
+    models: Mapping[str, Model] = field(init=False)
+    broken: Mapping[str, BmzooError] = field(init=False)  # model -> what is wrong with its config
     digests: Digests = field(init=False)
     documents: Documents = field(init=False, default_factory=Documents)
+    last: Last = field(init=False)
     weights: WeightsInUse = field(init=False)
     _builders: dict[str, Builder] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
         self.digests = Digests(self.layout.memory)
+        self.last = Last(self.layout)
         given = self.toolchain_override
         self._installation = find_installation(self.environ) if given is None else None
         searches = installed_searches(self._installation) if given is None else given.searches
         self.configs = Catalogue.read(self.layout.configs, self.root, searches)
+        self.models, self.broken = self.configs.models, self.configs.broken
         fetch, preferred = download.fetcher(self.environ), self.configs.preferred_weights
         self.weights = WeightsInUse(
             self.options.weights, preferred, self.sources, self.digests.of, fetch, self.report
         )
-
-    @property
-    def models(self) -> Mapping[str, Model]:
-        return self.configs.models
-
-    @property
-    def broken(self) -> Mapping[str, BmzooError]:
-        """Model name -> what is wrong with its config."""
-        return self.configs.broken
 
     @property
     def default_model(self) -> str:
@@ -91,11 +87,6 @@ class Workspace:
         """Other machines that run the steps; None for this one. Raises ConfigError."""
         address = self.options.scheduler or self.environ.get("BMZOO_SCHEDULER")
         return Cluster(address, self.store, self.remote, self.report) if address else None
-
-    @cached_property
-    def last(self) -> Last:
-        """What the last results in this checkout were made from."""
-        return Last(self.layout)
 
     def sources(self, model: Model) -> Sources:
         """Where files named in a model's config are looked up, in order."""

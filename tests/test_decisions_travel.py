@@ -271,3 +271,13 @@ def test_one_of_another_model_is_stale(deciding: Project) -> None:
     path = deciding.root / TABLE
     path.write_text(re.sub(r"# weights: \w+", "# weights: " + "0" * 64, path.read_text()))
     assert standings(deciding)[TABLE] == "stale: weights changed"
+
+
+def test_without_its_pictures_a_decision_is_not_known_and_no_error(deciding: Project) -> None:
+    decide(deciding.open())
+    shutil.rmtree(deciding.data / "pictures" / "choosing")
+    listed = {one.path.name: one for one in listing(locked(deciding))}
+    assert [one.sound for one in listed.values()] == [True, True, None]
+    assert listed["tiny.given.bm1688.qtable"].worth.startswith("not known: pictures/choosing: no such folder")
+    shutil.rmtree(deciding.data / "pictures" / "calibration")
+    assert [one.sound for one in listing(locked(deciding))] == [None, None, None]

@@ -48,12 +48,15 @@ def refuse_by_hand(at: Workspace, model: Model, step: Step) -> None:
 
 @dataclass(frozen=True)
 class Listed:
-    """A decision of some weights, where it lies, what it is worth, and the task that derives it."""
+    """A decision of some weights, where it lies, what it is worth, and the task that derives it.
+
+    `sound`: None where that cannot be told, as its pictures are not here.
+    """
 
     path: Path
     weights: str
     worth: str
-    sound: bool
+    sound: bool | None
     task: str
 
 
@@ -67,24 +70,27 @@ def listing(at: Workspace) -> Iterator[Listed]:
 def _of(at: Workspace, model: Model, weights: Weights) -> Iterator[Listed]:
     builder = at.builder(model)
     found = (step for t in model.targets if t.precision in CALIBRATED for step in recipe(model, t, weights).grounds)
-    doubtful: dict[Step, Path] = {}
+    doubtful: dict[Step, tuple[Path, bool | None]] = {}
     for step in dict.fromkeys(found):
         if step.decision is not None:
             path = at.layout.decision(step)
             resting = next((doubtful[ground] for ground in step.grounds if ground in doubtful), None)
-            worth = _worth(builder, step) if resting is None else f"rests on {at.layout.shown(resting)}"
-            sound = worth == Standing.CURRENT.value
+            if resting is not None:
+                worth, sound = f"rests on {at.layout.shown(resting[0])}", resting[1]
+            else:
+                worth, sound = _worth(builder, step)
             if not sound:
-                doubtful[step] = path
+                doubtful[step] = path, sound
             task = f"{command_for(step.decision.kind)}:{_subtask(at, model, step)}"
             yield Listed(path, weights.name, worth, sound, task)
 
 
-def _worth(builder: Builder, step: Step) -> str:
+def _worth(builder: Builder, step: Step) -> tuple[str, bool | None]:
     try:
-        return str(builder.committed(step))
+        committed = builder.committed(step)
     except BmzooError as error:
-        return f"not known: {error.message}"
+        return f"not known: {error.message}", None
+    return str(committed), committed.standing is Standing.CURRENT
 
 
 def _subtask(at: Workspace, model: Model, step: Step) -> str:

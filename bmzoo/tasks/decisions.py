@@ -13,7 +13,7 @@ def decisions(context: Context) -> Task:
     def show() -> None:
         found = list(listing(at))
         at.report.say("\n".join(_line(one, at.layout.shown(one.path)) for one in found) or "no decisions")
-        bad = [one for one in found if not one.sound]
+        bad = [one for one in found if one.sound is False]
         if bad and at.options.locked:
             commands = dict.fromkeys(f"./doit {one.task} weights={one.weights}" for one in bad)
             raise ConfigError(

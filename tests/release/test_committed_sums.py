@@ -8,6 +8,7 @@ from manifests import artifact
 
 from bmzoo.config.options import Options
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
+from bmzoo.plan.step import Command
 from bmzoo.release.committed_sums import differing, merged, of, parse_sums, text_of_sums
 from bmzoo.release.manifest import ZooManifest
 from bmzoo.system.hashing import Digests
@@ -51,18 +52,34 @@ def test_weights_that_are_not_in_use_are_kept_and_targets_that_are_gone_are_not(
     assert merged(known, manifest(artifact(), broken={"other": "why"})).keys() == {*known, NAME}
 
 
+class OtherProcessor(LocalToolchain):
+    """The tools as they run on a processor with neither AVX2 nor AVX-512, in a longer environment."""
+
+    def _environment(self, command: Command, folder: Path) -> dict[str, str]:
+        vectors = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
+        return {
+            **super()._environment(command, folder),
+            "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX2,-FMA,-ERMS",
+            "NPY_DISABLE_CPU_FEATURES": vectors,
+            "OPENBLAS_CORETYPE": "Nehalem",
+            "OPENCV_CPU_DISABLE": "AVX512-SKX,AVX2,FMA3",
+            "PADDING": "x" * 3001,
+        }
+
+
 @pytest.mark.toolchain
 @pytest.mark.parametrize(
-    ("weights", "name"),
+    ("weights", "name", "tools"),
     [
-        ("official", "bm1684_fp32_1b"),
-        ("official", "bm1688_int8_4b_2core"),
-        ("embedded", "bm1684_int8_1b"),
-        ("embedded", "bm1684x_fp16_1b"),
+        ("official", "bm1684_fp32_1b", LocalToolchain),
+        ("official", "bm1688_int8_4b_2core", LocalToolchain),
+        ("embedded", "bm1684_int8_1b", LocalToolchain),
+        ("embedded", "bm1684x_int8_4b", OtherProcessor),
+        ("embedded", "bm1688_fp16_1b", OtherProcessor),
     ],
 )
 def test_this_machine_makes_the_committed_bytes(
-    weights: str, name: str, request: pytest.FixtureRequest, tmp_path: Path
+    weights: str, name: str, tools: type[LocalToolchain], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """From the committed decisions, so that nothing is calibrated or searched; a few of the artifacts."""
     environ = {"BMZOO_DATA": str(request.getfixturevalue("data"))} if weights == "official" else {}
@@ -70,10 +87,10 @@ def test_this_machine_makes_the_committed_bytes(
     assert installation is not None, "start the tests with ./doit test"
     for folder in ("configs", "models", "calibration", "qtables"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    tools = LocalToolchain(installation, Digests(ROOT / "build" / "cache" / "digests.json"))
-    toolchain, known = parse_sums(KNOWN.read_text(encoding="utf-8"))
-    assert toolchain == tools.release, "./doit zoo with this toolchain writes the file anew"
-    at = Workspace(tmp_path, environ, Progress(), Options(weights=weights, locked=True), tools)
+    toolchain = tools(installation, Digests(ROOT / "build" / "cache" / "digests.json"))
+    release, known = parse_sums(KNOWN.read_text(encoding="utf-8"))
+    assert release == toolchain.release, "./doit zoo with this toolchain writes the file anew"
+    at = Workspace(tmp_path, environ, Progress(), Options(weights=weights, locked=True), toolchain)
     target = at.target(name)
     made = at.builder(at.model(target)).run(at.recipe(target).deploy).files["model.bmodel"]
     assert made == known[f"{weights}/{target.artifact}"]
