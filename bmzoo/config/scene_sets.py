@@ -6,6 +6,11 @@ from dataclasses import dataclass
 _NAME = re.compile(r"scenes/([1-9]\d{0,4})x([1-9]\d{0,4})-(\d{1,9})-([1-9]\d{0,5})")
 
 
+# Raise where seeds come to other pictures: what was derived from them is derived again then. Held by
+# tests/scenes/test_scenes.py.
+DRAWING = 1
+
+
 @dataclass(frozen=True)
 class SceneSet:
     """`count` scenes of height x width pixels, of the seeds from `seed` on."""

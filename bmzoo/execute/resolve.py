@@ -99,7 +99,8 @@ class Resolver:
         assert isinstance(ref, Pictures), "nothing else is a source of a decision"
         drawn = scene_sets.split(ref.folder)
         if drawn is not None:  # what is drawn follows from the seeds, and need not be here
-            return f"{min(ref.count or drawn[0].count, drawn[0].count)} of {drawn[0]}"
+            count = min(ref.count or drawn[0].count, drawn[0].count)
+            return f"{count} of {drawn[0]}, drawing {scene_sets.DRAWING}"
         found, digests = self._look(ref, again)
         return f"{len(found.files)}, sha256 of their digests: {_digest_of_set(digests)}"
 

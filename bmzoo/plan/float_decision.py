@@ -9,7 +9,7 @@ from bmzoo.config.model import Model
 from bmzoo.config.schema import Weights
 from bmzoo.plan.decisions import FLOAT_LAYERS, decision
 from bmzoo.plan.lowering import int8_target, thresholds
-from bmzoo.plan.shared import calibration, derived_from, equalization, equalized_for, network, pictures
+from bmzoo.plan.shared import calibration, derived_from, equalization, equalized_for, network, pictures, stated
 from bmzoo.plan.step import Decision, Input
 
 # How many selection pictures layers are ranked and chosen by; all of them confirm the pick.
@@ -28,7 +28,7 @@ def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[st
     assert images is not None, "checked when the config was read"
     own = {
         **network(model, weights),
-        "decoder": config.decoder.model_dump(),
+        "decoder": stated(config.decoder),
         "flags": model.deploy_flags(target),
         **settings,
     }

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.config.fields import Section
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Images, Weights
 from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
@@ -81,7 +82,12 @@ def derived_from(weights: Weights) -> dict[str, Input]:
 
 def network(model: Model, weights: Weights) -> dict[str, Any]:
     """Settings that decide what network the weights become and what it is fed."""
-    return {"input": model.config.input.model_dump(), "architecture": weights.architecture}
+    return {"input": stated(model.config.input), "architecture": weights.architecture}
+
+
+def stated(section: Section) -> dict[str, Any]:
+    """What a section says beyond its defaults, so that a key that is added later leaves decisions as they are."""
+    return section.model_dump(mode="json", exclude_defaults=True)
 
 
 def equalization(model: Model, weights: Weights, quantizer: str) -> dict[str, Output]:

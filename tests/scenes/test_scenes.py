@@ -1,12 +1,15 @@
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bmzoo.config.scene_sets import DRAWING
 from bmzoo.errors import ConfigError
 from bmzoo.scenes import FIRST_TRAINING_SEED, KINDS, SMALLEST, Scene, draw
 from bmzoo.scenes.backgrounds import background
@@ -210,3 +213,15 @@ def test_unknown_kinds_and_small_pictures_are_refused() -> None:
 
 def test_seeds_for_training_are_set_apart() -> None:
     assert FIRST_TRAINING_SEED == 1_000_000, "trained weights depend on it"
+
+
+def test_seeds_come_to_the_pictures_that_decisions_were_derived_from() -> None:
+    """Where drawing was changed: raise DRAWING, write the file anew, derive what ./doit decisions calls stale."""
+    kept = json.loads((ROOT / "tests" / "data" / "drawing.json").read_text())
+    assert kept["drawing"] == DRAWING
+    for seed, told in kept["seeds"].items():
+        scene = draw(int(seed), 160, 160)
+        small = cv2.resize(scene.image, (8, 8), interpolation=cv2.INTER_AREA)
+        # Not to the last bit: processors round differently.
+        assert np.abs(small.astype(int) - np.array(told["small"])).max() <= 2
+        np.testing.assert_allclose(scene.boxes, np.array(told["boxes"]).reshape(-1, 4), atol=0.5)
