@@ -196,7 +196,8 @@ def test_prune_lists_and_removes_what_no_config_names(checkout: Path, project: P
     assert out.splitlines() == [
         "build/BM1684/tiny_fp32_1b.bmodel",
         "build/BM1684/tiny_fp32_1b.json",
-        "2 files in no config any more; ./doit prune yes=1 removes what is listed",
+        "build/BM1684/tiny_fp32_1b.profile.json",
+        "3 files in no config any more; ./doit prune yes=1 removes what is listed",
     ]
     assert (checkout / "build/BM1684/tiny_fp32_1b.bmodel").is_file()
     status, out, _ = doit(checkout, "prune", "yes=1")

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "check-tables": OwnCommand("check_tables", ("commands/check_tables.py", "quantization/tables.py")),
     "normalize": OwnCommand("normalize", ("commands/normalize.py", "system/flatbuffer.py"), installation=True),
     "finish": OwnCommand("finish", ("commands/finish.py", "runtime/engines/bmodel.py")),
+    "profile": OwnCommand("profile", ("commands/profile.py", "measure/profile.py")),
     "measure": OwnCommand("measure", _MEASURING),
     "golden": OwnCommand("golden", ("commands/golden.py",)),
     "lowered": OwnCommand("lowered", ("commands/lowered.py",)),

@@ -60,6 +60,10 @@ class Layout:
     def provenance(self, target: Target) -> Path:
         return self.build / f"{target.artifact.removesuffix('.bmodel')}.json"
 
+    def profile(self, target: Target) -> Path:
+        """The compiler's times by core and layer."""
+        return self.build / f"{target.artifact.removesuffix('.bmodel')}.profile.json"
+
     def verification(self, target: Target) -> Path:
         return self.build / f"{target.artifact.removesuffix('.bmodel')}.verify.json"
 

@@ -32,6 +32,8 @@ PLACEHOLDERS = ("torch", "onnxruntime_extensions")
 _VERSION = re.compile(rb"\bv(\d+\.\d+(?:\.\d+)?)-(?:\d{8}|g?[0-9a-f]{7,})")
 # Files of an installation that decide what it computes.
 _DECISIVE = ("bin/*", "lib/*.so*", "python/*.so", "python/[ctmnu]*/**/*.py")
+# Makes the backends of bm1688 and later write a profile, as that of bm1684x does unasked; the bmodel is the same.
+PROFILING = {"CMODEL_ENABLE_STAS_GEN": "1"}
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
 
@@ -223,7 +225,8 @@ class LocalToolchain:
             return {**base, **root, "PYTHONPATH": str(PACKAGE.parent)}
         # A step's own `bin/` comes first: `vendor-start` puts a `dot` there that works.
         path = os.pathsep.join([str(folder / "bin"), base["PATH"]])
-        return {**base, **vendor_environment(self._installation.root, path)}
+        profiling = PROFILING if command.tool == "model_deploy.py" else {}
+        return {**base, **vendor_environment(self._installation.root, path), **profiling}
 
     def _digest_installation(self) -> str:
         """Version and content of the installation; the content is remembered between runs."""

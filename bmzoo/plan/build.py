@@ -61,7 +61,7 @@ def _recipe(model: Model, target: Target, weights: Weights) -> Recipe:
 
 
 def deploy_step(model: Model, target: Target, weights: Weights, table: Input | None) -> Step:
-    """The compiled bmodel and `facts.json`, its size and cost among them; `table`: the layers in float."""
+    """The compiled bmodel, `facts.json` with its size and cost, `profile.json`. `table`: the layers in float."""
     transform = transform_for(model, target, weights, target.batch)
     calibrate = calibration(model, target, weights)
     inputs, checks, args = compiler_inputs(model, target, transform, calibrate, table)
@@ -71,12 +71,13 @@ def deploy_step(model: Model, target: Target, weights: Weights, table: Input | N
         (
             *checks,
             Command("model_deploy.py", (*args, "--num_core", str(target.cores), "--model", "model.bmodel")),
+            Command("profile", (target.chip,)),
             Command("normalize", ("model.bmodel",)),
             Command("model_tool", ("--info", "model.bmodel"), stdout="info.txt"),
             Command("finish", ("model.bmodel", "info.txt", str(target.cores))),
         ),
         inputs,
-        ("model.bmodel", "facts.json"),
+        ("model.bmodel", "facts.json", "profile.json"),
     )
 
 

@@ -21,7 +21,7 @@ from bmzoo.system.files import cannot_write
 from bmzoo.target import Target, parse
 from bmzoo.workspace import Workspace
 
-_SUFFIXES = (".verify.json", ".bmodel", ".json")
+_SUFFIXES = (".verify.json", ".profile.json", ".bmodel", ".json")
 _ARTIFACT = re.compile(r"(?P<model>.+)_(?P<rest>[^_]+_[0-9]+b(?:_[0-9]+core)?)")
 EDITED = "not as bmzoo wrote it"
 
@@ -108,9 +108,12 @@ def _target(path: Path, chip: str) -> Target | None:
 
 
 def _is_ours(at: Workspace, path: Path, target: Target) -> bool:
+    told = published.read_document(at.layout.provenance(target))
     if path.suffix == ".bmodel":
-        told = published.read_document(at.layout.provenance(target))
         return told.get("target") == asdict(target) and at.digests.holds(path, str(told.get("sha256")))
+    if path.name.endswith(".profile.json"):
+        files = told.get("steps", {}).get("deploy", {}).get("files", {})
+        return told.get("target") == asdict(target) and at.digests.holds(path, str(files.get("profile.json")))
     return published.read_document(path).get("target") == asdict(target)
 
 
@@ -194,7 +197,7 @@ def _imported(layout: Layout) -> Iterator[str]:
             continue
     for chip in CHIPS.values():
         for path in _files(layout.build / chip.folder):
-            if path.suffix == ".json" and not path.name.endswith(".verify.json"):
+            if path.suffix == ".json" and not path.name.endswith((".verify.json", ".profile.json")):
                 measure = published.read_document(path).get("steps", {}).get("measure", {})
                 yield str(measure.get("inputs", {}).get("model.onnx"))
 

@@ -28,6 +28,7 @@ def build_artifact(at: Workspace, target: Target) -> str:
     if missed:
         raise _keep_evidence(at, target, steps, deploy, figures, missed)
     files.copy(deploy.path("model.bmodel"), at.layout.artifact(target))
+    files.copy(deploy.path("profile.json"), at.layout.profile(target))
     text = files.json_text(_provenance(at, target, steps, deploy, figures))
     files.write(text, at.layout.provenance(target))
     return verdict.summary(figures)
@@ -60,6 +61,8 @@ def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> st
         return f"changed behind bmzoo's back: {str(told.get('sha256'))[:8]} -> {at.digests.of(path)[:8]}"
     if told["sha256"] != wanted:
         return f"made from other inputs: {told['sha256'][:8]} -> {wanted[:8]}"
+    if not at.digests.holds(at.layout.profile(target), results[steps.deploy].files["profile.json"]):
+        return "its .profile.json is gone or changed"
     if told.get("verdict", {}).get("thresholds") != json.loads(limits.model_dump_json()):
         return "judged by other thresholds"
     used = {step["fingerprint"] for step in told.get("steps", {}).values()}

@@ -19,7 +19,7 @@ from bmzoo.workspace import Workspace
 def build(context: Context, subject: TaskSubject[Target]) -> Task:
     """Compile a target and publish it once the simulator agrees with ONNX."""
     at, model, target = context.workspace, subject.model, subject.of
-    needs = [f"model:{model.name}"]
+    layout, needs = at.layout, [f"model:{model.name}"]
     quantized = target.precision in CALIBRATED
     if not (quantized and model.equalizes):  # the transform that equalizes is not shared with float targets
         needs.append(transform_name(at, model, target.batch))
@@ -32,7 +32,7 @@ def build(context: Context, subject: TaskSubject[Target]) -> Task:
         "actions": [guarded(partial(_build, at, target))],
         "uptodate": [quietly(partial(artifact.is_current, at, target))],
         "task_dep": needs,
-        "targets": [str(at.layout.artifact(target)), str(at.layout.provenance(target))],
+        "targets": [str(path(target)) for path in (layout.artifact, layout.provenance, layout.profile)],
         "clean": True,
     }
 

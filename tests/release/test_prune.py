@@ -33,7 +33,7 @@ def found(project: Project, git: Collection[Path] | None = frozenset()) -> dict[
     return {at.layout.shown(one.path): one.spared for one in find_orphans(at, git)}
 
 
-GONE = {"build/BM1684/tiny_fp32_1b.bmodel": "", "build/BM1684/tiny_fp32_1b.json": ""}
+GONE = dict.fromkeys((f"build/BM1684/tiny_fp32_1b.{kind}" for kind in ("bmodel", "json", "profile.json")), "")
 
 
 def test_what_a_config_wants_is_no_leftover(built: Project) -> None:
@@ -57,6 +57,7 @@ def test_everything_of_a_removed_model_goes(built: Project) -> None:
         **GONE,
         "build/BM1688/tiny_fp32_1b.bmodel": "",
         "build/BM1688/tiny_fp32_1b.json": "",
+        "build/BM1688/tiny_fp32_1b.profile.json": "",
         "build/eval/tiny.given.onnx.json": "",
         "models/onnx/tiny.given.onnx": "",
         "calibration/tiny.given.table": "",
@@ -100,7 +101,7 @@ def test_nothing_of_a_broken_config_is_touched(built: Project) -> None:
     (built.root / "configs" / "other.yaml").write_text(built.config.read_text())
     built.config.write_text("weights: [")
     spared = found(built)
-    assert len(spared) == 6
+    assert len(spared) == 8
     assert set(spared.values()) == {"the config of tiny is broken, so it may still be wanted"}
 
 
@@ -130,9 +131,11 @@ def test_what_was_edited_or_is_not_ours_stays(built: Project) -> None:
     assert found(built) == {
         "build/BM1684/tiny_fp32_1b.bmodel": edited,
         "build/BM1684/tiny_fp32_1b.json": "",
+        "build/BM1684/tiny_fp32_1b.profile.json": "",
         "build/BM1684/tiny_int8_1b.bmodel": edited,
         "build/BM1688/tiny_fp32_1b.bmodel": edited,
         "build/BM1688/tiny_fp32_1b.json": edited,
+        "build/BM1688/tiny_fp32_1b.profile.json": edited,
         "models/onnx/tiny.given.onnx": "not known to be written by bmzoo",
         "calibration/tiny.given.table": "written or edited by hand",
     }

@@ -1,0 +1,143 @@
+"""The compiler's own profile of a bmodel: every command of both engines with its cycles. Pure, and strict.
+
+The backends of bm1684x and later write `compiler_profile_<core>.txt` while they generate code: two columns, of the
+arithmetic engine (BD) and of the one that moves memory (GDMA), in the order in which their cost model runs them. A
+form that is not known is an error, never a shorter list. Read off files of TPU-MLIR 1.30.2.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+RULE = re.compile(r"-{20,}|#{20,}")
+TITLE = re.compile(r"ENGINE_BD\s+ENGINE_GDMA")
+LEGEND = re.compile(r"s: start time,.*")
+COMMAND = re.compile(
+    r"(?P<layer>[^\s|]*)\|(?P<op>[A-Za-z][A-Za-z0-9_]*)\|s:\d+\|b:\d+\|g:\d+\|e:-?\d+\|t:(?P<cycles>\d+)"
+    r"(?:\|dr:\d\|sz:(?P<bytes>\d+)\|bw:[\d.]+)?"
+)
+TOTAL = re.compile(r"API_END total_cycle:(\d+)\|b:\d+\|g:\d+")
+ENGINES = re.compile(r"TCYC : (\d+)\.?(?: \(bdc_cycle:(\d+), gdma_cycle:(\d+)\))?")
+SUMMARY = re.compile(r"(GDMA SUMMARY|DDR DATASIZE|DDR BW USAGE) ?.*")
+RUNTIME = re.compile(r"flops: (\d+), runtime: ([\d.]+)ms, .*")
+# Where a line of MLIR says what it is: `... loc(#loc5)`, and `#loc5 = loc("conv")`.
+PLACE = re.compile(r"loc\((#loc\d*)\)\s*$")
+NAME = re.compile(r'^(#loc\d*) = loc\("((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class EngineCommand:
+    """One command. `layer`: operation and line of the final MLIR, `Conv2D_21`. `bytes`: moved, 0 for arithmetic."""
+
+    layer: str
+    arithmetic: bool
+    cycles: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class CoreProfile:
+    """All commands of one core, its cycles in all, and the time that the compiler makes of them (ms)."""
+
+    commands: tuple[EngineCommand, ...]
+    cycles: int
+    milliseconds: float
+    flops: int
+
+
+def parse_profile(text: str) -> CoreProfile:
+    """Read the profile of a core. Raises ValueError naming the line that is not of the known form."""
+    commands: list[EngineCommand] = []
+    found: dict[str, re.Match[str]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or any(p.fullmatch(line.strip()) for p in (RULE, TITLE, LEGEND, SUMMARY, ENGINES)):
+            continue
+        ends = {name: m for name, p in (("total", TOTAL), ("runtime", RUNTIME)) if (m := p.fullmatch(line.strip()))}
+        if found.keys() & ends.keys():
+            raise ValueError(f"line {number}: a second network in one profile")
+        found |= ends
+        commands += () if ends else _commands(line, number)
+    missing = [name for name in ("total", "runtime") if name not in found]
+    if missing or not commands:
+        raise ValueError(f"cut short: no {' and no '.join(missing) or 'commands'}")
+    milliseconds = float(found["runtime"][2])
+    return CoreProfile(tuple(commands), int(found["total"][1]), milliseconds, int(found["runtime"][1]))
+
+
+def _commands(line: str, number: int) -> Iterable[EngineCommand]:
+    """The one or two commands of a line. Anything else in it is an error."""
+    matches = list(COMMAND.finditer(line))
+    if not matches or COMMAND.sub("", line).strip():
+        raise ValueError(f"line {number} is not of commands: {line.strip()[:80]}")
+    for match in matches:
+        moved = "GDMA" in match["op"] or match["bytes"] is not None
+        yield EngineCommand(match["layer"], not moved, int(match["cycles"]), int(match["bytes"] or 0))
+
+
+def layer_names(mlir: str) -> dict[int, str]:
+    """Line of the final MLIR -> name of what it computes, where it has one."""
+    lines = mlir.splitlines()
+    names = {m[1]: m[2] for line in lines if (m := NAME.match(line))}
+    places = ((number, m[1]) for number, line in enumerate(lines, 1) if (m := PLACE.search(line)))
+    return {number: names[place] for number, place in places if place in names}
+
+
+def profile_document(cores: Sequence[CoreProfile], names: Mapping[int, str]) -> dict[str, Any]:
+    """What is kept of a profile, JSON-able: totals by core, and each layer's time by engine, the costliest first.
+
+    Times are ms of one run of the whole batch; `names`: see `layer_names`.
+    """
+    return {
+        "known": True,
+        "milliseconds": max(core.milliseconds for core in cores),
+        "cores": [_core(core) for core in cores],
+        "layers": sorted(_layers(cores, names), key=lambda row: (-row["milliseconds"], row["layer"])),
+    }
+
+
+def _core(core: CoreProfile) -> dict[str, Any]:
+    unit = core.milliseconds / max(core.cycles, 1)
+    arithmetic = sum(c.cycles for c in core.commands if c.arithmetic)
+    memory = sum(c.cycles for c in core.commands if not c.arithmetic)
+    return {
+        "cycles": core.cycles,
+        "milliseconds": core.milliseconds,
+        "arithmetic": _rounded(arithmetic * unit),
+        "memory": _rounded(memory * unit),
+        "idle": _rounded(max(0, core.cycles - max(arithmetic, memory)) * unit),
+        "bytes": sum(c.bytes for c in core.commands),
+        "commands": len(core.commands),
+        "flops": core.flops,
+    }
+
+
+def _layers(cores: Sequence[CoreProfile], names: Mapping[int, str]) -> Iterable[dict[str, Any]]:
+    for number, core in enumerate(cores):
+        unit = core.milliseconds / max(core.cycles, 1)
+        own: dict[str, list[EngineCommand]] = {}
+        for command in core.commands:
+            if command.layer:
+                own.setdefault(command.layer, []).append(command)
+        for layer, commands in own.items():
+            yield {"core": number, **_layer(layer, commands, unit, names)}
+
+
+def _layer(layer: str, commands: list[EngineCommand], unit: float, names: Mapping[int, str]) -> dict[str, Any]:
+    operation, _, line = layer.rpartition("_")
+    arithmetic = sum(c.cycles for c in commands if c.arithmetic)
+    memory = sum(c.cycles for c in commands if not c.arithmetic)
+    return {
+        "layer": names.get(int(line), layer) if line.isdigit() else layer,
+        "operation": operation or layer,
+        "milliseconds": _rounded(max(arithmetic, memory) * unit),
+        "arithmetic": _rounded(arithmetic * unit),
+        "memory": _rounded(memory * unit),
+        "bytes": sum(c.bytes for c in commands),
+        "commands": len(commands),
+        "bound": "arithmetic" if arithmetic >= memory else "memory",
+    }
+
+
+def _rounded(milliseconds: float) -> float:
+    return round(milliseconds, 6)
