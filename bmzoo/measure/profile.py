@@ -17,8 +17,8 @@ COMMAND = re.compile(
     r"(?P<layer>[^\s|]*)\|(?P<op>[A-Za-z][A-Za-z0-9_]*)\|s:\d+\|b:\d+\|g:\d+\|e:-?\d+\|t:(?P<cycles>\d+)"
     r"(?:\|dr:\d\|sz:(?P<bytes>\d+)\|bw:[\d.]+)?"
 )
-TOTAL = re.compile(r"API_END total_cycle:(\d+)\|b:\d+\|g:\d+")
-ENGINES = re.compile(r"TCYC : (\d+)\.?(?: \(bdc_cycle:(\d+), gdma_cycle:(\d+)\))?")
+LAST_CYCLE = re.compile(r"API_END total_cycle:(\d+)\|b:\d+\|g:\d+")
+ENGINE_CYCLES = re.compile(r"TCYC : (\d+)\.?(?: \(bdc_cycle:(\d+), gdma_cycle:(\d+)\))?")
 SUMMARY = re.compile(r"(GDMA SUMMARY|DDR DATASIZE|DDR BW USAGE) ?.*")
 RUNTIME = re.compile(r"flops: (\d+), runtime: ([\d.]+)ms, .*")
 # Where a line of MLIR says what it is: `... loc(#loc5)`, and `#loc5 = loc("conv")`.
@@ -51,9 +51,13 @@ def parse_profile(text: str) -> CoreProfile:
     commands: list[EngineCommand] = []
     found: dict[str, re.Match[str]] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or any(p.fullmatch(line.strip()) for p in (RULE, TITLE, LEGEND, SUMMARY, ENGINES)):
+        if not line.strip() or any(
+            p.fullmatch(line.strip()) for p in (RULE, TITLE, LEGEND, SUMMARY, ENGINE_CYCLES)
+        ):
             continue
-        ends = {name: m for name, p in (("total", TOTAL), ("runtime", RUNTIME)) if (m := p.fullmatch(line.strip()))}
+        ends = {
+            name: m for name, p in (("total", LAST_CYCLE), ("runtime", RUNTIME)) if (m := p.fullmatch(line.strip()))
+        }
         if found.keys() & ends.keys():
             raise ValueError(f"line {number}: a second network in one profile")
         found |= ends
