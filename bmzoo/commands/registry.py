@@ -7,7 +7,8 @@ module here and a row to the table.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_DECODING = (*("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py", "runtime/preprocess.py"),)
+_PREPROCESSING = ("runtime/preprocess.py", "runtime/bmcv.py")
+_DECODING = (*("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py"), *_PREPROCESSING)
 _MLIR = (
     "runtime/engines/mlir.py",
     "runtime/engines/mlir_worker.py",
@@ -37,7 +38,7 @@ class OwnCommand:
 
 COMMANDS: Mapping[str, OwnCommand] = {
     "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py")),
-    "prepare": OwnCommand("prepare", ("commands/prepare.py", "runtime/preprocess.py")),
+    "prepare": OwnCommand("prepare", ("commands/prepare.py", *_PREPROCESSING)),
     # Without quantization/tables.py, which only validates and does not affect what is written.
     "table": OwnCommand("table", ("commands/table.py",)),
     "check-tables": OwnCommand("check_tables", ("commands/check_tables.py", "quantization/tables.py")),

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from bmzoo.errors import ConfigError, SessionError, SourceError, nearest
+from bmzoo.runtime.bmcv import nearest_pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,8 +233,10 @@ def _resize_by_ratio(
 
 
 def _resize(image: NDArray[np.uint8], columns: int, rows: int, flavour: str) -> NDArray[np.uint8]:
-    method = cv2.INTER_LINEAR if flavour == "opencv" else cv2.INTER_NEAREST
-    return _as_uint8(cv2.resize(image, (columns, rows), interpolation=method))
+    if flavour == "bmcv":
+        height, width = image.shape[:2]
+        return image.take(nearest_pixels(height, rows), axis=0).take(nearest_pixels(width, columns), axis=1)
+    return _as_uint8(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
 
 def _as_uint8(image: object) -> NDArray[np.uint8]:

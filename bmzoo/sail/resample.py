@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 import cv2
 import numpy as np
 
+from bmzoo.runtime.bmcv import nearest_pixels
 from bmzoo.sail.colour import convert, saturate
 from bmzoo.sail.enums import Format, ImgDtype, bmcv_resize_algorithm
 from bmzoo.sail.errors import SailBMImageError
@@ -106,7 +107,7 @@ def _stretch(planes: NDArray[Any], width: int, height: int, algorithm: bmcv_resi
     if (rows, columns) == (height, width):
         return planes
     if algorithm is bmcv_resize_algorithm.BMCV_INTER_NEAREST:
-        return planes[:, (np.arange(height) * rows // height)[:, None], np.arange(width) * columns // width]
+        return planes[:, nearest_pixels(rows, height)[:, None], nearest_pixels(columns, width)]
     kind = planes.dtype
     if kind == np.int8:  # cv2 has no resize for it
         planes = planes.astype(np.float32)

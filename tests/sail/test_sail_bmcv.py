@@ -8,6 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bmzoo import sail
+from bmzoo.runtime.bmcv import nearest_pixels
+from bmzoo.runtime.preprocess import InputSpec, prepare
 
 HANDLE = sail.Handle(0)
 BMCV = sail.Bmcv(HANDLE)
@@ -53,6 +55,24 @@ def test_nearest_is_the_default_and_takes_the_floor() -> None:
         for resize in (BMCV.resize, BMCV.vpp_resize):
             np.testing.assert_array_equal(resize(image(bgr), width, height).asmat(), expected)
         np.testing.assert_array_equal(expected, cv2.resize(bgr, (width, height), interpolation=cv2.INTER_NEAREST))
+
+
+def test_the_runtime_and_sail_take_the_same_pixels_at_every_size() -> None:
+    for width in range(8, 2001):
+        bgr = picture(8, width, width)
+        there = BMCV.resize(image(bgr), 640, 8).asmat()
+        spec = InputSpec(8, 640, "bgr", (0.0,) * 3, (1.0,) * 3, "stretch", flavour="bmcv")
+        np.testing.assert_array_equal(prepare(bgr, spec)[0], there.transpose(2, 0, 1), err_msg=str(width))
+
+
+@pytest.mark.parametrize("target", [8, 64, 320, 640, 1280])
+def test_nearest_is_the_arithmetic_that_docs_tell(target: int) -> None:
+    for source in range(1, 2001, 37):
+        ratio = np.float32(source) / np.float32(target)
+        wanted = [min(int(np.float32(place) * ratio), source - 1) for place in range(target)]
+        assert nearest_pixels(source, target).tolist() == wanted
+    assert nearest_pixels(416, 640)[20] == 13, "where OpenCV, in float64, takes 12"
+    assert nearest_pixels(168, 640)[240] == 62, "where whole numbers give 63"
 
 
 def test_linear_is_opencvs() -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.onnx_import import retinaface
+from bmzoo.runtime.__main__ import main as detect_main
 from bmzoo.runtime.decoders.decode import DecoderSpec, decode
 from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_batch, read_image
@@ -175,6 +176,22 @@ def test_retinaface_bmcv_gives_the_same_in_batches_of_1_and_4(
         run(script, "--bmodel", faces_onnx, "--input_path", pictures, *thresholds(), batch=batch)
         assert_same(blocks(folder / "results" / f"faces.onnx_bmcv_{pictures.name}_python_result.txt"), wanted)
         assert len(list((folder / "results").glob("*_bmcv_out.jpg"))) == 6
+
+
+def test_the_bmcv_script_finds_what_detect_finds(faces_onnx: Path, tmp_path: Path) -> None:
+    album, random = tmp_path / "album", np.random.RandomState(2)
+    album.mkdir()
+    for i, (height, width) in enumerate([(186, 186), (198, 396), (210, 105), (420, 211), (486, 246), (61, 49)]):
+        coarse = random.randint(0, 256, (7, 9, 3)).astype(np.uint8)
+        noise = random.randint(0, 40, (height, width, 3)).astype(np.uint8)
+        large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC) // 2 + noise
+        cv2.imwrite(str(album / f"{i}.png"), large)
+    script = at_home("retinaface_bmcv.py", tmp_path)
+    run(script, "--bmodel", faces_onnx, "--input_path", album, *thresholds())
+    by_script = blocks(tmp_path / "results" / "faces.onnx_bmcv_album_python_result.txt")
+    options = ("--preprocess", "bmcv", "--confidence", str(SCORE), "--nms", str(IOU), "--no-draw")
+    assert detect_main(["detect", str(faces_onnx), str(album), *options, "--out", str(tmp_path / "out")]) == 0
+    assert_same(by_script, blocks(tmp_path / "out" / "results.txt"))
 
 
 def video(path: Path, frames: int) -> Path:
