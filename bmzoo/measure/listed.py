@@ -10,7 +10,7 @@ import numpy as np
 
 from bmzoo.errors import SourceError
 from bmzoo.measure.groundtruth import SUBSETS
-from bmzoo.measure.picture import Picture, fitting, shortened, size_of
+from bmzoo.measure.picture import Picture, check_size, fitting, shortened, size_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,13 +54,12 @@ def _listed(path: Path, name: str, entry: Any, subsets: tuple[str, ...]) -> Pict
     width, height = _sides(f"{where}: width and height", [entry["width"], entry["height"]])
     stored = _sides(f"{where}: file_size", entry.get("file_size", [width, height]))
     file = path.parent / entry["file"]
-    if (found := size_of(file, where)) != stored:
-        hint = "these are not the pictures that the ground truth was made for"
-        raise SourceError(f"{where}: picture should be {stored[0]}x{stored[1]}, is: {found[0]}x{found[1]}", hint)
     boxes = _boxes(where, entry["boxes"])
     kept = {subset: _indices(f"{where}: {subset}", entry[subset]) for subset in subsets}
     kept = kept or {"all": np.arange(len(boxes), dtype=np.int64)}
-    return fitting(Picture(name, file, width, height, boxes, kept), where, first=0)
+    picture = Picture(name, file, width, height, boxes, kept, stored)
+    check_size(picture, size_of(file, where), where)
+    return fitting(picture, where, first=0)
 
 
 def _boxes(where: str, rows: Any) -> NDArray[np.float64]:

@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 
 from bmzoo.errors import SourceError
-from bmzoo.runtime.preprocess import read_image
+from bmzoo.runtime.orientation import size_in_header
+from bmzoo.runtime.preprocess import decode_image, read_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_OTHERS = "these are not the pictures that the ground truth was made for"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,8 @@ class Picture:
     """A picture and its faces: `boxes` float64 [n,4] as x, y, w, h in pixels of width x height.
 
     `kept` gives, by subset, the indices of the faces that count, int64; all others are ignored there. `path`
-    is None for a picture that is not in a file.
+    is None for a picture that is not in a file. `file_size` is width and height of the file where it was stored
+    stretched.
     """
 
     name: str
@@ -37,15 +39,37 @@ class Picture:
     height: int
     boxes: NDArray[np.float64]
     kept: Mapping[str, NDArray[np.int64]]
+    file_size: tuple[int, int] | None = None
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Width and height that the file must have."""
+        return self.file_size or (self.width, self.height)
 
     def read(self) -> NDArray[np.uint8]:
-        """The picture as uint8 [height,width,3] BGR; a file stored in another size is stretched back."""
+        """The picture as uint8 [height,width,3] BGR; one that was stored stretched is stretched back.
+
+        Raises SourceError for what cannot be read, and for what is decoded to another size.
+        """
         if self.path is None:
             raise SourceError(f"{self.name}: the picture is in no file")
-        image = read_image(self.path)
-        if image.shape[:2] == (self.height, self.width):
+        image = decode_image(read_bytes(self.path), self.path)
+        check_size(self, (image.shape[1], image.shape[0]), str(self.path))
+        if self.stored == (self.width, self.height):
             return image
         return np.asarray(cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def check_size(picture: Picture, found: tuple[int, int], where: str) -> None:
+    """Check the width and height of a picture as it is read. Raises SourceError."""
+    if found == picture.stored:
+        return
+    width, height = picture.stored
+    turned = "sizes are those of the picture upright, as its EXIF orientation turns it"
+    raise SourceError(
+        f"{where}: picture should be {width}x{height}, is: {found[0]}x{found[1]}",
+        turned if found == (height, width) else _OTHERS,
+    )
 
 
 def fitting(picture: Picture, where: str, first: int) -> Picture:
@@ -59,8 +83,7 @@ def fitting(picture: Picture, where: str, first: int) -> Picture:
     bad = np.flatnonzero(~(inside.all(axis=1) & (boxes[:, 2:] >= 0).all(axis=1)))
     if bad.size:
         row = ", ".join(f"{value:g}" for value in boxes[bad[0]])
-        hint = "these are not the pictures that the ground truth was made for"
-        raise SourceError(f"{where}: face {bad[0] + first} does not lie in the picture of {size}: [{row}]", hint)
+        raise SourceError(f"{where}: face {bad[0] + first} does not lie in the picture of {size}: [{row}]", _OTHERS)
     for subset, indices in picture.kept.items():
         wrong = indices[(indices < 0) | (indices >= len(boxes))]
         if wrong.size:
@@ -70,19 +93,19 @@ def fitting(picture: Picture, where: str, first: int) -> Picture:
 
 
 def size_of(path: Path, where: str) -> tuple[int, int]:
-    """Width and height as `read_image` gives them, from the header alone: thousands of pictures are checked."""
-    from PIL import Image, UnidentifiedImageError
-
+    """Width and height of a picture as it is read: from the header alone where that is plain, else decoded."""
+    if not path.exists():
+        raise SourceError(f"{where}: picture is missing: {path}")
     try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(0x0112) in _TURNED
-            return image.size[::-1] if turned else image.size
-    except FileNotFoundError:
-        raise SourceError(f"{where}: picture is missing: {path}") from None
-    except UnidentifiedImageError:
-        raise SourceError(f"{where}: not a picture, or damaged: {path}") from None
-    except (OSError, ValueError, SyntaxError) as error:  # as Pillow's readers report broken headers
-        raise SourceError(f"{where}: picture cannot be read: {path}: {error}") from error
+        data = read_bytes(path)
+        size = size_in_header(data.tobytes())
+        if size is None:
+            height, width = decode_image(data, path).shape[:2]
+            size = width, height
+    except SourceError as error:
+        problem = error.message.replace(f"{path}: cannot", "picture cannot").replace(f"{path}: ", "")
+        raise SourceError(f"{where}: {problem}: {path}", error.hint) from error
+    return size
 
 
 def shortened(value: Any) -> str:

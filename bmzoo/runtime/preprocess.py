@@ -15,6 +15,7 @@ import numpy as np
 
 from bmzoo.errors import ConfigError, SessionError, SourceError, nearest
 from bmzoo.runtime.bmcv import nearest_pixels
+from bmzoo.runtime.orientation import orientation, unturned, upright
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PIXEL_FORMATS = ("bgr", "rgb", "gray")
 RESIZES = ("letterbox", "letterbox_center", "stretch", "original")
 FLAVOURS = ("opencv", "bmcv")
+_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ def for_picture(spec: InputSpec, height: int, width: int, multiple: int = 32) ->
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a picture as uint8 [H,W,3] BGR, as cv2.imread does: EXIF rotation applied, alpha dropped, grey
-    repeated three times, 16 bits reduced to 8. Paths need not be ASCII.
+    """Read a picture as uint8 [H,W,3] BGR: upright by its EXIF orientation, whatever the format, alpha dropped,
+    grey repeated three times, 16 bits reduced to 8. Paths need not be ASCII.
 
     A JPEG that breaks off is filled with grey by the codec: `breaks_off` tells.
     Raises SourceError when the file is missing, empty or not a picture.
@@ -127,14 +129,17 @@ def decode_image(data: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
     """The picture in a file's bytes, as `read_image` gives it; `path` is for messages. Raises SourceError."""
     if not data.size:
         raise SourceError(f"{path}: not a picture: the file is empty")
+    file = data.tobytes()
+    if file[4:8] == b"ftyp":  # how it lies is told in boxes that no OpenCV looks at
+        raise SourceError(f"{path}: not read: AVIF, HEIC or a video", "convert it to PNG or JPEG")
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(unturned(file), np.uint8), _AS_STORED)
     except cv2.error as error:  # raised for absurd sizes in a header
         raise SourceError(f"{path}: cannot be decoded: {error}") from error
     if image is None:
-        hint = "JPEG, PNG, BMP and WebP are known to work"
+        hint = "JPEG, PNG, BMP, TIFF and WebP are known to work"
         raise SourceError(f"{path}: not a picture, or damaged: {data.size} bytes", hint)
-    return _as_uint8(image)
+    return upright(_as_uint8(image), orientation(file))
 
 
 def prepare(image: NDArray[np.uint8], spec: InputSpec) -> Tuple[NDArray[np.float32], Geometry]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Sequence
 import cv2
 import numpy as np
 
+from bmzoo.errors import SourceError
+from bmzoo.runtime.orientation import unturned
+from bmzoo.runtime.preprocess import decode_image
 from bmzoo.sail.batch import code_of
 from bmzoo.sail.colour import convert
 from bmzoo.sail.enums import Format
@@ -29,9 +32,10 @@ class Files:
     imwrite_ = imwrite
 
     def imread(self, filename: str) -> BMImage:
-        """A picture: YUV420P or GRAY from .jpg and .jpeg, BGR_PACKED or GRAY from others."""
+        """A picture as it lies in its file: YUV420P or GRAY from .jpg and .jpeg, BGR_PACKED or GRAY from others."""
         try:
-            image = cv2.imdecode(np.fromfile(filename, np.uint8), cv2.IMREAD_UNCHANGED)
+            file = unturned(Path(filename).read_bytes())
+            image = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED) if file else None
         except (OSError, cv2.error) as error:
             raise SailBMImageError(f"imread: {filename}: {error}") from error
         if image is None:
@@ -61,14 +65,11 @@ class Files:
 
 
 def decode(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture file's bytes -> uint8 [H,W,3] in BGR order. Raises SailBMImageError."""
+    """A picture file's bytes -> uint8 [H,W,3] in BGR order, read as the runtime does. Raises SailBMImageError."""
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error as error:
-        raise SailBMImageError(f"imdecode: {error}") from error
-    if image is None:
-        raise SailBMImageError(f"imdecode: not a picture: {data.size} bytes")
-    return np.asarray(image, np.uint8)
+        return decode_image(data, Path("imdecode"))
+    except SourceError as error:
+        raise SailBMImageError(error.message) from error
 
 
 def _eight_bits(array: NDArray[Any]) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from orientations import FILES, WAYS, stored, upright
 from scipy.io import savemat
 
 from bmzoo.config.project import ApDrop
@@ -55,6 +56,32 @@ def test_json(listing: Listing) -> None:
     assert a.read().shape == (30, 40, 3)  # from 16x16
     assert b.read().shape == (24, 20, 3)
     assert b.boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_sizes_are_those_of_the_picture_upright(listing: Listing, name: str) -> None:
+    image = upright(24, 40)
+    path = listing.path.with_name(name)
+    for way in WAYS:
+        path.write_bytes(FILES[name](stored(image, way), way))
+        listing.entries = {"a": {"file": name, "width": 40, "height": 24, "boxes": [[30, 2, 8, 20]]}}
+        assert listing.load()[0].read().shape == (24, 40, 3)
+        listing.entries["a"] |= {"width": 24, "height": 40, "boxes": [[2, 30, 8, 8]]}
+        with pytest.raises(SourceError, match=r"a: picture should be 24x40, is: 40x24") as caught:
+            listing.load()
+        assert "upright" in caught.value.hint
+        listing.entries["a"]["file_size"] = [40, 24]
+        assert listing.load()[0].read().shape == (40, 24, 3), "stretched, as it says"
+
+
+def test_a_picture_of_another_size_is_never_stretched_unasked(listing: Listing) -> None:
+    a, b = listing.load()
+    write_picture(listing.path.parent / "images" / "b.png", 24, 20)
+    with pytest.raises(SourceError, match=r"b.png: picture should be 20x24, is: 24x20"):
+        b.read()
+    write_picture(listing.path.parent / "images" / "a.png", 16, 17)
+    with pytest.raises(SourceError, match=r"a.png: picture should be 16x16, is: 16x17"):
+        a.read()
 
 
 def test_without_subsets_all_faces_count(listing: Listing) -> None:

@@ -57,7 +57,7 @@ def picture_at(folder: Path, number: int) -> Picture:
     cv2.imwrite(str(path), np.full((16, 16, 3), number, np.uint8))
     x, y, w, h = PRIORS[number] * 2 * SIDE
     face = np.array([[x - w / 2, y - h / 2, w, h]], np.float64)
-    return Picture(path.stem, path, 2 * SIDE, 2 * SIDE, face, {"all": np.array([0])})
+    return Picture(path.stem, path, 2 * SIDE, 2 * SIDE, face, {"all": np.array([0])}, (16, 16))
 
 
 @pytest.mark.parametrize("batch", [-1, 1, 2, 4])
