@@ -5,6 +5,7 @@ For calibration it writes one npz per picture and a list of them; for a batch, o
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,9 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 def input_spec(values: Mapping[str, Any]) -> InputSpec:
     """The runtime's preprocessing settings for a config's `input` section."""
     channels = 1 if values["pixel_format"] == "gray" else 3
-    return InputSpec(
-        height=values["height"],
-        width=values["width"],
-        pixel_format=values["pixel_format"],
-        mean=tuple(values["mean"][:channels]),
-        scale=tuple(values["scale"][:channels]),
-        resize=values["resize"],
-        pad_value=values["pad_value"],
-    )
+    settings = {field.name: values[field.name] for field in fields(InputSpec)}
+    settings |= {key: tuple(values[key][:channels]) for key in ("mean", "scale")}  # defaults are for three
+    return InputSpec(**settings)
 
 
 def _only_input(folder: Path) -> str:

@@ -220,6 +220,25 @@ def _check_references(model: Model, document: Document) -> None:
                     f"did you mean {guess}?" if guess else f"allowed: {', '.join(allowed)}",
                 )
     _check_rules(model, names, document)
+    _check_batches(model, document)
+
+
+def _check_batches(model: Model, document: Document) -> None:
+    """Check that there are pictures for a full batch of every target, which is what a first verdict takes."""
+    largest = max(model.targets, key=lambda target: target.batch)
+    place: tuple[str | int, ...] = ("verify", "images", "count")
+    counts = [(place, model.config.verify.images.count)]
+    for index, weights in enumerate(model.config.weights):
+        drawn = weights.scenes.verify if weights.scenes is not None else None
+        place = ("weights", index, "scenes", "verify", "count")
+        counts += [] if drawn is None else [(place, drawn.count)]
+    for where, count in counts:
+        if count is not None and count < largest.batch:
+            raise document.error(
+                where,
+                f"too few for a full batch of {largest}: {count}",
+                f"at least {largest.batch}, or leave out what needs more",
+            )
 
 
 def _about_key(document: Document, section: tuple[str, ...], key: str, said: str, hint: str) -> ConfigError:

@@ -278,9 +278,9 @@ class Verify(Section):
     margin: Ratio = 0.02
     """Faces this near to the confidence are left out on both sides."""
     quantized: Annotated[int, Field(ge=1, le=1000)] = 8
-    """Pictures for `int8` and `int4`, at least the batch."""
+    """Pictures for `int8` and `int4`, at least the batch, at most `images.count`."""
     floats: Annotated[int, Field(ge=1, le=1000)] = 2
-    """Pictures for float precisions, at least the batch."""
+    """Pictures for float precisions, at least the batch, at most `images.count`."""
     thresholds: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = ()
     """What must be reached; later rules win over earlier ones."""
 

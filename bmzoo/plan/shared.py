@@ -164,11 +164,7 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
             ("pictures", shown),
         ),
         ("calibration.table",),
-        (
-            document(
-                "request.json", {**input_request(model), "minimum": settings.minimum, "method": settings.method}
-            ),
-        ),
+        (document("request.json", {**input_request(model), "minimum": settings.minimum}),),
         decision(
             THRESHOLDS,
             {**network(model, weights), **method, "int4": int4},

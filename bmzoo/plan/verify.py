@@ -101,9 +101,10 @@ def lower_step(model: Model, target: Target, weights: Weights) -> Step:
 
 
 def count(model: Model, target: Target) -> int:
-    """Pictures that verify looks at: at least the artifact's batch."""
+    """Pictures that verify looks at: at least the artifact's batch, at most those that the config names."""
     verify = model.config.verify
-    return max(target.batch, verify.quantized if target.precision in CALIBRATED else verify.floats)
+    wanted = max(target.batch, verify.quantized if target.precision in CALIBRATED else verify.floats)
+    return min(wanted, verify.images.count or wanted)
 
 
 def _infer_step(model: Model, target: Target, weights: Weights, lower: Step, build: Recipe) -> Step:
