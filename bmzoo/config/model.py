@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config import project, schema, search_methods, yamlfile
 from bmzoo.config.fields import is_name
+from bmzoo.config.files import SUFFIX, is_config, misnamed
 from bmzoo.config.messages import config_error, problem
 from bmzoo.config.scene_sets import SceneSet
 from bmzoo.config.schema import Images, ModelConfig, Thresholds, Weights
@@ -327,11 +328,13 @@ def load_all(
     """
     models: dict[str, Model] = {}
     broken: dict[str, BmzooError] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name == project.FILE:
-            continue
+    written = sorted(path for path in folder.glob("*.*") if is_config(path.name) and path.stem != project.STEM)
+    for path in (path for path in written if path.suffix == SUFFIX):
         try:
             models[path.stem] = load(path, str(path.relative_to(root)), searches)
         except BmzooError as error:
             broken[path.stem] = error
+    for path in (path for path in written if path.suffix != SUFFIX):
+        name = path.name if path.stem in (*models, *broken) else path.stem
+        broken[name] = misnamed(path, str(path.relative_to(root)))
     return models, broken

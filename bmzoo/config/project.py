@@ -16,10 +16,12 @@ from pydantic import (
 
 from bmzoo.config import yamlfile
 from bmzoo.config.fields import Name, Ratio, Section
+from bmzoo.config.files import SUFFIX, is_config, misnamed
 from bmzoo.config.messages import config_error
 from bmzoo.errors import ConfigError
 
-FILE = "zoo.yaml"  # no model can have this name
+STEM = "zoo"  # no model can have this name
+FILE = f"{STEM}{SUFFIX}"
 # Where results can be shared; without a scheme it is a folder. `memory` lives in one process, for tests.
 STORE_SCHEMES = ("", "file", "s3", "http", "https", "memory")
 
@@ -101,6 +103,9 @@ class ZooConfig(Section):
 
 def read_project(path: Path, root: Path) -> ZooConfig:
     """Project-wide settings of `configs/zoo.yaml`; defaults where there is no such file. Raises ConfigError."""
+    for other in path.parent.glob(f"{STEM}.*"):
+        if is_config(other.name) and other.name != path.name:
+            raise misnamed(other, str(other.relative_to(root)))
     if not path.is_file():
         return ZooConfig()
     document = yamlfile.read_yaml(path, str(path.relative_to(root)))

@@ -22,6 +22,7 @@ from bmzoo.errors import BmzooError, ToolFailed, error_class
 from bmzoo.execute.failures import known_cause
 from bmzoo.plan.step import Command
 from bmzoo.runtime.engines.overlay import overlay
+from bmzoo.runtime.listing import is_stray
 from bmzoo.system import process
 from bmzoo.system.hashing import Digests
 
@@ -231,7 +232,8 @@ class LocalToolchain:
     def _digest_installation(self) -> str:
         """Version and content of the installation; the content is remembered between runs."""
         root = self._installation.root
-        files = sorted({p for pattern in _DECISIVE for p in root.glob(pattern) if p.is_file()})
+        found = (path for pattern in _DECISIVE for path in root.glob(pattern))
+        files = sorted({path for path in found if path.is_file() and not is_stray(path.name)})
         total = hashlib.sha256()
         for path in files:
             total.update(f"{path.relative_to(root)} {self._digests.of(path)}\n".encode())
@@ -240,7 +242,7 @@ class LocalToolchain:
     def _digest_sources(self, tool: str) -> str:
         total = hashlib.sha256()
         for pattern in COMMANDS[tool].sources:
-            for path in sorted(PACKAGE.glob(pattern)):
+            for path in sorted(path for path in PACKAGE.glob(pattern) if not is_stray(path.name)):
                 total.update(f"{path.relative_to(PACKAGE)} {self._digests.of(path)}\n".encode())
         return f"bmzoo {total.hexdigest()} {self._libraries()}"
 

@@ -17,6 +17,7 @@ from bmzoo.execute import decisions, published
 from bmzoo.execute.layout import Layout
 from bmzoo.plan.resources import BY_KIND
 from bmzoo.plan.verify import engine as engine_of
+from bmzoo.runtime.listing import is_stray
 from bmzoo.system.files import cannot_write
 from bmzoo.target import Target, parse
 from bmzoo.workspace import Workspace
@@ -219,7 +220,7 @@ def _has_weights(at: Workspace, model: str, weights: str) -> bool:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not is_stray(p.name))
     except OSError:
         return []
 
@@ -227,6 +228,6 @@ def _folders(folder: Path) -> list[Path]:
 def _files(folder: Path) -> list[Path]:
     """Regular files only: bmzoo publishes no symlinks."""
     try:
-        return sorted(p for p in folder.iterdir() if p.is_file() and not p.is_symlink())
+        return sorted(p for p in folder.iterdir() if p.is_file() and not p.is_symlink() and not is_stray(p.name))
     except OSError:
         return []

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from bmzoo.errors import SourceError, nearest
+from bmzoo.runtime.listing import READABLE_SUFFIXES, is_picture, is_stray
 from bmzoo.runtime.preprocess import breaks_off, decode_image, read_bytes
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from bmzoo.runtime.report import Report
 
-READABLE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 VIDEOS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 
 
@@ -88,6 +88,11 @@ def read_frames(sources: Iterable[Source], report: Report, every: int = 1) -> It
         yield Frame(source, image)
 
 
+def video_path(path: Path) -> str:
+    """A file for OpenCV's video functions: whole, as FFmpeg takes what stands before a colon for a protocol."""
+    return os.path.abspath(path)  # noqa: PTH100  # links stay as they are
+
+
 def count(sources: Iterable[Source], every: int = 1) -> int:
     """How many images `read` may give, from what videos announce."""
     total = 0
@@ -128,9 +133,7 @@ def _expand(given: str, leave_out: Optional[Path]) -> List[Tuple[Path, str]]:
 def _walk(top: Path, leave_out: Optional[Path]) -> List[Tuple[Path, str]]:
     found = []
     for folder, below, files in os.walk(str(top), onerror=_refuse):
-        below[:] = [
-            name for name in below if not name.startswith(".") and Path(folder, name).resolve() != leave_out
-        ]
+        below[:] = [name for name in below if not is_stray(name) and Path(folder, name).resolve() != leave_out]
         found += [Path(folder, name) for name in files if _is_known(Path(name))]
     found.sort(key=lambda path: path.parts)
     return [(path, path.parent.relative_to(top).as_posix()) for path in found]
@@ -141,7 +144,7 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_known(path: Path) -> bool:
-    return path.suffix.lower() in READABLE_SUFFIXES + VIDEOS and not path.name.startswith(".")
+    return is_picture(path.name) or (path.suffix.lower() in VIDEOS and not is_stray(path.name))
 
 
 def _is_below(path: Path, folder: Optional[Path]) -> bool:
@@ -170,14 +173,14 @@ def _longer(source: Source, whole: bool) -> str:
 
 
 def _announced(source: Source) -> int:
-    capture: Any = cv2.VideoCapture(str(source.path))  # its stubs are half typed
+    capture: Any = cv2.VideoCapture(video_path(source.path))  # its stubs are half typed
     frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
     return max(0, int(frames))  # streams without an index announce absurd negative numbers
 
 
 def _read_video(source: Source, report: Report, every: int) -> Iterator[Frame]:
-    capture: Any = cv2.VideoCapture(str(source.path))  # its stubs are half typed
+    capture: Any = cv2.VideoCapture(video_path(source.path))  # its stubs are half typed
     index = 0
     try:
         if not capture.isOpened():

@@ -8,9 +8,8 @@ from pathlib import Path
 from bmzoo.config import scene_sets
 from bmzoo.errors import SourceError, nearest
 from bmzoo.plan.step import File, Pictures, Tree
+from bmzoo.runtime.listing import READABLE_SUFFIXES, is_picture, is_stray
 from bmzoo.sources import scene_files
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,11 @@ def _rank(name: str, first: Sequence[str]) -> int:
 
 
 def _below(folder: Path, inside: str = "") -> Iterator[str]:
-    """Relative path of every file below a folder; symlinks to folders are not followed."""
+    """Relative path of every file below a folder, but strays; symlinks to folders are not followed."""
     with os.scandir(folder / inside) as entries:
         for entry in entries:
+            if is_stray(entry.name):
+                continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _below(folder, f"{inside}{entry.name}/")
             elif entry.is_file():
@@ -92,17 +93,17 @@ class Sources:
         # Names only, no stat calls: folders hold thousands of pictures, and every target lists some of them.
         try:
             with os.scandir(folder) as entries:
-                files = sorted(entry.name for entry in entries if entry.is_file())
+                files = sorted(entry.name for entry in entries if not is_stray(entry.name) and entry.is_file())
         except OSError as error:
             raise SourceError(f"{folder}: cannot be read: {error.strerror}") from None
-        names = [name for name in files if name.lower().endswith(PICTURE_SUFFIXES)]
+        names = [name for name in files if is_picture(name)]
         if not names:
-            raise SourceError(f"{folder}: no pictures in this folder", f"looked for {', '.join(PICTURE_SUFFIXES)}")
+            raise SourceError(f"{folder}: no pictures in this folder", f"looked for {', '.join(READABLE_SUFFIXES)}")
         for name in ref.first:
             if name not in names:
                 guess = nearest(name, names)
                 raise SourceError(f"{folder}: no such picture: {name}", f"did you mean {guess}?" if guess else "")
-        others = tuple(name for name in files if not name.lower().endswith(PICTURE_SUFFIXES))
+        others = tuple(name for name in files if not is_picture(name))
         names.sort(key=lambda name: _rank(name, ref.first))
         return PictureSet(folder, tuple(folder / name for name in names[: ref.count or None]), others)
 

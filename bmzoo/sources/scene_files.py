@@ -14,6 +14,7 @@ from typing import Any
 
 from bmzoo.config.scene_sets import SceneSet
 from bmzoo.errors import SourceError
+from bmzoo.runtime.listing import is_stray
 from bmzoo.store.scratch import Scratch
 from bmzoo.system.files import cannot_write
 
@@ -43,7 +44,8 @@ def folder(root: Path, scenes: SceneSet) -> Path:
 def drawing_sources() -> tuple[Path, ...]:
     """The source files that decide what the scene of a seed looks like, and how it is written."""
     here = Path(__file__)
-    return (*sorted((here.parents[1] / "scenes").glob("*.py")), here)
+    scenes = (here.parents[1] / "scenes").glob("*.py")
+    return (*sorted(path for path in scenes if not is_stray(path.name)), here)
 
 
 @cache
@@ -60,7 +62,8 @@ def drawing() -> str:
 def _whole(place: Path, scenes: SceneSet) -> bool:
     """Whether a set is complete. It is published by one rename, but a cache cleaner may remove single files."""
     try:
-        return len(list((place / "images").iterdir())) == scenes.count and (place / "gt.json").is_file()
+        drawn = [path for path in (place / "images").iterdir() if not is_stray(path.name)]
+        return len(drawn) == scenes.count and (place / "gt.json").is_file()
     except OSError:
         return False
 

@@ -11,8 +11,9 @@ from orientations import FILES, LOSSLESS, WAYS, exif, stored, upright
 import bmzoo
 from bmzoo.errors import SourceError
 from bmzoo.measure.picture import size_of
+from bmzoo.runtime.listing import READABLE_SUFFIXES
 from bmzoo.runtime.orientation import orientation, size_in_header, unturned
-from bmzoo.runtime.pictures import READABLE_SUFFIXES, find, read_frames
+from bmzoo.runtime.pictures import find, read_frames
 from bmzoo.runtime.preprocess import read_image
 from bmzoo.runtime.report import Report
 
