@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from bmzoo.errors import StoreError
+from bmzoo.runtime.pictures import video_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +75,7 @@ class Album:
             path = self._free(frame.source, suffix)
             part = path.with_name(f"{path.stem}.part{suffix}")
             code = cv2.VideoWriter.fourcc(*codec)
-            writer = cv2.VideoWriter(str(part), code, frame.fps or DEFAULT_FPS, (width, height))
+            writer = cv2.VideoWriter(video_path(part), code, frame.fps or DEFAULT_FPS, (width, height))
             if writer.isOpened():
                 return _Video(frame.source, path, part, writer)
             part.unlink() if part.exists() else None

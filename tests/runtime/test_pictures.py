@@ -9,6 +9,7 @@ import pytest
 from videos import video
 
 from bmzoo.errors import SourceError
+from bmzoo.runtime.album import Album
 from bmzoo.runtime.pictures import Frame, count, find, read_frames
 from bmzoo.runtime.report import Report
 
@@ -38,6 +39,26 @@ def test_folders_are_searched_to_the_bottom_in_name_order(tmp_path: Path) -> Non
     (tmp_path / "gt.json").write_text("{}")
     found = find([tmp_path], leave_out=tmp_path / "out")
     assert [(s.name, s.folder) for s in found] == [("c.jpg", "a/b"), ("z.png", "a"), ("b.JPG", "."), ("c.bmp", ".")]
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "http:y.mp4", "file:x.mp4", "rtsp:z.mp4", "%03d.mp4", "a b#c?d.mp4"])
+def test_a_videos_name_is_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    writer = cv2.VideoWriter(str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (64, 48))
+    for k in range(5):
+        writer.write(np.full((48, 64, 3), 40 * k, np.uint8))
+    writer.release()
+    (tmp_path / "clip.mp4").rename(name)
+    found, report = frames_of(Path(name))
+    assert [frame.name for frame in found] == [f"{name}#{k}" for k in range(5)]
+    assert not report.skipped and not report.warnings
+    assert count(find([name])) == 5
+    album = Album(Path(), find([name]))
+    written = {album.add(frame, frame.image) for frame in found}
+    album.close()
+    assert [path.name for path in written] == [f"{Path(name).stem}_out.mp4"]
+    again, _ = frames_of(*written)
+    assert len(again) == 5
 
 
 def test_globs_and_names_that_look_like_one(tmp_path: Path) -> None:
