@@ -170,6 +170,14 @@ class Project:
         assert old in text
         self.config.write_text(text.replace(old, new))
 
+    def split_weights(self, location: str, **options: bool) -> None:
+        """Move the weights of the model into external data."""
+        path, before = self.data / "model.onnx", sha256(self.data / "model.onnx")
+        model = onnx.load(str(path))
+        (self.data / location).parent.mkdir(exist_ok=True)
+        onnx.save(model, str(path), save_as_external_data=True, location=location, size_threshold=0, **options)
+        self.edit(before, sha256(path))
+
     def open(self) -> Workspace:
         """The checkout as a new run of bmzoo finds it."""
         self.toolchain.ran.clear()

@@ -21,7 +21,7 @@ from bmzoo.errors import BmzooError, ConfigError, StoreError, ToolFailed
 from bmzoo.execute.resolve import Resolved
 from bmzoo.execute.run import Made, RunReport
 from bmzoo.plan.resources import Needs, needs
-from bmzoo.plan.step import File, Output, Pictures, Step, Tree
+from bmzoo.plan.step import ExternalData, File, Output, Pictures, Step, Tree
 from bmzoo.store import upload, urls
 from bmzoo.store.local import Entry, Store
 from bmzoo.store.remote import Remote
@@ -238,7 +238,9 @@ def _names(step: Step, resolved: Resolved) -> Iterator[tuple[str, str]]:
                 yield inside, _below(ref, inside.removeprefix(f"{name}/"), resolved.files[inside][0])
 
 
-def _below(ref: Pictures | Tree, inside: str, path: Path) -> str:
+def _below(ref: Pictures | Tree | ExternalData, inside: str, path: Path) -> str:
+    if isinstance(ref, ExternalData):
+        return str(PurePosixPath(ref.model.path).parent / inside)
     return str(PurePosixPath(ref.folder) / (inside if isinstance(ref, Tree) else path.name))
 
 

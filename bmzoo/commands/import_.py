@@ -17,6 +17,9 @@ from bmzoo.runtime.engines.session import OnnxSession
 # In a batch an engine may sum in another order; results may differ by that rounding and no more.
 BATCH_TOLERANCE = 1e-4
 
+# Below the step's folder: the external data of the source.
+EXTERNAL = "external"
+
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `model.onnx` and `model.json` (inputs, outputs). Raises SourceError."""
@@ -26,7 +29,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     if request["architecture"]:
         model = retinaface.build(load_state_dict(source, shown), spec["height"], spec["width"])
     else:
-        model = contract.conform(contract.load_onnx(source, shown), shown)
+        model = contract.conform(contract.load_onnx(source, shown, folder / EXTERNAL), shown)
     name = check_input(model, spec, shown)
     data = model.SerializeToString(deterministic=True)
     check_batches(data, name, spec, request["batches"], shown)

@@ -6,7 +6,7 @@
 import json
 import sys
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -96,6 +96,23 @@ def _download_url(text: str) -> str:
     return text
 
 
+def _path_inside(text: str) -> str:
+    """A path below the folder of another file. ValueError says why not."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or str(path) != text or not text.isprintable():
+        raise ValueError(f"not a path below the model's folder: {text!r}")
+    return text
+
+
+class ExternalDataFile(Section):
+    """A file that an ONNX file keeps weights in."""
+
+    file: Annotated[PathText, AfterValidator(_path_inside)]
+    """Its path from the folder of the ONNX file, as that names it."""
+    sha256: Digest
+    """What the file must hold, as `sha256sum` prints it."""
+
+
 class Weights(Section):
     """One place that the model can come from. The first that is available is used.
 
@@ -114,6 +131,8 @@ class Weights(Section):
     """How people get the file; shown when it is missing."""
     scenes: SceneSets | None = None
     """Drawn scenes in place of pictures."""
+    external_data: Annotated[tuple[ExternalDataFile, ...], BeforeValidator(as_tuple)] = ()
+    """All files that an ONNX file keeps weights in; found beside it without this, and then not pinned."""
     architecture: Literal["retinaface_mobilenet0.25"] | None = None
     """The graph that a `.pth` state dict belongs to; an `.onnx` file brings its own."""
 
@@ -125,6 +144,11 @@ class Weights(Section):
         if (suffix == ".onnx") == (self.architecture is not None):
             need = "has its own graph: leave out architecture" if self.architecture else "needs an architecture"
             raise ValueError(f"{self.file} {need}")
+        names = [one.file for one in self.external_data]
+        if names and suffix != ".onnx":
+            raise ValueError(f"{self.file} has no external data: leave out external_data")
+        if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+            raise ValueError(f"external_data names a file twice: {twice[0]}")
         return self
 
 

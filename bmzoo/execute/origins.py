@@ -1,8 +1,9 @@
 """Where a step's inputs come from, in the words of people: files by their names at the source. Pure."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 
-from bmzoo.plan.step import File, Output, Pictures, Step
+from bmzoo.plan.step import ExternalData, File, Output, Pictures, Step
 
 
 def origins(step: Step, names: Iterable[str], pictures: Mapping[str, str]) -> dict[str, str]:
@@ -19,6 +20,8 @@ def origins(step: Step, names: Iterable[str], pictures: Mapping[str, str]) -> di
             found[name] = f"{ref.file} of {ref.step}"
         elif isinstance(ref, File):
             found[name] = ref.path
+        elif isinstance(ref, ExternalData):
+            found[name] = str(PurePosixPath(ref.model.path).parent / inside)
         else:
             found[name] = f"{ref.folder}/{pictures[inside] if isinstance(ref, Pictures) else inside}"
     return found

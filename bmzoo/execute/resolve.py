@@ -4,6 +4,7 @@ Looks at files; runs, draws and fetches nothing but scenes that have to be there
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ from bmzoo.execute.origins import origins
 from bmzoo.execute.toolchain import Toolchain
 from bmzoo.plan.decisions import facts
 from bmzoo.plan.fingerprint import fingerprint, material
-from bmzoo.plan.step import File, Input, Output, Pictures, Step, Tree
+from bmzoo.plan.step import ExternalData, File, Input, Output, Pictures, Step, Tree
+from bmzoo.sources.external_data import external_data
 from bmzoo.sources.lookup import PictureSet, Sources
 from bmzoo.store.local import Entry
 from bmzoo.system.hashing import Digests
@@ -71,6 +73,8 @@ class Resolver:
                 warnings += _trouble(ref, found)
             else:
                 files |= self._files(name, ref, results)
+            if isinstance(ref, ExternalData):
+                warnings += _unpinned(ref, files, f"{name}/")
         made_of = material(
             step,
             {name: digest for name, (_, digest) in files.items()},
@@ -89,13 +93,17 @@ class Resolver:
         if step.decision is None:
             return {}
         sources = {name: self._source(ref, results, again) for name, ref in step.decision.sources}
-        return facts(step.decision, sources, self._toolchain.release)
+        present = {name: text for name, text in sources.items() if text}
+        return facts(step.decision, present, self._toolchain.release)
 
     def _source(self, ref: Input, results: Entries, again: bool) -> str:
+        """What stands for a source's content; empty for external data where there is none."""
         if isinstance(ref, Output):
             return results[ref.step].files[ref.file]
         if isinstance(ref, File):  # what is pinned need not be here
             return ref.sha256 or self._sources.pinned(ref, self._digests.of)[1]
+        if isinstance(ref, ExternalData):
+            return self._external(ref)
         assert isinstance(ref, Pictures), "nothing else is a source of a decision"
         drawn = scene_sets.split(ref.folder)
         if drawn is not None:  # what is drawn follows from the seeds, and need not be here
@@ -110,9 +118,21 @@ class Resolver:
             return {name: (entry.path(ref.file), entry.files[ref.file])}
         if isinstance(ref, File):
             return {name: self._sources.pinned(ref, self._digests.of)}
+        if isinstance(ref, ExternalData):
+            found = external_data(self._sources, ref, self._digest)
+            return {f"{name}/{inside}": one for inside, one in found.items()}
         assert isinstance(ref, Tree), "pictures are looked up apart"
-        found = self._sources.tree(ref).items()
-        return {f"{name}/{inside}": (path, self._digest(path)) for inside, path in found}
+        tree = self._sources.tree(ref).items()
+        return {f"{name}/{inside}": (path, self._digest(path)) for inside, path in tree}
+
+    def _external(self, ref: ExternalData) -> str:
+        """Of files that are pinned none need be here; of an ONNX file that is not here nothing else is known."""
+        pinned = {one.path: one.sha256 for one in ref.files}
+        if not pinned and self._sources.holds(ref.model):
+            found = external_data(self._sources, ref, self._digest)
+            pinned = {name: digest for name, (_, digest) in found.items()}
+        lines = tuple(f"{digest} {name}" for name, digest in pinned.items())
+        return f"{len(lines)}, sha256 of their digests: {_digest_of_set(lines)}" if lines else ""
 
     def _digest(self, path: Path) -> str:
         try:
@@ -132,6 +152,16 @@ class Resolver:
 def _numbered(pictures: list[tuple[Path, str]]) -> dict[str, tuple[Path, str]]:
     """Pictures by names that keep their order."""
     return {f"{index:05d}{path.suffix.lower()}": (path, d) for index, (path, d) in enumerate(pictures)}
+
+
+def _unpinned(ref: ExternalData, files: Mapping[str, tuple[Path, str]], below: str) -> list[str]:
+    """What to add to the config for external data that it does not pin."""
+    found = {name.removeprefix(below): digest for name, (_, digest) in files.items() if name.startswith(below)}
+    if ref.files or not found:
+        return []
+    rows = [f"{{file: {json.dumps(name, ensure_ascii=False)}, sha256: {digest}}}" for name, digest in found.items()]
+    line = f"external_data: [{', '.join(rows)}]"
+    return [f"{ref.model.path}: its external data is not pinned: add `{line}` to these weights in the config"]
 
 
 def _trouble(ref: Pictures, found: PictureSet) -> list[str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 from onnx.onnx_ml_pb2 import ModelProto, NodeProto
 
-from bmzoo.onnx_import.onnx_file import nodes, subgraphs
+from bmzoo.onnx_import.walk import nodes, subgraphs
 
 
 class NotConvertible(Exception):

@@ -13,7 +13,8 @@ from onnx.onnx_ml_pb2 import ModelProto
 from bmzoo.errors import SourceError
 from bmzoo.onnx_import.adapters import NotConvertible
 from bmzoo.onnx_import.downgrade import IR_VERSION, OPSET, downgrade
-from bmzoo.onnx_import.onnx_file import ModelSignature, ValueInfo, io_signature, load_onnx, nodes
+from bmzoo.onnx_import.onnx_file import ModelSignature, ValueInfo, io_signature, load_onnx
+from bmzoo.onnx_import.walk import nodes
 
 __all__ = ["ModelSignature", "ValueInfo", "conform", "io_signature", "load_onnx", "violations"]
 

@@ -9,7 +9,7 @@ from onnx import defs, helper
 from onnx.onnx_ml_pb2 import GraphProto, ModelProto, NodeProto
 
 from bmzoo.onnx_import.adapters import NotConvertible, Scope, adapter_of
-from bmzoo.onnx_import.onnx_file import nodes, subgraphs
+from bmzoo.onnx_import.walk import nodes, subgraphs
 
 OPSET = 11
 IR_VERSION = 6

@@ -11,7 +11,7 @@ from bmzoo.config.fields import Section
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Images, Weights
 from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
-from bmzoo.plan.step import Command, File, Input, Output, Pictures, Step, Subject
+from bmzoo.plan.step import Command, ExternalData, File, Input, Output, Pictures, Step, Subject
 from bmzoo.target import Target
 
 # Ranges of channels settle after a few pictures; thresholds take more.
@@ -34,7 +34,7 @@ def import_step(model: Model, weights: Weights) -> Step:
         "import",
         Subject(model.name, weights.name),
         (Command("import", ("request.json",)),),
-        ((name, File(weights.file, weights.sha256)),),
+        ((name, File(weights.file, weights.sha256)), *external_data(weights).items()),
         ("model.onnx", "model.json"),
         (document("request.json", request),),
     )
@@ -77,7 +77,15 @@ def scales_step(model: Model, weights: Weights, quantizer: str) -> Step:
 
 def derived_from(weights: Weights) -> dict[str, Input]:
     """The weights as a source of decisions."""
-    return {"weights": File(weights.file, weights.sha256)}
+    return {"weights": File(weights.file, weights.sha256), **external_data(weights)}
+
+
+def external_data(weights: Weights) -> dict[str, Input]:
+    """What an ONNX file may keep in files beside it, as an input of that name."""
+    if weights.architecture is not None:
+        return {}
+    pinned = tuple(File(one.file, one.sha256) for one in weights.external_data)
+    return {"external": ExternalData(File(weights.file, weights.sha256), pinned)}
 
 
 def network(model: Model, weights: Weights) -> dict[str, Any]:

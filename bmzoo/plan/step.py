@@ -45,6 +45,17 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class ExternalData:
+    """What an ONNX file keeps in files beside it, as `<name in the step>/<path below its folder>`: mostly nothing.
+
+    `files`: those that the config pins, by path below the folder of the ONNX file.
+    """
+
+    model: File
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True)
 class Output:
     """A file that another step writes."""
 
@@ -59,7 +70,7 @@ class Tree:
     folder: str
 
 
-Input = File | Pictures | Tree | Output
+Input = File | Pictures | Tree | ExternalData | Output
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,20 @@ class Sources:
             wrong = wrong or f"{path}: not the file that the config pins: sha256 {found}"
         hint = f"the config says {ref.sha256}; a name is not an identity: get the right file, or pin this one"
         raise SourceError(wrong, hint if "pins" in wrong else "")
+
+    def candidates(self, ref: File, digest: Callable[[Path], str]) -> Iterator[Path]:
+        """Every candidate with the pinned digest, in search order. Raises SourceError where there is no file."""
+        for path in self.files(ref):
+            with suppress(OSError):
+                if ref.sha256 in ("", digest(path)):
+                    yield path
+
+    def holds(self, ref: File) -> bool:
+        """Whether there is any candidate for a file of a config."""
+        try:
+            return bool(self.files(ref))
+        except SourceError:
+            return False
 
     def pictures(self, ref: Pictures) -> PictureSet:
         """The first `count` pictures of a folder (all for 0). Raises SourceError when there are none."""

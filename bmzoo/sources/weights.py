@@ -9,7 +9,9 @@ from typing import Protocol
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Weights
 from bmzoo.errors import BmzooError, SourceError
-from bmzoo.plan.step import File
+from bmzoo.plan.shared import external_data as external_data_of
+from bmzoo.plan.step import ExternalData, File
+from bmzoo.sources.external_data import external_data
 from bmzoo.sources.lookup import Sources
 
 # Downloads a file by URL and sha256. Raises SourceError.
@@ -119,34 +121,43 @@ def choose(
     candidates = [w for w in weights if wanted in (None, w.name)]
     problems: list[SourceError] = []
     for candidate in candidates:
-        if _has(sources, candidate, digest, problems) or _fetched(candidate, fetch, problems):
+        if _has(sources, candidate, digest, problems) or _fetched(sources, candidate, digest, fetch, problems):
             return ChosenWeights(candidate, tuple(problem.message for problem in problems))
     raise _none(sources, candidates, problems)
 
 
 def _has(sources: Sources, weights: Weights, digest: Callable[[Path], str], problems: list[SourceError]) -> bool:
-    if not _files(sources, weights):
+    if not sources.holds(File(weights.file, weights.sha256)):
         return False
     try:
-        sources.pinned(File(weights.file, weights.sha256), digest)
+        _check(sources, weights, digest)
     except SourceError as error:
         problems.append(error)
         return False
     return True
 
 
-def _files(sources: Sources, weights: Weights) -> tuple[Path, ...]:
-    try:
-        return sources.files(File(weights.file, weights.sha256))
-    except SourceError:
-        return ()
+def _check(sources: Sources, weights: Weights, digest: Callable[[Path], str]) -> None:
+    """Raises SourceError for weights that are not whole, and as pinned."""
+    sources.pinned(File(weights.file, weights.sha256), digest)
+    for ref in external_data_of(weights).values():
+        if isinstance(ref, ExternalData):
+            external_data(sources, ref, digest)
 
 
-def _fetched(weights: Weights, fetch: Fetch | None, problems: list[SourceError]) -> bool:
+def _fetched(
+    sources: Sources,
+    weights: Weights,
+    digest: Callable[[Path], str],
+    fetch: Fetch | None,
+    problems: list[SourceError],
+) -> bool:
     if weights.url is None or fetch is None:
         return False
     try:
         fetch(weights.url, weights.sha256)
+        if sources.holds(File(weights.file, weights.sha256)):
+            _check(sources, weights, digest)
     except SourceError as error:
         problems.append(error)
         return False

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from bmzoo.errors import ConfigError
 from bmzoo.plan.build import Recipe, recipe
-from bmzoo.plan.step import File, Input, Output, Pictures, Tree
+from bmzoo.plan.step import ExternalData, File, Input, Output, Pictures, Tree
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
@@ -61,5 +61,7 @@ def _where(ref: Input) -> str:
         return f"{ref.folder} ({ref.count or 'all'} pictures)"
     if isinstance(ref, Tree):
         return f"{ref.folder} (all files)"
+    if isinstance(ref, ExternalData):
+        return f"what {ref.model.path} keeps beside it, if anything"
     assert isinstance(ref, File)
     return ref.path

@@ -95,6 +95,14 @@ def test_files_that_a_worker_has_are_not_sent(project: Project, far: Here, tmp_p
     assert len(far.jobs) == len(told)  # none twice
 
 
+@pytest.mark.parametrize("has", [False, True])
+def test_external_data_travels_as_well(project: Project, far: Here, tmp_path: Path, has: bool) -> None:
+    project.split_weights("w/model.onnx.data")
+    far.data = (project.data,) if has else ()
+    build(open_on(project, "tcp://far", tmp_path / "shared"), "bm1688_fp32_1b")
+    assert "import" in far.toolchain.ran and "import" not in project.toolchain.ran
+
+
 def test_without_a_shared_store_the_disk_must_be_shared(
     project: Project, far: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,9 +124,9 @@ def test_a_failure_says_what_our_command_reported_or_what_the_log_shows(tmp_path
     assert isinstance(error, SourceError) and not isinstance(error, ConfigError) and error.hint == "get it again"
 
 
-# Does not decide what a command writes: errors, reading and hashing files, checks, and choosing an engine.
+# Does not decide what a command writes: errors in words, reading and hashing files, checks, and choosing an engine.
 NEUTRAL = {
-    *("errors", "system/hashing", "plan/fingerprint", "quantization/tables"),
+    *("errors", "system/hashing", "system/text", "plan/fingerprint", "quantization/tables"),
     *("runtime/engines/session", "runtime/engines/registry", "runtime/engines/bmodel"),
 }
 

@@ -282,8 +282,13 @@ def test_external_data_is_read_in(external: Callable[..., Path]) -> None:
         ({"location": "/etc/passwd"}, "outside the model's folder"),
         ({"location": ""}, "outside the model's folder"),
         ({"offset": "8"}, "is too short: 24 bytes wanted at 8"),
-        ({"offset": "-8"}, "is too short"),
-        ({"length": "many"}, "is too short"),
+        ({"offset": "8", "length": ""}, "is too short: 24 bytes wanted at 8, it has 24"),
+        ({"offset": "-8"}, "no such place: 24 bytes wanted at -8"),
+        ({"length": "many"}, "no such place: many bytes wanted"),
+        ({"length": "1²"}, "no such place"),
+        ({"length": "20"}, "20 bytes are said to hold 24"),
+        ({"location": "w\x1b.bin"}, "outside the model's folder"),
+        ({"location": "a" * 300}, "is missing"),
     ],
 )
 def test_external_data_refused(external: Callable[..., Path], entries: dict[str, str], wording: str) -> None:
