@@ -19,7 +19,12 @@ class Scope:
     """Known properties of tensors by name: values of constants, and ranks."""
 
     def __init__(self, model: ModelProto) -> None:
-        inferred = shape_inference.infer_shapes(model).graph
+        try:
+            inferred = shape_inference.infer_shapes(model).graph
+        except shape_inference.InferenceError as err:
+            raise NotConvertible(
+                f"shapes or types contradict each other: {str(err).partition(chr(10))[0]}"
+            ) from None
         values = [*inferred.value_info, *inferred.input, *inferred.output]
         typed = ((value.name, value.type.tensor_type) for value in values)
         self.ranks = {name: len(kind.shape.dim) for name, kind in typed if kind.HasField("shape")}
@@ -60,10 +65,17 @@ def adapter_of(kind: str) -> Adapter | None:
         "LayerNormalization": _layer_normalization,
         "LessOrEqual": _or_equal,
         "LogSoftmax": _softmax,
+        "Mish": _mish,
         "Resize": _resize,
         "Softmax": _softmax,
         "Split": _split,
     }
+    return adapters.get(kind)
+
+
+def newer_adapter_of(kind: str) -> Adapter | None:
+    """The adapter of an operator kind newer than what this onnx package has; None for one without."""
+    adapters: dict[str, Adapter] = {"Gelu": _gelu, "RMSNormalization": _rms_normalization, "Swish": _swish}
     return adapters.get(kind)
 
 
@@ -168,3 +180,59 @@ def _layer_normalization(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
     yield _remake(node, "Mul", [name("normal"), scale], name("scaled") if bias else "")
     if bias:
         yield _remake(node, "Add", [name("scaled"), bias[0]])
+
+
+def _mish(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    soft, gate = f"{node.output[0]}.soft", f"{node.output[0]}.gate"
+    yield _remake(node, "Softplus", [node.input[0]], soft)
+    yield _remake(node, "Tanh", [soft], gate)
+    yield _remake(node, "Mul", [node.input[0], gate])
+
+
+def _swish(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    x, gate, scaled = node.input[0], f"{node.output[0]}.gate", f"{node.output[0]}.scaled"
+    alpha = _attributes(node).get("alpha", 1.0)
+    if alpha != 1.0:
+        yield _constant(node, f"{node.output[0]}.alpha", np.array(alpha, np.float32))
+        yield _remake(node, "Mul", [x, f"{node.output[0]}.alpha"], scaled)
+    yield _remake(node, "Sigmoid", [x if alpha == 1.0 else scaled], gate)
+    yield _remake(node, "Mul", [x, gate])
+
+
+def _gelu(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    """x / 2 * (1 + erf(x / sqrt(2))), as exporters wrote it before it was an operator."""
+    approximate = _attributes(node).get("approximate", b"none")
+    if approximate != b"none":
+        raise NotConvertible(f"Gelu (since opset 20) with attribute `approximate` = {approximate.decode()}")
+    x = node.input[0]
+
+    def name(part: str) -> str:
+        return f"{node.output[0]}.{part}"
+
+    for part, value in (("root", np.sqrt(2)), ("one", 1), ("half", 0.5)):
+        yield _constant(node, name(part), np.array(value, np.float32))
+    yield _remake(node, "Div", [x, name("root")], name("divided"))
+    yield _remake(node, "Erf", [name("divided")], name("erf"))
+    yield _remake(node, "Add", [name("erf"), name("one")], name("raised"))
+    yield _remake(node, "Mul", [x, name("raised")], name("product"))
+    yield _remake(node, "Mul", [name("product"), name("half")])
+
+
+def _rms_normalization(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    """Zhang and Sennrich, "Root Mean Square Layer Normalization": x / sqrt(mean(x * x) + epsilon) * scale."""
+    axes = list(range(scope.axis_from_end(node), 0))
+    epsilon = np.array(_attributes(node).get("epsilon", 1e-5), np.float32)
+    x, scale = node.input
+
+    def name(part: str) -> str:
+        return f"{node.output[0]}.{part}"
+
+    yield _remake(node, "Mul", [x, x], name("squared"))
+    # Axes are an input since opset 18, and this is read as the newest opset that the onnx package has.
+    yield _constant(node, name("axes"), np.array(axes, np.int64))
+    yield _remake(node, "ReduceMean", [name("squared"), name("axes")], name("mean"))
+    yield _constant(node, name("epsilon"), epsilon)
+    yield _remake(node, "Add", [name("mean"), name("epsilon")], name("stable"))
+    yield _remake(node, "Sqrt", [name("stable")], name("root"))
+    yield _remake(node, "Div", [x, name("root")], name("normal"))
+    yield _remake(node, "Mul", [name("normal"), scale])

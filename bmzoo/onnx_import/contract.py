@@ -4,15 +4,18 @@ It binds the model, not the environment: TPU-MLIR needs a newer onnx package tha
 table of versions: release 1.6.0 has IR version 6, ai.onnx 11 and ai.onnx.ml 2.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import checker, defs
+from onnx import checker
 from onnx.onnx_ml_pb2 import ModelProto
 
 from bmzoo.errors import SourceError
 from bmzoo.onnx_import.adapters import NotConvertible
 from bmzoo.onnx_import.downgrade import IR_VERSION, OPSET, downgrade
+from bmzoo.onnx_import.newer import readable
 from bmzoo.onnx_import.onnx_file import ModelSignature, ValueInfo, io_signature, load_onnx
 from bmzoo.onnx_import.walk import nodes
 
@@ -41,53 +44,77 @@ def violations(model: ModelProto) -> list[str]:
     return found
 
 
-def conform(model: ModelProto, where: str) -> ModelProto:
+def conform(model: ModelProto, where: str, picture: Sequence[int] = ()) -> ModelProto:
     """The model itself when it conforms, else an equivalent converted copy.
 
-    Equivalent: outputs within 1e-4 (relative) in onnxruntime, on random inputs, dynamic dimensions at 1 and 2.
+    Equivalent: outputs within 1e-4 (relative) in onnxruntime, on random inputs, dynamic dimensions at 1 and 2; only
+    the batch is where `picture` gives channels, height and width.
     Raises SourceError, naming every obstacle, when the model is invalid or cannot be converted.
     """
-    _check(model, where)
     found = violations(model)
+    known = _read(model, found, where)
+    _check(known, where)
     if not found:
         return model
     try:
-        converted = downgrade(model)
+        converted = downgrade(known)
     except NotConvertible as err:
-        message = f"{where}: {'; '.join(found)}: cannot be converted down: {err}"
-        raise SourceError(message, _REEXPORT) from None
+        raise _not_convertible(where, found, err) from None
     _check(converted, where)
-    _require_equal(model, converted, where)
+    _require_equal(known, converted, where, picture)
     return converted
 
 
+def _read(model: ModelProto, found: Sequence[str], where: str) -> ModelProto:
+    """The model under numbers that the installed packages can read. Raises SourceError."""
+    try:
+        return readable(model)
+    except NotConvertible as err:
+        raise _not_convertible(where, found, err) from None
+
+
+def _not_convertible(where: str, found: Sequence[str], why: NotConvertible) -> SourceError:
+    return SourceError(f"{where}: {'; '.join(found)}: cannot be converted down: {why}", _REEXPORT)
+
+
 def _check(model: ModelProto, where: str) -> None:
-    newest = defs.onnx_opset_version()
-    if any(opset.domain in ("", "ai.onnx") and opset.version > newest for opset in model.opset_import):
-        raise SourceError(f"{where}: newer than opset {newest}, the newest that can be read", _REEXPORT)
     try:
         checker.check_model(model)
     except checker.ValidationError as err:
         raise SourceError(f"{where}: not a valid ONNX model: {_first_line(err)}", _REEXPORT) from None
 
 
-def _require_equal(model: ModelProto, converted: ModelProto, where: str) -> None:
+def _require_equal(model: ModelProto, converted: ModelProto, where: str, picture: Sequence[int]) -> None:
     before = _session(model, f"{where}: onnxruntime refuses it")
     after = _session(converted, f"{where}: converted to opset {OPSET}, onnxruntime refuses it")
     failures = []
     for size in (1, 2):
-        inputs = {port.name: _sample(port, size) for port in io_signature(model).inputs}
+        inputs = {port.name: _sample(port, size, picture) for port in io_signature(model).inputs}
         try:
             wanted = before.run(None, inputs)
         except Exception as err:  # not every dynamic dimension can be this small
             failures.append(_first_line(err))
             continue
-        if not all(map(_equal, wanted, after.run(None, inputs))):
+        if not _gives(after, inputs, wanted, where):
             message = f"{where}: converted to opset {OPSET}, the model gives other results than before"
             raise SourceError(message, _REEXPORT)
     if len(failures) == 2:
         message = f"{where}: cannot be compared with its conversion: fails itself, free dimensions at 1 or at 2"
         raise SourceError(f"{message}: {failures[0]}", "export the model with a fixed height and width")
+
+
+def _gives(
+    session: onnxruntime.InferenceSession,
+    inputs: Mapping[str, NDArray[np.generic]],
+    wanted: Sequence[NDArray[np.generic]],
+    where: str,
+) -> bool:
+    try:
+        found = session.run(None, inputs)
+    except Exception as err:  # as above
+        problem = f"{where}: converted to opset {OPSET}, the model fails: {_first_line(err)}"
+        raise SourceError(problem, _REEXPORT) from None
+    return all(map(_equal, wanted, found))
 
 
 def _equal(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
@@ -105,8 +132,10 @@ def _session(model: ModelProto, problem: str) -> onnxruntime.InferenceSession:
         raise SourceError(f"{problem}: {_first_line(err)}", _REEXPORT) from None
 
 
-def _sample(port: ValueInfo, size: int) -> NDArray[np.generic]:
+def _sample(port: ValueInfo, size: int, picture: Sequence[int]) -> NDArray[np.generic]:
     shape = [size if isinstance(dim, str) else dim for dim in port.shape or ()]  # the checker wants a shape
+    if len(shape) == len(picture) + 1:
+        shape[1:] = picture
     random = np.random.default_rng(size)
     if port.dtype.startswith("float"):
         return random.standard_normal(shape).astype(port.dtype)
