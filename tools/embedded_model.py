@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bmzoo.commands.import_ import check_batches  # noqa: E402
 from bmzoo.errors import BmzooError, SourceError  # noqa: E402
 from bmzoo.measure.average_precision import Predictions, Truth, curves  # noqa: E402
 from bmzoo.onnx_import import contract, retinaface  # noqa: E402
+from bmzoo.onnx_import.batches import check_batches  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
 from bmzoo.runtime.decoders.decode import decode  # noqa: E402
 from bmzoo.runtime.detections import Detections  # noqa: E402
@@ -36,6 +36,7 @@ from bmzoo.scenes import FIRST_TRAINING_SEED, Scene, draw  # noqa: E402
 
 MODEL = ROOT / "models" / "onnx" / "retinaface_mobilenet0.25.embedded.onnx"
 SIZE = 640
+MEAN = (104, 117, 123)
 MOST_BYTES = 2_000_000
 # Seeds of the empty scenes; the others start at 0. All of them stay below FIRST_TRAINING_SEED.
 FIRST_EMPTY = 500_000
@@ -68,8 +69,8 @@ def export(weights: Path, target: Path, half: float) -> str:
         wrong.append(f"{len(data)} bytes, {MOST_BYTES} or more")
     if wrong:
         raise SourceError(f"{weights}: no model to embed: {'; '.join(wrong)}")
-    spec = {"pixel_format": "bgr", "height": SIZE, "width": SIZE}
-    check_batches(data, "input", spec, [1, 4], str(weights))
+    spec = {"pixel_format": "bgr", "height": SIZE, "width": SIZE, "mean": MEAN, "scale": (1, 1, 1)}
+    check_batches(data, spec, [1, 4], str(weights))
     scratch = target.with_suffix(".part")
     scratch.write_bytes(data)
     scratch.replace(target)

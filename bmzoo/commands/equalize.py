@@ -1,5 +1,7 @@
 """`equalize`: applies channel scales to a model, with a check that its float outputs stay the same."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ EQUALIZE_TOLERANCE = 1e-3
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `model.onnx`. args: the model, and its channel scales.
+    """Write `model.onnx`. args: the model, its channel scales, and the shape of its input as JSON.
 
     Raises SourceError for scales of another model, ToolFailed when the outputs differ by more than rounding.
     """
@@ -25,16 +27,15 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     except ValueError as error:
         raise SourceError(f"{args[1]}: {error}", "see the scales in calibration/") from None
     onnx.save(result, str(folder / "model.onnx"))
-    noise = _noise(model)
+    noise = _noise(json.loads(args[2]))
     for before, after in zip(_run(model, noise), _run(result, noise), strict=True):
         off = float(np.abs(before - after).max()) / max(float(np.abs(before).max()), 1e-12)
         if not off <= EQUALIZE_TOLERANCE:  # NaN fails too
             raise ToolFailed(f"equalize: changed the network's outputs by {off:.2g} of their range")
 
 
-def _noise(model: onnx.ModelProto) -> NDArray[np.float32]:
+def _noise(shape: Sequence[int]) -> NDArray[np.float32]:
     """A random input: the networks must agree on any."""
-    shape = [dim.dim_value or 1 for dim in model.graph.input[0].type.tensor_type.shape.dim]
     return np.asarray(np.random.default_rng(0).uniform(-128, 128, shape), np.float32)
 
 

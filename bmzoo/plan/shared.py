@@ -123,7 +123,8 @@ def transform_step(model: Model, weights: Weights, batch: int, equalized: str = 
         *("--mlir", "model.mlir"),
     ]
     scales = equalization(model, weights, equalized)
-    apply = (Command("equalize", ("source.onnx", "channels.scales")),) if scales else ()
+    picture = _text([1, i.channels, i.height, i.width])
+    apply = (Command("equalize", ("source.onnx", "channels.scales", picture)),) if scales else ()
     return Step(
         "transform",
         Subject(

@@ -1,0 +1,132 @@
+"""What an import says of networks that are no networks of pictures, and what it makes of those that are."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from bmzoo.commands import import_
+from bmzoo.errors import SourceError
+from bmzoo.onnx_import.batches import network_inputs
+
+SPEC = {
+    **{"name": None, "height": 8, "width": 6, "pixel_format": "bgr", "resize": "letterbox", "pad_value": 0},
+    **{"mean": [104.0, 117.0, 123.0], "scale": [0.02, 0.02, 0.02]},
+}
+FREE = ("N", 3, 8, 6)
+Node = onnx.NodeProto
+
+
+def network(  # noqa: PLR0913
+    *nodes: Node,
+    shape: Sequence[int | str] | None = FREE,
+    kind: int = TensorProto.FLOAT,
+    out: int = TensorProto.FLOAT,
+    weights: Mapping[str, Any] | None = None,
+    names: Sequence[str] = ("x", "y"),
+    opset: int = 11,
+    ir: int = 6,
+) -> onnx.ModelProto:
+    x = helper.make_tensor_value_info(names[0], kind, shape)
+    y = helper.make_tensor_value_info(names[1], out, None)
+    constants = [numpy_helper.from_array(np.asarray(value), name) for name, value in (weights or {}).items()]
+    graph = helper.make_graph(nodes, "g", [x], [y], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
+    inferred = onnx.shape_inference.infer_shapes(model).graph.output[0].type
+    model.graph.output[0].type.tensor_type.shape.CopyFrom(inferred.tensor_type.shape)
+    return model
+
+
+def node(kind: str, *inputs: str, output: str = "y", **attributes: Any) -> Node:
+    return helper.make_node(kind, inputs or ("x",), [output], **attributes)
+
+
+def imported(model: onnx.ModelProto, folder: Path, batches: Sequence[int] = (1, 2), **spec: Any) -> dict[str, Any]:
+    (folder / "source.onnx").write_bytes(model.SerializeToString())
+    request = {"source": "source.onnx", "shown": "a.onnx", "architecture": None, "batches": list(batches)}
+    (folder / "request.json").write_text(json.dumps({**request, "input": {**SPEC, **spec}}))
+    import_.run(folder, ("request.json",))
+    told: dict[str, Any] = json.loads((folder / "model.json").read_text())
+    return told
+
+
+RELU = node("Relu")
+HALF, BYTES = TensorProto.FLOAT16, TensorProto.UINT8
+TWO = network(node("Add", "x", "z"))
+TWO.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, FREE))
+TO_TEXT = [node("Cast", to=TensorProto.STRING)]
+MEAN = node("ReduceMean", keepdims=0)
+ROWS = [node("Reshape", "x", "s")]
+SIX = [node("Reshape", "x", "s", output="r"), node("Relu", "r")]
+PEOPLE: list[tuple[str, onnx.ModelProto, dict[str, Any], str]] = [
+    ("two inputs", TWO, {}, "exactly one input is expected: `x`, `z`"),
+    ("another name", network(RELU), {"name": "z"}, "no such input: z"),
+    ("float16", network(RELU, kind=HALF, out=HALF), {}, "input `x` takes float16, and pictures come as float"),
+    ("double", network(RELU, kind=11, out=11), {}, "input `x` takes double"),
+    ("uint8", network(node("Cast", to=1), kind=BYTES), {}, "input `x` takes uint8"),
+    ("two dimensions", network(RELU, shape=("N", 16)), {}, "has 2 dimensions, pictures have four"),
+    ("a scalar", network(RELU, shape=()), {}, "has 0 dimensions"),
+    ("no shape", network(RELU, shape=None), {}, "input `x` has no shape"),
+    ("channels last", network(RELU, shape=("N", 8, 6, 3)), {}, "has its channels last"),
+    ("another size", network(RELU, shape=("N", 3, 9, 6)), {}, "input `x` is not [batch, 3, 8, 6]"),
+    ("grey", network(RELU), {"pixel_format": "gray"}, "input `x` is not [batch, 1, 8, 6]"),
+    ("text", network(*TO_TEXT, out=TensorProto.STRING), {}, "output `y` is a tensor of string"),
+    ("a scalar output", network(MEAN), {}, "output `y` is a scalar, so its first dimension is not the batch"),
+    ("rows", network(*ROWS, weights={"s": [-1, 3]}), {}, "output `y` is [48, 3] for one picture"),
+    ("too small", network(node("Conv", "x", "w"), weights={"w": np.ones((1, 3, 9, 9), "f4")}), {}, "onnxruntime"),
+    ("one picture", network(*SIX, weights={"s": [1, 3, 8, 6]}), {}, "the batch dimension is not free: 2 pictures"),
+    ("a fixed batch", network(RELU, shape=(1, 3, 8, 6)), {}, "not free: its size is 1, and targets ask for 2"),
+    (
+        "a fixed batch of 2",
+        network(RELU, shape=(2, 3, 8, 6)),
+        {},
+        "not free: its size is 2, and single pictures always",
+    ),
+    ("mixed", network(node("CumSum", "x", "s"), weights={"s": 0}), {}, "not free: picture 1 of 2 differs"),
+]
+
+
+@pytest.mark.parametrize(("model", "spec", "wording"), [row[1:] for row in PEOPLE], ids=[row[0] for row in PEOPLE])
+def test_the_real_reason_is_given(
+    model: onnx.ModelProto, spec: dict[str, Any], wording: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        imported(model, tmp_path, **spec)
+    assert caught.value.message.startswith("a.onnx: ") and wording in caught.value.message
+    assert caught.value.hint
+    if "not free" not in wording:
+        assert "batch dimension is not free" not in caught.value.message
+
+
+def test_a_sequence_is_no_output(tmp_path: Path) -> None:
+    model = network(RELU)
+    model.graph.output[0].type.CopyFrom(helper.make_sequence_type_proto(helper.make_tensor_type_proto(1, None)))
+    with pytest.raises(SourceError, match="output `y` is a sequence"):
+        imported(model, tmp_path)
+
+
+def test_networks_see_pictures_with_mean_and_scale() -> None:
+    fed = network_inputs({**SPEC, "mean": [0, 100, 255], "scale": [1, 0.5, -1]}, 2)
+    assert fed.shape == (2, 3, 8, 6) and fed.dtype == np.float32
+    low, high = fed.min(axis=(0, 2, 3)), fed.max(axis=(0, 2, 3))
+    assert (low >= [0, -50, 0]).all() and (high <= [255, 77.5, 255]).all()
+    assert (high - low > [200, 100, 200]).all()
+    grey = network_inputs({**SPEC, "pixel_format": "gray", "mean": [9, 0, 0]}, 1)
+    assert grey.shape == (1, 1, 8, 6)
+
+
+def test_nan_is_what_nan_is_equal_to(tmp_path: Path) -> None:
+    told = imported(network(node("Log")), tmp_path)  # of what is below the mean
+    assert told == {"input": "x", "outputs": ["y"]}
+
+
+def test_free_sides_are_what_the_config_says(tmp_path: Path) -> None:
+    """What is converted is compared on pictures of the size in the config: smaller ones can end onnxruntime."""
+    conv = node("Conv", "x", "w")
+    model = network(conv, shape=("N", 3, "h", "w"), weights={"w": np.ones((1, 3, 5, 5), "f4")}, opset=13, ir=8)
+    assert imported(model, tmp_path)["outputs"] == ["y"]
