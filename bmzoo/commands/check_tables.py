@@ -4,21 +4,44 @@ For a calibration table that lacks a tensor TPU-MLIR 1.30.2 aborts with a stack 
 that it does not know.
 """
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bmzoo.errors import SourceError
+from bmzoo.measure.given_names import given_names
 from bmzoo.quantization.tables import calibrated, check_names, float_layers, tensors_of
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Check `calibration.table` and, if there, `mixed.qtable` against an MLIR file. Raises SourceError."""
     tensors = tensors_of((folder / args[0]).read_text(encoding="utf-8"))
+    _rename(folder, tensors)
     try:
         check_names("calibration table", calibrated(_text(folder / "calibration.table")), tensors)
         if (folder / "mixed.qtable").exists():
             check_names("qtable", (layer for layer, _ in float_layers(_text(folder / "mixed.qtable"))), tensors)
     except ValueError as error:
         raise SourceError(f"table: {error}", "see the tables in calibration/ and qtables/") from None
+
+
+def _rename(folder: Path, tensors: Collection[str]) -> None:
+    """Where the import renamed tensors, tables written by hand may name them as they were."""
+    given = given_names(folder) if (folder / "model.json").exists() else {}
+    for path in (folder / "calibration.table", folder / "mixed.qtable") if given else ():
+        if path.exists():
+            lines = [renamed_line(line, given, tensors) for line in _text(path).splitlines()]
+            path.unlink()  # a link to the table itself, which stays as it is
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def renamed_line(line: str, given: Mapping[str, str], tensors: Collection[str]) -> str:
+    """A line of a table, by the names of the imported model. `given`: new name -> old name."""
+    if line.startswith("#") or not line.strip() or line.split(maxsplit=1)[0] in tensors:
+        return line
+    for now, before in sorted(given.items(), key=lambda pair: -len(pair[1])):
+        if line.startswith((f"{before} ", f"{before}_")):
+            return now + line.removeprefix(before)
+    return line
 
 
 def _text(path: Path) -> str:

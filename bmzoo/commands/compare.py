@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bmzoo.commands.measure import Heads, aligned, detection_figures, tensor_figures
+from bmzoo.commands.measure import Heads, aligned, by_given_name, detection_figures, tensor_figures
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.tensors import max_error, sqnr_db
 from bmzoo.runtime.engines.session import OnnxSession
@@ -18,7 +18,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `figures.json`: tensors, detections, engines, consistency. Raises VerifyFailed."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     feeds = arrays(folder / "inputs.npz")
-    reference = OnnxSession(folder / "model.onnx").run(feeds)
+    reference = by_given_name(OnnxSession(folder / "model.onnx").run(feeds), folder)
     mlir = aligned(reference, arrays(folder / "mlir.npz"))
     simulated = arrays(folder / "simulated.npz")
     batch = len(next(iter(simulated.values())))

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from bmzoo.measure.drift import compare_layers, layer_inputs
+from bmzoo.measure.given_names import as_given, given_names
 from bmzoo.measure.npz import arrays
 from bmzoo.runtime.engines.mlir import MlirSession
 from bmzoo.runtime.engines.registry import find_tpuc_root
@@ -24,14 +25,18 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
             second.close()
     finally:
         first.close()
+    given = given_names(folder)
     worst = min(found.rows, key=lambda row: row.sqnr_db)
     told = {
-        "layer": found.layer or worst.layer,
+        "layer": as_given(found.layer or worst.layer, given),
         "sqnr_db": _finite(found.sqnr_db),
         "below_limit": found.layer is not None,
         "gradual": found.gradual,
         "limit_db": float(limit),
-        "rows": [[row.layer, *map(_finite, (row.cosine, row.sqnr_db, row.lost_db))] for row in found.rows],
+        "rows": [
+            [as_given(row.layer, given), *map(_finite, (row.cosine, row.sqnr_db, row.lost_db))]
+            for row in found.rows
+        ],
     }
     (folder / result).write_text(json.dumps(told, indent=1), encoding="utf-8")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmzoo.errors import VerifyFailed
+from bmzoo.measure.given_names import given_names
 from bmzoo.measure.matching import match_detections
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
@@ -25,7 +26,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `figures.json`. Raises VerifyFailed when the outputs are not comparable."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     feeds = arrays(folder / "inputs.npz")
-    reference = OnnxSession(folder / "model.onnx").run(feeds)
+    reference = by_given_name(OnnxSession(folder / "model.onnx").run(feeds), folder)
     test = aligned(reference, arrays(folder / "outputs.npz"))
     figures = {
         "images": len(next(iter(feeds.values()))),
@@ -33,6 +34,12 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "detections": detection_figures(reference, test, request),
     }
     (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def by_given_name(heads: Heads, folder: Path) -> Heads:
+    """Outputs by the names that the model came with."""
+    given = given_names(folder)
+    return {given.get(name, name): value for name, value in heads.items()}
 
 
 def aligned(reference: Heads, test: Heads) -> Heads:

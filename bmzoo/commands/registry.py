@@ -19,6 +19,7 @@ _MLIR = (
 _QUANTIZATION = ("quantization/*.py", "system/partial.py", *_DECODING)
 _MEASURING = (
     *("commands/measure.py", "measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/specs.py"),
+    "measure/given_names.py",
     *_DECODING,
 )
 
@@ -41,7 +42,9 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "prepare": OwnCommand("prepare", ("commands/prepare.py", *_PREPROCESSING)),
     # Without quantization/tables.py, which only validates and does not affect what is written.
     "table": OwnCommand("table", ("commands/table.py",)),
-    "check-tables": OwnCommand("check_tables", ("commands/check_tables.py", "quantization/tables.py")),
+    "check-tables": OwnCommand(
+        "check_tables", ("commands/check_tables.py", "measure/given_names.py", "quantization/tables.py")
+    ),
     "normalize": OwnCommand("normalize", ("commands/normalize.py", "system/flatbuffer.py"), installation=True),
     "finish": OwnCommand("finish", ("commands/finish.py", "runtime/engines/bmodel.py")),
     "profile": OwnCommand("profile", ("commands/profile.py", "measure/profile.py")),

@@ -6,6 +6,7 @@ from typing import Any
 from onnx.onnx_ml_pb2 import ModelProto, ValueInfoProto
 
 from bmzoo.errors import SourceError
+from bmzoo.onnx_import.names import plain
 from bmzoo.onnx_import.walk import element_name
 
 _FLOATS = ("FLOAT16", "BFLOAT16", "DOUBLE")
@@ -25,7 +26,7 @@ def picture_input(model: ModelProto, spec: Mapping[str, Any], shown: str) -> Val
         names = ", ".join(f"`{i.name}`" for i in inputs) or "none"
         hint = "models with several inputs cannot be fed pictures yet" if inputs else "is it a model of pictures?"
         raise SourceError(f"{shown}: exactly one input is expected: {names}", hint)
-    if spec["name"] not in (None, inputs[0].name):
+    if spec["name"] not in (None, inputs[0].name, plain(inputs[0].name)):
         raise SourceError(f"{shown}: no such input: {spec['name']}", f"the model's input is {inputs[0].name}")
     _check_type(inputs[0], shown)
     _check_shape(inputs[0], picture_shape(spec), shown)

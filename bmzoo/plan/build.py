@@ -116,6 +116,7 @@ def _measure_step(model: Model, target: Target, source: Step, simulate: Step, we
         (Command("measure", ("request.json",)),),
         (
             ("model.onnx", Output(source, "model.onnx")),
+            ("model.json", Output(source, "model.json")),
             ("inputs.npz", Output(simulate, "inputs.npz")),
             ("outputs.npz", Output(simulate, "outputs.npz")),
         ),

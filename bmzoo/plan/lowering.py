@@ -24,6 +24,9 @@ def compiler_inputs(
         inputs.append(("calibration.table", _own_thresholds(qtable) or thresholds(model, calibrate)))
         args += ["--calibration_table", "calibration.table"]
         checks = (Command("check-tables", ("model.mlir",)),)
+    if any(isinstance(table, File) for table in (qtable, dict(inputs).get("calibration.table"))):
+        source = next(step for step in transform.needs if step.kind == "import")
+        inputs.append(("model.json", Output(source, "model.json")))  # tables by hand may have names from before it
     if qtable is not None:
         inputs.append(("mixed.qtable", qtable))
         args += ["--quantize_table", "mixed.qtable"]

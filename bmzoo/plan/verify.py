@@ -139,6 +139,7 @@ def _compare_step(model: Model, build: Recipe, infer: Step, related: tuple[Recip
     }
     inputs: list[tuple[str, Input]] = [
         ("model.onnx", Output(build.source, "model.onnx")),
+        ("model.json", Output(build.source, "model.json")),
         ("inputs.npz", Output(infer, "inputs.npz")),
         ("mlir.npz", Output(infer, "outputs.npz")),
         ("simulated.npz", Output(build.simulate, "outputs.npz")),

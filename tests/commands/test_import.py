@@ -12,7 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.commands import import_
 from bmzoo.errors import SourceError
+from bmzoo.execute.toolchain import Installation, LocalToolchain
 from bmzoo.onnx_import.batches import network_inputs
+from bmzoo.plan.step import Command
+from bmzoo.system.hashing import Digests
 
 SPEC = {
     **{"name": None, "height": 8, "width": 6, "pixel_format": "bgr", "resize": "letterbox", "pad_value": 0},
@@ -130,3 +133,64 @@ def test_free_sides_are_what_the_config_says(tmp_path: Path) -> None:
     conv = node("Conv", "x", "w")
     model = network(conv, shape=("N", 3, "h", "w"), weights={"w": np.ones((1, 3, 5, 5), "f4")}, opset=13, ir=8)
     assert imported(model, tmp_path)["outputs"] == ["y"]
+
+
+ODD = ("in put:0", "é/ü 出", "a b", "a_b", 'q"#', "n o:d\\e")
+
+
+def odd() -> onnx.ModelProto:
+    x, y, first, taken, quoted, name = ODD
+    nodes = [
+        helper.make_node("Conv", [x, "onnx::w", "b é"], [first], name=name),
+        helper.make_node("Relu", [first], [taken]),
+        helper.make_node("Neg", [taken], [quoted], name="plain"),
+        helper.make_node("Abs", [quoted], [y], name=name + "2"),
+    ]
+    weights = {"onnx::w": np.ones((2, 3, 3, 3), "f4"), "b é": np.ones(2, "f4")}
+    return network(*nodes, weights=weights, names=(x, y))
+
+
+def test_odd_names_are_renamed_and_kept(tmp_path: Path) -> None:
+    told = imported(odd(), tmp_path)
+    model = onnx.load(str(tmp_path / "model.onnx"))
+    assert told["input"] == "in_put_0" == model.graph.input[0].name
+    assert told["outputs"] == ["_/___"] == [model.graph.output[0].name]
+    assert told["renamed"]["in_put_0"] == "in put:0" and told["renamed"]["a_b_2"] == "a b"
+    assert [n.output[0] for n in model.graph.node][:2] == ["a_b_2", "a_b"]
+    assert model.graph.node[0].input[1:] == ["onnx::w", "b__"]  # common in weights, which stand in no table
+    names = [name for n in model.graph.node for name in (n.name, *n.output)]
+    assert all(name.isascii() and not set(name) & set(' :"\\#') for name in names)
+    assert imported(odd(), tmp_path, name="in put:0") == told == imported(odd(), tmp_path, name="in_put_0")
+
+
+def test_other_models_stay_as_they_are(tmp_path: Path) -> None:
+    model = network(node("Relu", output="a/b.c-1"), helper.make_node("Neg", ["a/b.c-1"], ["y"], name="n+@,;="))
+    assert imported(model, tmp_path) == {"input": "x", "outputs": ["y"]}
+    assert (tmp_path / "model.onnx").read_bytes() == model.SerializeToString(deterministic=True)
+
+
+def test_names_of_nested_graphs(tmp_path: Path) -> None:
+    branches = {}
+    for branch, kind in (("then_branch", "Relu"), ("else_branch", "Neg")):
+        out = helper.make_tensor_value_info("o ut", TensorProto.FLOAT, FREE)
+        branches[branch] = helper.make_graph([helper.make_node(kind, ["x 1"], ["o ut"])], branch, [], [out])
+    choose = helper.make_node("If", ["yes no"], ["y"], **branches)
+    told = imported(network(choose, weights={"yes no": True}, names=("x 1", "y")), tmp_path)
+    assert told["renamed"] == {"x_1": "x 1", "yes_no": "yes no", "o_ut": "o ut"}
+
+
+@pytest.mark.toolchain
+def test_int8_of_odd_names(tmp_path: Path, tpuc_root: Path) -> None:
+    name = imported(odd(), tmp_path)["input"]
+    np.savez(tmp_path / "picture.npz", **{name: network_inputs(SPEC, 1)})
+    (tmp_path / "samples.txt").write_text("picture.npz\n")
+    tools = LocalToolchain(Installation(tpuc_root, "under test", external=False), Digests(tmp_path / "memory"))
+    transform = ("--model_name", "t", "--model_def", "model.onnx", "--input_shapes", "[[1,3,8,6]]")
+    deploy = ("--mlir", "t.mlir", "--quantize", "INT8", "--chip", "bm1688", "--skip_validation")
+    for tool, arguments in (
+        ("model_transform.py", (*transform, "--mlir", "t.mlir")),
+        ("run_calibration.py", ("t.mlir", "--data_list", "samples.txt", "--input_num", "1", "-o", "t.table")),
+        ("model_deploy.py", (*deploy, "--calibration_table", "t.table", "--model", "t.bmodel")),
+    ):
+        tools.run(Command(tool, arguments), tmp_path, tmp_path / "log.txt", timeout=120)
+    assert (tmp_path / "t.bmodel").stat().st_size
