@@ -25,9 +25,10 @@ from bmzoo.sources.lookup import Sources
 from bmzoo.sources.weights import choose
 
 SCENES = {"seed": 10, "count": 20}
+DATA = {"file": "zero.data", "sha256": "4" * 64}
 BASE: dict[str, Any] = {
     "weights": [
-        {"name": "zero", "file": "zero.onnx", "sha256": "3" * 64},
+        {"name": "zero", "file": "zero.onnx", "sha256": "3" * 64, "external_data": [DATA]},
         {"name": "one", "file": "one.onnx", "sha256": "0" * 64, "url": "https://one.example/x", "obtain": "ask"},
         {
             **{"name": "two", "file": "two.pth", "sha256": "1" * 64, "architecture": "retinaface_mobilenet0.25"},
@@ -75,6 +76,9 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Weights.url": [("weights.1.url", "https://other.example/x")],
     "Weights.obtain": [("weights.1.obtain", "buy")],
     "Weights.scenes": [("weights.1.scenes", {"verify": SCENES})],
+    "Weights.external_data": [("weights.1.external_data", [DATA])],
+    "ExternalDataFile.file": [("weights.0.external_data.0.file", "other.data")],
+    "ExternalDataFile.sha256": [("weights.0.external_data.0.sha256", "5" * 64)],
     "Weights.architecture": [("weights.1", {**BASE["weights"][2], "name": "one", "file": "one.pt"})],
     "SceneSets.calibration": [("weights.1.scenes", {"calibration": SCENES})],
     "SceneSets.quantization": [("weights.1.scenes", {"quantization": SCENES})],
