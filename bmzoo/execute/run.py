@@ -74,7 +74,7 @@ class Runner:
         with suppress(OSError):
             shutil.rmtree(evidence, ignore_errors=True)
             evidence.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(evidence)
+            shutil.move(folder, evidence)  # the store, and its scratch folders, may be on another disk
             error.evidence = self.layout.shown(evidence / "log.txt")
 
     def _fill(self, step: Step, resolved: Resolved, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`fsck`: rehashes every file of every entry against its manifest; corrupt entries go to quarantine."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ def set_aside(store: Store, folder: Path) -> Path | None:
         quarantine.mkdir(exist_ok=True)
         taken = {path.name for path in quarantine.iterdir()}
         number = next(n for n in count(1) if f"{folder.name}-{n}" not in taken)
-        aside = folder.rename(quarantine / f"{folder.name}-{number}")
+        aside = quarantine / f"{folder.name}-{number}"
+        shutil.move(folder, aside)  # which copies where the store is on another disk
         os.utime(aside)  # its age in quarantine counts from now, see gc.py
     except FileNotFoundError:
         return None

@@ -22,7 +22,7 @@ from typing import Any
 
 from bmzoo.errors import StoreError
 from bmzoo.store.entry import MANIFEST, Damaged, StoreManifest, is_fingerprint, parse_manifest
-from bmzoo.store.scratch import Scratch
+from bmzoo.store.scratch import Scratch, apart
 from bmzoo.system.files import cannot_write
 from bmzoo.system.hashing import sha256
 
@@ -58,7 +58,9 @@ class Store:
     def __init__(self, root: Path, stamping: bool = True) -> None:
         self._entries = root / "store"
         self.root = root
-        self._scratch = Scratch(root / "scratch")
+        # Entries are published by a rename, which does not reach from one mount to another.
+        beside = root / "scratch"
+        self._scratch = Scratch(self._entries / "scratch" if apart(self._entries, root) else beside)
         self._stamping = stamping
 
     def lookup(self, fingerprint: str) -> Entry | None:

@@ -1,5 +1,7 @@
 """Scratch folders, and locks on the entries being built. Several machines may share the disk.
 
+scratch/ lies in build/, or in the store's own folder where that is on another disk.
+
 scratch/<boot>-<random>/       one folder for each running step
 scratch/<boot>-<random>.lock   held while the folder is in use; <boot> says by which running machine
 scratch/making/                one lock for each group of fingerprints
@@ -24,6 +26,24 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 DAY = 24 * HOUR
+
+
+def apart(folder: Path, other: Path) -> bool:
+    """Whether a rename cannot go from one folder to the other: a link to another disk, a mount, a subvolume."""
+    try:
+        return _mount(folder) != _mount(other)
+    except OSError:  # one is not there yet
+        return False
+
+
+def _mount(folder: Path) -> tuple[int, str]:
+    """Device and mount of a folder. Within a device, a bind mount differs in the second only."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+        return os.fstat(descriptor).st_dev, told.partition("mnt_id:")[2].partition("\n")[0].strip()
+    finally:
+        os.close(descriptor)
 
 
 class Scratch:
