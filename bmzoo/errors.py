@@ -12,7 +12,12 @@ This module imports nothing from the package and runs on Python 3.8: the board's
 """
 
 import difflib
-from typing import Iterable, Type
+import re
+from typing import Iterable, Match, Type
+
+# Neither a letter nor a line: control characters, overrides of the writing direction, halves of characters, and
+# what Unicode promises never to assign at the end of its first plane.
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 class BmzooError(Exception):
@@ -32,10 +37,10 @@ class BmzooError(Exception):
 
     def render(self) -> str:
         """The text shown to a person: the message, then hint and evidence on lines of their own."""
-        lines = [self.message]
+        lines = [self.message if self.message.strip() else f"{type(self).__name__} without a message"]
         lines += [f"hint: {self.hint}"] if self.hint else []
         lines += [f"evidence: {self.evidence}"] if self.evidence else []
-        return "\n".join(lines)
+        return legible("\n".join(lines))
 
 
 class ConfigError(BmzooError):
@@ -60,6 +65,22 @@ class SessionError(BmzooError):
 
 class VerifyFailed(BmzooError):
     pass
+
+
+def legible(text: str) -> str:
+    """A text for terminals, XML and UTF-8 files: control characters and lone surrogates as `\\x1b`, lines kept.
+
+    File names and what tools print hold any bytes; sent to a terminal they could move its cursor or colour it.
+    """
+    return _UNFIT.sub(_escaped, text.replace("\r\n", "\n"))
+
+
+def _escaped(match: Match[str]) -> str:
+    return (
+        match[0].encode("ascii", "backslashreplace").decode("ascii")
+        if ord(match[0]) > 127
+        else repr(match[0])[1:-1]
+    )
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from bmzoo.errors import legible
 from bmzoo.release.diff import Change, Comparison
 from bmzoo.system.text import aligned
 
@@ -17,7 +18,7 @@ def comparison_table(comparison: Comparison) -> str:
     lines = [_counts(comparison), *comparison.notes]
     if comparison.changes:
         lines += ["", *_rows(comparison.changes)]
-    return "\n".join(lines) + "\n"
+    return legible("\n".join(lines)) + "\n"
 
 
 def comparison_json(comparison: Comparison, old: str, new: str) -> str:

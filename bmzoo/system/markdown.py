@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from bmzoo.errors import legible
 from bmzoo.system.text import padded
 
 NOTHING = "–"
@@ -21,9 +22,14 @@ def table(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
 
 def code(text: str | None) -> str:
     """Text as inline code; empty for no text."""
-    return f"`{text.replace('`', chr(39)).replace('|', ' ')}`" if text else ""
+    return f"`{_one_line(text).replace('`', chr(39)).replace('|', ' ')}`" if text else ""
 
 
 def plain(text: str) -> str:
     """Text with all markup escaped, links and HTML included."""
-    return "".join(f"\\{c}" if c in "\\`*<>[]|#~" else c for c in text)
+    return "".join(f"\\{c}" if c in "\\`*<>[]|#~" else c for c in _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    """A line break would end a cell or an item."""
+    return " ".join(legible(text).splitlines())

@@ -16,7 +16,7 @@ import psutil
 
 from bmzoo.config.model import using
 from bmzoo.config.search_methods import method_of
-from bmzoo.errors import BmzooError
+from bmzoo.errors import BmzooError, legible
 from bmzoo.execute.toolchain import SYSTEM_PATH, Installation, find_installation
 from bmzoo.plan.selftest import selftest_step
 from bmzoo.plan.shared import pictures
@@ -44,7 +44,7 @@ class Finding:
     def __str__(self) -> str:
         mark = "PROBLEM" if self.bad else "note" if self.fix else "ok"
         fix = f"\n{'':9}{'':14}hint: {self.fix}" if self.fix else ""
-        return f"{mark:9}{self.what:14}{self.state}{fix}"
+        return legible(f"{mark:9}{self.what:14}{self.state}{fix}")
 
 
 def examine(at: Workspace) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from bmzoo.errors import legible
 from bmzoo.plan.step import Step
 
 
@@ -80,6 +81,7 @@ class Progress:
         return f" ({self._left} tasks to go)" if self._left > 1 else ""
 
     def _write(self, text: str) -> None:
+        text = legible(text)
         if self._live is not None:
             self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
