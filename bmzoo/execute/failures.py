@@ -4,7 +4,12 @@ Tried with TPU-MLIR 1.30.2; each pattern stands in the log of a real failure.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+_TRACEBACK = "Traceback (most recent call last):\n"
+_BARE = re.compile(r"^\w*Error: .+$", re.MULTILINE)  # without a traceback: a tool's own way to say it
+_NAMELESS = re.compile(r"^(?:RuntimeError|ValueError|AssertionError|Exception): (?=\S)")  # the text says all
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,18 @@ def _signature(pattern: str, cause: str, hint: str) -> Signature:
     return Signature(re.compile(pattern), cause, hint)
 
 
+# What a signal means that ended a tool.
+_SIGNALS: Mapping[str, tuple[str, str]] = {
+    "SIGFPE": (
+        "it divided by zero",
+        "a size, stride, scale or threshold is 0 in the model, its config or a table",
+    ),
+    "SIGILL": ("this processor lacks an instruction that it needs", "TPU-MLIR needs AVX2; run on another machine"),
+    "SIGBUS": ("a file or memory that it had mapped went away", "is the disk, or /dev/shm, full?"),
+    "SIGKILL": ("from outside, mostly for want of memory", "run fewer steps at once"),
+    "SIGSEGV": ("it crashed", "the log's last lines say where"),
+    "SIGABRT": ("it gave up", "the log's last lines say why"),
+}
 SIGNATURES = (
     _signature(
         r"GLIBC_2\.\d+' not found|stack smashing detected",
@@ -52,19 +69,48 @@ SIGNATURES = (
         "the compiler does not support part of this model: {said}",
         "see the log for the operator's name",
     ),
+    _signature(
+        r"negative dimensions are not allowed",
+        "a tensor has a size below 0: the input is too small for the network, or a size is left free",
+        "see `input` in the config; the model needs a fixed height and width",
+    ),
+    _signature(
+        r"DecompressionBombError: (?P<said>.+)",
+        "a picture has more pixels than are read: {said}",
+        "the log names it, or the last pictures before it; leave it out, or make it smaller",
+    ),
+    _signature(
+        r"CV_IO_MAX_IMAGE_(?P<said>PIXELS|WIDTH|HEIGHT)",
+        "a picture has more pixels than OpenCV reads, or says so: {said}",
+        "leave it out, or make it smaller",
+    ),
+    _signature(r"Floating point exception|SIGFPE", *_SIGNALS["SIGFPE"]),
     _signature(r"ModuleNotFoundError: (?P<said>.+)", "the environment is incomplete: {said}", "run ./doit doctor"),
-    _signature(r"(?m)^(?:RuntimeError|ValueError|AssertionError|KeyError): (?P<said>.+)$", "{said}", ""),
 )
 
 
 def known_cause(log: str) -> tuple[str, str]:
-    """Cause and hint of the first known signature in a log; empty texts when none is known."""
+    """Cause and hint of the first known signature in a log, else its last exception; empty texts without either."""
     for signature in SIGNATURES:
         match = signature.pattern.search(log)
         if match:
             said = {key: _short(value) for key, value in match.groupdict().items()}
             return signature.cause.format(**said), signature.hint
-    return "", ""
+    return last_exception(log), ""
+
+
+def ended_by(signal: str) -> tuple[str, str]:
+    """Cause and hint of a signal that ended a tool, by name; empty texts for one that says nothing."""
+    return _SIGNALS.get(signal, ("", ""))
+
+
+def last_exception(log: str) -> str:
+    """The last exception that Python printed, as `KeyError: 'boxes'`; empty where it printed none."""
+    _, found, after = log.rpartition(_TRACEBACK)
+    lines = (line for line in after.splitlines() if line and not line.startswith(" ")) if found else iter(())
+    bare = _BARE.findall(log)
+    line = next(lines, bare[-1] if bare else "")
+    return _short(_NAMELESS.sub("", line))
 
 
 def _short(text: str) -> str:

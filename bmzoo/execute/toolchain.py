@@ -19,7 +19,7 @@ from typing import Protocol
 from bmzoo.commands.registry import COMMANDS
 from bmzoo.config.search_methods import LOCKED, RUN_QTABLE, RUN_SENSITIVE_LAYER, SEARCH_QTABLE
 from bmzoo.errors import BmzooError, ToolFailed, error_class
-from bmzoo.execute.failures import known_cause
+from bmzoo.execute.failures import ended_by, known_cause
 from bmzoo.plan.step import Command
 from bmzoo.runtime.engines.overlay import overlay
 from bmzoo.runtime.listing import is_stray
@@ -281,7 +281,11 @@ def failure(command: Command, status: int, folder: Path, log: Path, start: int) 
         return error_class(said["type"])(said["message"], said["hint"])
     with log.open("rb") as file:
         file.seek(start)
-        cause, hint = known_cause(file.read().decode("utf-8", "replace"))
+        said = file.read().decode("utf-8", "replace")
+    cause, hint = known_cause(said)
+    if not cause and status < 0:
+        why, hint = ended_by(process.signal_name(status))
+        cause = f"{process.describe(status)}: {why}" if why else ""
     what = cause or process.describe(status)
     return ToolFailed(f"{command.tool}: {what}", hint)
 

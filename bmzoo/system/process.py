@@ -122,4 +122,12 @@ def _status(code: int) -> int:
 
 def describe(status: int) -> str:
     """`exit status 3` or `killed by SIGKILL`, for messages."""
-    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    return f"killed by {signal_name(status)}" if status < 0 else f"exit status {status}"
+
+
+def signal_name(status: int) -> str:
+    """The signal of a negative exit status; real-time signals have numbers only."""
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"

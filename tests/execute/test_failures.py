@@ -70,6 +70,41 @@ LOGS = {
         "cannot start /opt/bin/tpuc-opt: Permission denied",
         "",
     ),
+    "a chain of exceptions": (
+        'Traceback (most recent call last):\n  File "x.py", line 3\nKeyError: 1\n\nDuring handling of the above '
+        'exception, another exception occurred:\n\nTraceback (most recent call last):\n  File "y.py", line 4\n'
+        "    boom()\ncv2.error: OpenCV(4.10) resize.cpp:1: error: (-215) !ssize.empty()\n\n",
+        "cv2.error: OpenCV(4.10) resize.cpp:1: error: (-215) !ssize.empty()",
+        "",
+    ),
+    "an exception of any name": (
+        'Traceback (most recent call last):\n  File "x.py", line 3\nzipfile.BadZipFile: File is not a zip file\n',
+        "zipfile.BadZipFile: File is not a zip file",
+        "",
+    ),
+    "an exception without a text": (
+        'Traceback (most recent call last):\n  File "x.py", line 3\n    assert shape\nAssertionError\n',
+        "AssertionError",
+        "",
+    ),
+    "a key": ("Traceback (most recent call last):\n  File x\nKeyError: 'boxes'\n", "KeyError: 'boxes'", ""),
+    "sizes below nothing": (
+        'Traceback (most recent call last):\n  File "x.py", line 3\n'
+        "ValueError: negative dimensions are not allowed\n",
+        "the input is too small for the network",
+        "fixed height and width",
+    ),
+    "a decompression bomb": (
+        'Traceback (most recent call last):\n  File "x.py", line 3\nPIL.Image.DecompressionBombError: Image size '
+        "(400000000 pixels) exceeds limit of 178956970 pixels, could be decompression bomb DOS attack.\n",
+        "more pixels than are read: Image size (400000000 pixels) exceeds limit",
+        "smaller",
+    ),
+    "a division by zero": (
+        "sh: line 1: 4711 Floating point exception(core dumped) tpuc-opt x",
+        "divided by zero",
+        "is 0",
+    ),
     "plain error of the tool": (
         'Traceback (most recent call last):\n  File "x.py", line 3\nValueError: input shape {1,3} is odd\n',
         "input shape {1,3} is odd",

@@ -117,7 +117,11 @@ def test_a_failure_says_what_our_command_reported_or_what_the_log_shows(tmp_path
     error = failure(command, 1, tmp_path, log, log.read_text().index("$"))
     assert isinstance(error, ToolFailed) and error.message == "model_deploy.py: out of memory"
     log.write_text("nothing known")
-    assert failure(command, -9, tmp_path, log, 0).message == "model_deploy.py: killed by SIGKILL"
+    killed = failure(command, -9, tmp_path, log, 0)
+    assert killed.message == "model_deploy.py: killed by SIGKILL: from outside, mostly for want of memory"
+    assert "fewer steps" in killed.hint
+    assert "SIGFPE: it divided by zero" in failure(command, -8, tmp_path, log, 0).message
+    assert failure(command, -50, tmp_path, log, 0).message == "model_deploy.py: killed by signal 50"
     said = {"type": "SourceError", "message": "x.onnx: damaged", "hint": "get it again"}
     (tmp_path / "error.json").write_text(json.dumps(said))
     error = failure(command, 1, tmp_path, log, 0)
