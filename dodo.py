@@ -4,10 +4,8 @@ import atexit
 import os
 from pathlib import Path
 
-from doit import get_var
-
-from bmzoo.config.options import Options
 from bmzoo.release.outcomes import Outcomes
+from bmzoo.tasks import command_line
 from bmzoo.tasks.progress import Progress
 from bmzoo.tasks.registry import TASKS, creators
 from bmzoo.tasks.reporter import reporter
@@ -16,10 +14,10 @@ from bmzoo.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS = Progress()
-OPTIONS = Options(get_var("weights"), get_var("echo") == "yes", get_var("scheduler"), get_var("locked") == "yes")
-WORKSPACE = Workspace(ROOT, os.environ, PROGRESS, OPTIONS)
+GIVEN = command_line.given()
+WORKSPACE = Workspace(ROOT, os.environ, PROGRESS, GIVEN.options)
 OUTCOMES = Outcomes()
-CONTEXT = Context(WORKSPACE, TASKS, OUTCOMES, confirmed=get_var("yes") in ("1", "yes"))
+CONTEXT = Context(WORKSPACE, TASKS, OUTCOMES, confirmed=GIVEN.confirmed, start=command_line.start(os.environ))
 atexit.register(WORKSPACE.close)
 
 DOIT_CONFIG = {

@@ -41,6 +41,7 @@ ONLY = {
         "bmzoo/tasks/guard.py",
         "bmzoo/tasks/reporter.py",
         "bmzoo/tasks/run_command.py",
+        "bmzoo/tasks/command_line.py",
     },
     "filelock": {"bmzoo/store/scratch.py"},
     "fsspec": {"bmzoo/store/urls.py", "bmzoo/store/remote.py", "bmzoo/sources/fetch.py"},

@@ -59,6 +59,12 @@ class Catalogue:
         """Where results are shared; None where they are not. Raises ConfigError."""
         return project.store_url(self.settings, environ)
 
+    def broken_one(self, text: str) -> BmzooError | None:
+        """What is wrong with the config of the model that a name begins with; None where that is sound."""
+        names = sorted([*self.models, *self.broken], key=len, reverse=True)
+        fits = (name for name in names if text == name or text.startswith(f"{name}."))
+        return self.broken.get(next(fits, "" if "." in text else self.default_model))
+
     def target(self, text: str) -> Target:
         """The configured target of a name. ConfigError says why not, and the nearest there is."""
         target = parse(text, self.default_model)

@@ -8,6 +8,7 @@ line; 130 for Ctrl-C. What was finished by then is on disk.
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
 import sys
@@ -27,14 +28,17 @@ from bmzoo.runtime.preprocess import FLAVOURS, PIXEL_FORMATS, RESIZES
 from bmzoo.runtime.report import Report, TerminalReport
 from bmzoo.runtime.results import RESULTS_SCHEMA, as_json, as_text
 from bmzoo.runtime.settings import Settings, fitted, read_config, settings_from
+from bmzoo.runtime.streams import ended
 
 # Sides are rounded up to this for networks as large as the picture: the deepest stride.
 MULTIPLE = 32
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Entry point; see the module's text for exit codes."""
+def main(argv: Optional[Sequence[str]] = None, start: Optional[Path] = None) -> int:
+    """Entry point; see the module's text for exit codes. `start`: where relative paths begin, if not here."""
     args = _parser().parse_args(argv)
+    if start is not None:
+        _begin_at(start, args)
     _quiet_codecs()
     try:
         return _detect(args)
@@ -44,6 +48,20 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was finished is kept\n")
         return 130
+
+
+def _begin_at(start: Path, args: argparse.Namespace) -> None:
+    """Make every path of the command line absolute."""
+    for key, value in vars(args).items():
+        if isinstance(value, Path):
+            setattr(args, key, start / value)
+    args.inputs = [_absolute(start, text) for text in args.inputs]
+
+
+def _absolute(start: Path, text: str) -> str:
+    """A picture or a glob, whatever signs the folder's own name has."""
+    pattern = glob.has_magic(text) and not (start / text).exists() and not Path(text).is_absolute()
+    return str(Path(glob.escape(str(start)), text) if pattern else start / text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,6 +109,11 @@ def _decoders() -> str:
 
 def _detect(args: argparse.Namespace) -> int:
     settings = _settings(args)
+    if settings.decoder.kind == "none":
+        raise ConfigError(
+            f"{args.model}: its outputs are no detections, so there is nothing to find: decoder: none",
+            "--decoder KIND names what reads them, if they are",
+        )
     sources = find(args.inputs, leave_out=args.out)
     if any(Path(given).resolve() == args.out.resolve() for given in args.inputs):
         raise ConfigError(f"--out: is one of the inputs too: {args.out}", "give another folder")
@@ -233,4 +256,4 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

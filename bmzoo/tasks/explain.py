@@ -15,6 +15,7 @@ from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry, Store
 from bmzoo.tasks.guard import Task, guarded
 from bmzoo.tasks.row import Context, Group, Kind
+from bmzoo.tasks.variables import belongs_in_front
 from bmzoo.workspace import Workspace
 
 
@@ -84,7 +85,11 @@ def select(context: Context, names: Sequence[str]) -> list[Subtask]:
 
 
 def _unknown(context: Context, full: str, name: str, known: Sequence[str]) -> BmzooError:
+    if hint := belongs_in_front(name):
+        return ConfigError(f"{name}: no task that can be explained", hint)
     group, _, target = full.partition(":")
+    if context.kind(group) and (broken := context.workspace.configs.broken_one(target)):
+        return broken
     groups = _explained(context)
     if group in groups and context.kind(group) is Kind.TARGET and not target.endswith("onnx"):
         try:

@@ -6,10 +6,14 @@ from functools import partial
 from pathlib import Path
 
 from bmzoo.errors import BmzooError, ConfigError
+from bmzoo.runtime.engines.registry import ENGINES
 from bmzoo.tasks.guard import Task, guarded
 from bmzoo.tasks.plan import render_plan
 from bmzoo.tasks.row import Context, Row
 from bmzoo.workspace import Workspace
+
+MODEL_SUFFIXES = {engine.suffix for engine in ENGINES.values()}
+USAGE_ERROR = 2  # argparse's exit status
 
 HELP = """bmzoo builds BModels from the YAML files in configs/, each one verified on a chip simulator.
 
@@ -35,7 +39,8 @@ def plan(context: Context) -> Task:
 
 def detect(context: Context) -> Task:
     """The runtime's command line."""
-    return {"actions": [guarded(partial(_detect, context.workspace))], "pos_arg": "words", "verbosity": 2}
+    action = guarded(partial(_detect, context.workspace, context.start))
+    return {"actions": [action], "pos_arg": "words", "verbosity": 2}
 
 
 def doctor(context: Context) -> Task:
@@ -53,21 +58,30 @@ def usage_text(rows: Sequence[Row]) -> str:
     return HELP.format(tasks="\n".join(f"  {row.name:10}{row.doc}" for row in rows if row.shown))
 
 
-def _detect(at: Workspace, words: list[str]) -> None:
+def _detect(at: Workspace, start: Path, words: list[str]) -> None:
     """Run the runtime's command line; a target's name is replaced by its artifact."""
     from bmzoo.runtime.__main__ import main
 
-    if words and not words[0].startswith("-") and not Path(words[0]).suffix:
-        path = at.layout.artifact(at.target(words[0]))
-        if not path.is_file():
-            raise ConfigError(f"{words[0]}: not built yet", f"./doit build:{words[0]}")
-        words = [str(path), *words[1:]]
+    if words and not words[0].startswith("-"):
+        words = [_model(at, start, words[0]), *words[1:]]
     try:
-        status = main(["detect", *words])
-    except SystemExit as end:  # argparse has printed the error
-        status = int(end.code or 0)
+        status = main(["detect", *words], start if start != Path.cwd() else None)
+    except SystemExit as end:
+        if end.code not in (0, USAGE_ERROR):
+            raise
+        status = int(end.code or 0)  # argparse has printed the error
     if status:
         raise BmzooError("detect failed", "see the error above")
+
+
+def _model(at: Workspace, start: Path, word: str) -> str:
+    """The artifact of a target, or the word itself for a model file. Raises ConfigError."""
+    if (start / word).is_file() or "/" in word or Path(word).suffix in MODEL_SUFFIXES:
+        return word
+    path = at.layout.artifact(at.target(word))
+    if not path.is_file():
+        raise ConfigError(f"{word}: not built yet", f"./doit build:{word}")
+    return str(path)
 
 
 def _doctor(at: Workspace) -> None:

@@ -7,6 +7,7 @@ from bmzoo.errors import ConfigError
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.plan.step import ExternalData, File, Input, Output, Pictures, Tree
 from bmzoo.target import Target
+from bmzoo.tasks.variables import belongs_in_front
 from bmzoo.workspace import Workspace
 
 
@@ -23,6 +24,8 @@ def select(at: Workspace, names: Sequence[str]) -> list[Target]:
         return everything
     chosen: set[Target] = set()
     for name in names:
+        if hint := belongs_in_front(name):
+            raise ConfigError(f"{name}: names no target", hint)
         pattern = name.rpartition(":")[2]
         if any(sign in pattern for sign in "*?["):
             found = {t for t in everything if fnmatchcase(t.qualified(at.default_model), pattern)}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from doit.exceptions import InvalidDodoFile
 
-from bmzoo.errors import BmzooError
+from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.explain import goals
 from bmzoo.tasks import (
     decisions,
@@ -25,6 +25,7 @@ from bmzoo.tasks import (
 )
 from bmzoo.tasks.guard import Task
 from bmzoo.tasks.row import Context, Group, Row, Single
+from bmzoo.workspace import Workspace
 
 # In the order of the usage.
 TASKS = (
@@ -165,9 +166,19 @@ def creators(context: Context) -> dict[str, Callable[[], Iterator[Task]]]:
     try:
         context.workspace.open()
         _ = context.workspace.default_model
+        _check_weights(context.workspace)
     except BmzooError as error:
         raise InvalidDodoFile(error.render()) from None
     return {f"task_{row.name}": _creator(row, context) for row in context.rows}
+
+
+def _check_weights(at: Workspace) -> None:
+    """Refuse weights that no config has: plans and listings would show others."""
+    wanted, names = at.options.weights, {w.name for model in at.models.values() for w in model.config.weights}
+    if wanted is not None and wanted not in names and not at.broken:
+        guess = nearest(wanted, names)
+        hint = f"did you mean {guess}?" if guess else f"there are: {', '.join(sorted(names)) or 'none'}"
+        raise ConfigError(f"weights={wanted}: no config has weights of this name", hint)
 
 
 def _creator(row: Row, context: Context) -> Callable[[], Iterator[Task]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bmzoo.config.model import Model
@@ -109,6 +110,7 @@ class Context:
     rows: tuple[Row, ...]
     outcomes: Outcomes = field(default_factory=Outcomes)  # of all tasks of the run
     confirmed: bool = False  # `yes=1` on the command line
+    start: Path = field(default_factory=Path.cwd)  # where relative paths on the command line begin
 
     def kind(self, task: str) -> Kind | None:
         """What the task has subtasks for; None for a name that is no task."""

@@ -1,9 +1,9 @@
-"""`doit run` for bmzoo: unknown tasks explained, patterns without a match refused, SIGTERM handled like Ctrl-C."""
+"""`doit run` for bmzoo: unknown tasks, options and patterns explained, SIGTERM handled like Ctrl-C."""
 
 import gc
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from functools import wraps
 from typing import Any
@@ -14,10 +14,11 @@ from doit.exceptions import InvalidCommand
 
 from bmzoo.chips import CHIPS
 from bmzoo.errors import BmzooError, nearest
+from bmzoo.tasks.command_line import Explained, parsed_options
 from bmzoo.tasks.row import Context, Kind
 
 
-class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
+class Run(Explained, DoitRun):  # type: ignore[misc]  # doit ships no types
     """The same command under the same name, so that plain `doit TASK` keeps working."""
 
     name = "run"
@@ -39,12 +40,16 @@ class Run(DoitRun):  # type: ignore[misc]  # doit ships no types
         problem = explain_unknown(self.task_list, self.sel_tasks or ())
         if problem:
             raise InvalidCommand(problem)
-        for error in context.workspace.broken.values() if context is not None else ():
+        self.sel_tasks: list[str] = _left_alone(self.task_list, self.sel_tasks or ())
+        words = " ".join(self.sel_tasks)
+        for name, error in context.workspace.broken.items() if context is not None else ():
+            if name in words:
+                continue  # the task says so itself
             sys.stderr.write(f"warning: {error.message}\n")
         return int(super()._execute(*args, **kwargs))
 
 
-class Info(DoitInfo):  # type: ignore[misc]
+class Info(Explained, DoitInfo):  # type: ignore[misc]
     """The same command; doit's own shows a traceback for an unknown task."""
 
     name = "info"
@@ -62,18 +67,32 @@ def _interrupt(*_: object) -> None:
 
 
 def explain_unknown(tasks: Iterable[Any], words: Iterable[str]) -> str:
-    """The error for the first word that names no task, with the nearest name; empty when all are known."""
+    """The error for the first word that names no task and is no option of one; empty when all are known."""
     known = {task.name: task for task in tasks}
     targets = {path for task in known.values() for path in task.targets}
-    takes_words = False
-    for word in words:
+    left = list(words)
+    while left:
+        word = left.pop(0)
         task = known.get(word)
-        if takes_words or word.startswith("-") or word in targets:
-            continue
-        if task is None and not _matches(word, known):
+        if task is not None and task.pos_arg is not None:
+            return ""
+        if task is not None:
+            try:
+                left = parsed_options(word, task.params, left)
+            except InvalidCommand as error:
+                return str(error)
+        elif word not in targets and not _matches(word, known):
             return _why(word, list(known), _context(known.values()))
-        takes_words = task is not None and (task.pos_arg is not None or bool(task.params))
     return ""
+
+
+def _left_alone(tasks: Iterable[Any], words: Sequence[str]) -> list[str]:
+    """Words for doit's own parser, which would take `detect --out DIR` for an option of the task."""
+    takers = {task.name for task in tasks if task.pos_arg is not None}
+    for position, word in enumerate(words):
+        if word in takers:
+            return [*words[: position + 1], "--", *words[position + 1 :]]
+    return list(words)
 
 
 def _context(tasks: Iterable[Any]) -> Context | None:
@@ -86,6 +105,11 @@ def _matches(word: str, known: Iterable[str]) -> bool:
 
 def _why(word: str, names: list[str], context: Context | None) -> str:
     group, colon, rest = word.partition(":")
+    if word.startswith("-"):
+        return f"{word}: no such option\nhint: options of doit stand in front of all tasks: ./doit {word} TASK"
+    broken = context.workspace.configs.broken_one(rest) if context is not None and context.kind(group) else None
+    if broken is not None:
+        return broken.render()
     if "*" in word:
         return f"{word}: matches no task\nhint: ./doit list --all shows every task"
     groups = sorted({name.partition(":")[0] for name in names})
@@ -100,4 +124,4 @@ def _why(word: str, names: list[str], context: Context | None) -> str:
         return f"{word}: no INT8 targets for this chip in the config\nhint: there are for: {chips or 'none'}"
     guess = nearest(word, names)
     hint = f"did you mean {guess}?" if guess else f"tasks: {', '.join(groups)}"
-    return f"{word}: no such task\nhint: {hint}"
+    return f"{word or 'an empty word'}: no such task\nhint: {hint}"

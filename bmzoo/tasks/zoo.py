@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from bmzoo.errors import BmzooError, VerifyFailed
 from bmzoo.release import committed_sums, inventory
@@ -40,7 +41,7 @@ def zoo(context: Context) -> Task:
 def diff(context: Context) -> Task:
     """Compare two manifests."""
     return {
-        "actions": [guarded(partial(_diff, context.workspace))],
+        "actions": [guarded(partial(_diff, context.workspace, context.start))],
         "params": [{"name": "allow_removed", "long": "allow-removed", "type": bool, "default": False}],
         "pos_arg": "words",
         "verbosity": 2,
@@ -111,7 +112,7 @@ def _failures(at: Workspace, manifest: ZooManifest) -> Iterator[str]:
         yield f"  {model}: all targets: {why}"
 
 
-def _diff(at: Workspace, words: list[str], allow_removed: bool) -> None:
+def _diff(at: Workspace, start: Path, words: list[str], allow_removed: bool) -> None:
     from bmzoo.release import diff_report
     from bmzoo.release.diff import compare_manifests
     from bmzoo.sources import fetch
@@ -120,7 +121,7 @@ def _diff(at: Workspace, words: list[str], allow_removed: bool) -> None:
     names = [word for word in words if word != flag]
     if len(names) != 2 or any(name.startswith("-") for name in names):
         raise BmzooError(f"diff: two manifests are needed: {' '.join(words) or 'none given'}", "diff OLD NEW")
-    old, new = (read_manifest(fetch.text(name, at.root, MAX_MANIFEST_BYTES), name) for name in names)
+    old, new = (read_manifest(fetch.text(name, start, MAX_MANIFEST_BYTES), name) for name in names)
     limits = at.configs.settings.regression
     found = compare_manifests(old, new, limits, at.default_model, allow_removed or flag in words)
     layout = at.layout

@@ -125,7 +125,6 @@ TASKS = [
         ["build:*", "transform:*b"],
         ["build/BM1684/m.bmodel"],
         ["plan", "anything", "goes:here*"],
-        ["build", "--always"],
     ],
 )
 def test_words_that_doit_understands_pass(words: list[str]) -> None:
@@ -139,6 +138,8 @@ def test_words_that_doit_understands_pass(words: list[str]) -> None:
         (["build", "transfrom:2b"], "transfrom:2b: no such task", "did you mean transform:2b?"),
         (["xyzzy"], "xyzzy: no such task", "tasks: build, plan, transform"),
         (["calibrate:*"], "calibrate:*: matches no task", "list --all"),
+        (["build", "--always"], "build: no such option: --always", "in front of all tasks"),
+        (["build:*", "-n", "2"], "-n: no such option", "./doit -n TASK"),
         (["nope", "plan", "words"], "nope: no such task", ""),
     ],
 )

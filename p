@@ -1,0 +1,1 @@
+BMZOO_PYTHON ./p -
