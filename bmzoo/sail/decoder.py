@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, ClassVar, List, Optional
 
 import cv2
@@ -44,7 +45,9 @@ class Decoder(Partial):
             self._open()
 
     def _open(self) -> None:
-        video = cv2.VideoCapture(self._path)
+        # A slash keeps FFmpeg from taking what stands before a colon for a protocol; streams do have one.
+        path = os.path.abspath(self._path) if os.path.exists(self._path) else self._path  # noqa: PTH100, PTH110
+        video = cv2.VideoCapture(path)
         if not video.isOpened():
             raise RuntimeError(f"Decoder: cannot be opened: {self._path}")
         self._video, self._ended = video, False

@@ -165,3 +165,18 @@ def test_a_video_without_frames_is_skipped(tmp_path: Path) -> None:
     os.truncate(path, 5000)
     _, report = frames_of(path)
     assert [name for name, _ in report.skipped] == ["v.avi"]
+
+
+@pytest.mark.parametrize("name", ["12:30:05.avi", "file:x.avi", "a:b/clip.avi", "pipe:0.avi"])
+def test_a_colon_in_the_name_of_a_video_is_no_protocol(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    video(tmp_path / "plain.avi", 3).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    frames, report = frames_of(Path(name))
+    assert len(frames) == 3 and report.skipped == [] and count(find([name])) == 3
+    album = Album(Path("out:put"), find([name]))
+    paths = [album.add(frame, frame.image) for frame in frames]
+    album.close()
+    assert len(frames_of(paths[0])[0]) == 3

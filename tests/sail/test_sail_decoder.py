@@ -96,3 +96,11 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         sail.Decoder(clip, True, 1)
     monkeypatch.setenv("BMZOO_SAIL_TPUS", "2")
     assert sail.Decoder(clip, True, 1).read(HANDLE, sail.BMImage()) == 1004
+
+
+def test_a_colon_in_the_name_of_a_video_is_no_protocol(
+    clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(clip).rename(tmp_path / "12:30.avi")
+    assert sail.Decoder("12:30.avi").is_opened()
