@@ -6,9 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -51,8 +52,9 @@ def checkout(tmp_path: Path) -> Path:
     (root / "tools/bootstrap.py").write_text(
         "import sys, os, pathlib\n"
         "print('bootstrap ran on', sys.executable, file=sys.stderr)\n"
-        "doit = pathlib.Path('.venv/bin/doit'); doit.parent.mkdir(parents=True)\n"
-        "doit.write_text('#!/bin/sh\\necho task: $*; if read -r line; then echo stdin: $line; fi')\n"
+        "doit = pathlib.Path('.venv/bin/python'); doit.parent.mkdir(parents=True)\n"
+        "doit.write_text('#!/bin/sh\\nshift 2; echo task: $*; echo from: $BMZOO_CALLED_FROM $BMZOO_DATA\\n'\n"
+        "    'if read -r line; then echo stdin: $line; fi')\n"
         "doit.chmod(0o755)\n"
     )
     (root / "requirements.lock").write_text("a==1\n")
@@ -74,7 +76,7 @@ def test_a_shim_that_refuses_and_a_wrong_version_are_skipped(checkout: Path, tmp
     executable(tmp_path / "good/python3.10", REAL)
     done = doit(checkout, tmp_path / "shims", tmp_path / "old", tmp_path / "good", given="typed\n")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "task: plan two words\nstdin: typed\n"
+    assert done.stdout == f"task: plan two words\nfrom: {Path.cwd()}\nstdin: typed\n"
     assert f"bootstrap ran on {PYTHON}" in done.stderr
 
 
@@ -139,7 +141,64 @@ def test_doit_can_be_called_through_a_link(checkout: Path, tmp_path: Path) -> No
     (tmp_path / "link").symlink_to(checkout / "doit")
     done = subprocess.run([tmp_path / "link"], env={"PATH": "/usr/bin:/bin", "BMZOO_PYTHON": PYTHON}, check=False)
     assert done.returncode == 0
-    assert (checkout / ".venv/bin/doit").exists()
+    assert (checkout / ".venv/bin/python").exists()
+
+
+def test_relative_paths_in_variables_begin_where_the_caller_is(checkout: Path, tmp_path: Path) -> None:
+    away = tmp_path / "some where"
+    executable(away / "my/python", REAL)
+    done = doit(checkout, cwd=away, BMZOO_PYTHON="my/python", BMZOO_DATA="my data")
+    assert f"from: {away} {away}/my data\n" in done.stdout, done.stderr
+    shutil.rmtree(checkout / ".venv")
+    executable(tmp_path / "bin/python3.10", REAL)
+    again = doit(checkout, tmp_path / "bin", cwd=away, BMZOO_PYTHON="python3.10", BMZOO_DATA="/data", TPUC_ROOT="")
+    assert f"from: {away} /data\n" in again.stdout, again.stderr
+
+
+def nobody(argv: list[str], **env: str) -> subprocess.CompletedProcess[str]:
+    """Run as a user to whom nothing here belongs, where this one is root."""
+    full = {"PATH": "/usr/bin:/bin", **env}
+    who = 65534 if os.geteuid() == 0 else None
+    return subprocess.run(argv, env=full, user=who, text=True, capture_output=True, check=False)
+
+
+@pytest.fixture
+def open_checkout() -> Iterator[Path]:
+    """A checkout that every user can read, beside a home that nobody but root can enter."""
+    folder = Path(tempfile.mkdtemp()).resolve()
+    folder.chmod(0o755)
+    (folder / "zoo/.venv/bin").mkdir(parents=True)
+    shutil.copy(ROOT / "doit", folder / "zoo/doit")
+    (folder / "zoo/requirements.lock").write_text("a==1\n")
+    (folder / "zoo/.venv/bmzoo.lock").write_text("a==1\n")
+    (folder / "zoo/.venv/bmzoo.stamp").write_text(f"{folder}/zoo\nbundled\n")
+    executable(folder / "home/bin/python3.10", REAL)
+    (folder / "zoo/.venv/bin/python").symlink_to(folder / "home/bin/python3.10")
+    (folder / "home").chmod(0)
+    (folder / "zoo/.venv").chmod(0o555)
+    yield folder
+    for closed in ("home", "zoo/.venv"):
+        if (folder / closed).exists():
+            (folder / closed).chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_an_environment_with_a_python_in_a_closed_home_is_named(open_checkout: Path) -> None:
+    done = nobody([str(open_checkout / "zoo/doit"), "list"])
+    assert done.returncode == 1
+    python = open_checkout / "home/bin/python3.10"
+    assert f"bmzoo: .venv was made with a Python that this user cannot run: {python}\nhint: " in done.stderr
+    assert "BMZOO_PYTHON" in done.stderr
+
+
+@pytest.mark.skipif(Path("/usr/bin/python3.10").exists(), reason="this system has a Python 3.10 of its own")
+def test_a_python_in_a_closed_home_is_listed_among_those_tried(open_checkout: Path) -> None:
+    (open_checkout / "zoo/.venv").chmod(0o755)
+    shutil.rmtree(open_checkout / "zoo/.venv")
+    done = nobody([str(open_checkout / "zoo/doit"), "list"], PATH=f"{open_checkout}/home/bin:/usr/bin:/bin")
+    assert done.returncode == 1
+    python = open_checkout / "home/bin/python3.10"
+    assert f"  {python}: {open_checkout}/home is closed to this user" in done.stderr
 
 
 # What follows calls tools/bootstrap.py itself, with an installer that only pretends.
@@ -175,7 +234,7 @@ def installs(calls: list[list[str]]) -> int:
 
 
 def shell_thinks_current(root: Path, **env: str) -> bool:
-    """Whether ./doit goes straight to .venv/bin/doit."""
+    """Whether ./doit goes straight to .venv."""
     shutil.copy(ROOT / "doit", root / "doit")
     (root / "tools").mkdir(exist_ok=True)
     (root / "tools/bootstrap.py").write_text("import sys; sys.exit(7)")
@@ -316,6 +375,53 @@ def test_settings_that_break_an_environment_do_not_reach_pip() -> None:
     )
     assert {key: env[key] for key in ("PIP_USER", "PIP_INDEX_URL")} == {"PIP_USER": "0", "PIP_INDEX_URL": "u"}
     assert not env.keys() & {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "HOME"}
+
+
+@pytest.mark.parametrize("section", ["global", "install"])
+@pytest.mark.parametrize("name", sorted(bootstrap.HARMFUL_OPTIONS))
+def test_settings_of_a_pip_conf_that_break_an_environment_do_not_reach_pip(
+    name: str, section: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = f"{section}.{name}='/x'\nglobal.index-url='https://a'\ninstall.find-links='/b\\n/c'\n:env:.target='/y'"
+    settings = bootstrap.pip_settings(listed, {"PIP_INDEX_URL": "https://own"})
+    assert settings == {
+        **{"PIP_INDEX_URL": "https://own", "PIP_FIND_LINKS": "/b\n/c", "PIP_CONFIG_FILE": os.devnull}
+    }
+    assert f"pip.conf: not used here: {name} = /x" in capsys.readouterr().err
+    assert bootstrap.child_environ({f"PIP_{name.upper().replace('-', '_')}": "1"}).keys() <= {
+        *("PIP_USER", "PIP_NO_CACHE_DIR")
+    }
+
+
+def test_a_pip_conf_that_breaks_nothing_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bootstrap.pip_settings("global.index-url='https://a'\nglobal.proxy='p'", {}) == {}
+    assert bootstrap.pip_settings("ERROR: Configuration file could not be loaded", {}) == {}
+    assert capsys.readouterr().err == ""
+
+
+def test_a_real_pip_is_asked_and_obeys(tmp_path: Path) -> None:
+    conf = tmp_path / "pip.conf"
+    conf.write_text("[global]\nindex-url = https://a b\n[install]\ntarget = /x\nprefix = /y\nconstraint = c.txt\n")
+    env = bootstrap.pip_environ(PYTHON, {"PATH": os.environ["PATH"], "HOME": "/", "PIP_CONFIG_FILE": str(conf)})
+    assert env["PIP_CONFIG_FILE"] == os.devnull and env["PIP_INDEX_URL"] == "https://a b"
+    argv = [PYTHON, "-I", "-m", "pip", "config", "list"]
+    told = subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
+    assert "index-url" in told and not [word for word in ("target", "prefix", "constraint") if word in told]
+
+
+def test_a_lock_with_other_line_ends_is_the_same_lock(made: Made) -> None:
+    root, calls, make_run = made
+    bootstrap.bootstrap(root, False, make_run, PYTHON)
+    lock = root / "requirements.lock"
+    lock.write_bytes(lock.read_bytes().replace(b"\n", b"\r\n"))
+    before = len(calls)
+    assert not shell_thinks_current(root)
+    bootstrap.bootstrap(root, False, make_run, PYTHON)
+    assert len(calls) == before and shell_thinks_current(root)
+    shutil.rmtree(root / ".venv")
+    bootstrap.bootstrap(root, False, make_run, PYTHON)
+    assert shell_thinks_current(root)
+    assert b"\r" not in (root / ".venv/bmzoo.requirements").read_bytes()
 
 
 @pytest.mark.parametrize(

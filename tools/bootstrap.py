@@ -10,6 +10,7 @@ bmzoo.stamp     the checkout's folder, then `bundled` or `external` (a TPU-MLIR 
 """
 
 import argparse
+import ast
 import fcntl
 import os
 import platform
@@ -35,11 +36,14 @@ SMOKE = (
     "onnxsim, filelock, graphviz, pkg_resources, psutil, scipy.spatial, setuptools.sandbox, sklearn.cluster, "
     "sklearn.metrics, PIL.Image, plotly.graph_objects as go, plotly.subplots, tqdm; go.Figure, go.Scattergl"
 )
-# Settings that make pip install somewhere else, or nothing at all.
-HARMFUL = {
-    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_DRY_RUN", "PIP_CONSTRAINT", "PIP_NO_BINARY"),
-    *("PIP_PLATFORM", "PIP_REQUIREMENT", "PIP_EDITABLE", "PIP_LOG", "PIP_REPORT", "__PYVENV_LAUNCHER__"),
+# Settings that make pip install somewhere else, something else, or nothing at all, in variables and in pip.conf.
+HARMFUL_OPTIONS = {
+    *("target", "prefix", "root", "python", "dry-run", "user", "src", "upgrade-strategy", "report", "log"),
+    *("constraint", "build-constraint", "requirement", "editable", "group", "requirements-from-script"),
+    *("platform", "python-version", "implementation", "abi", "no-binary", "only-binary", "pre", "config-settings"),
+    *("ignore-installed", "force-reinstall", "require-virtualenv", "no-build-isolation", "uploaded-prior-to"),
 }
+HARMFUL = {"__PYVENV_LAUNCHER__", *(f"PIP_{name.upper().replace('-', '_')}" for name in HARMFUL_OPTIONS)}
 # Signs in pip's output, most telling first, and what to do about each.
 ADVICE = (
     (
@@ -117,6 +121,35 @@ def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return env
 
 
+def pip_settings(listed: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """What pip.conf files say, as variables and without what breaks an environment; empty where nothing does.
+
+    `listed`: what `pip config list` prints, lines as `global.index-url='https://...'`. Variables of the caller
+    win, as they do for pip; what a file says of `install` wins over what it says of everything.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for line in listed.splitlines():
+        match = re.fullmatch(r"(global|install)\.([a-z-]+)=('.*'|\".*\")", line)
+        if match:
+            found.setdefault(match[1], {})[match[2]] = str(ast.literal_eval(match[3]))
+    settings = {**found.get("global", {}), **found.get("install", {})}
+    bad = sorted(settings.keys() & HARMFUL_OPTIONS)
+    if not bad:
+        return {}
+    say(f"pip.conf: not used here: {', '.join(f'{name} = {settings[name]}' for name in bad)}")
+    kept = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in settings.items() if name not in bad}
+    own = {name: environ[name] for name in kept if name in environ}
+    return {**kept, **own, "PIP_CONFIG_FILE": os.devnull}  # which keeps pip from reading any
+
+
+def pip_environ(python: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a pip that installs."""
+    env = child_environ(environ)
+    argv = [python, "-I", "-m", "pip", "config", "list"]
+    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return {**env, **pip_settings(done.stdout, env)}
+
+
 def check_host(root: Path, bundled: bool, libc: tuple[str, str]) -> None:
     """Refuse early what cannot work: a folder that breaks search paths, a host too old for TPU-MLIR."""
     if bad := set(str(root)) & set(':;\n"'):
@@ -188,7 +221,7 @@ def logged_runner(log: Path, lock_descriptor: int, environ: Mapping[str, str]) -
             out.flush()
             code = subprocess.run(
                 argv,
-                env=child_environ(environ),
+                env=pip_environ(argv[0], environ) if "pip" in argv else child_environ(environ),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -272,8 +305,14 @@ class Checkout:
             run([str(self.venv / "bin/python"), "-I", "-m", "compileall", "-q", "-j", "0", str(compiler)])
         # Makes `import bmzoo` work in plain `doit` too; relative, so that no locale can garble the path.
         write_whole(next(self.venv.glob("lib/python3*/site-packages")) / "bmzoo.pth", "../../../..\n")
-        write_whole(self.venv / "bmzoo.lock", lock)
+        self.keep_lock()
         write_whole(self.stamp, f"{self.root}\n{'bundled' if self.bundled else 'external'}\n")
+
+    def keep_lock(self) -> None:
+        """Keep the lock as it is, byte for byte: `./doit` compares it so, whatever ends its lines."""
+        part = self.venv / "bmzoo.lock.part"
+        part.write_bytes((self.root / "requirements.lock").read_bytes())
+        part.replace(self.venv / "bmzoo.lock")
 
     def dev_current(self) -> bool:
         """Whether what tests and linters need is there."""
@@ -297,6 +336,8 @@ def bootstrap(root: Path, dev: bool, make_run: Callable[[Path, int], Run], pytho
     with alone(root / ".venv.lock") as descriptor:
         if not checkout.current():
             checkout.install(make_run(root / "build/logs/bootstrap.log", descriptor), python)
+        elif (root / "requirements.lock").read_bytes() != (root / ".venv/bmzoo.lock").read_bytes():
+            checkout.keep_lock()  # only the ends of lines differ
         if dev and not checkout.dev_current():
             checkout.install_dev(make_run(root / "build/logs/bootstrap-dev.log", descriptor))
 

@@ -53,6 +53,9 @@ def cannot_write(where: Path, error: OSError) -> StoreError:
         errno.ENOSPC: "free some space; ./doit gc removes results that are not needed",
         errno.EROFS: "the file system is mounted read-only",
         errno.EACCES: "check who owns build/",
+        errno.ENOENT: "a folder on the way is not there, or a link leads nowhere",
+        errno.EEXIST: "something is in the way: a file, or a link that leads nowhere",
+        errno.ENOTDIR: "a file is in the way",
         errno.EDQUOT: "the disk quota is used up",
     }
     return StoreError(f"{where}: cannot be written: {error.strerror}", hints.get(error.errno or 0, ""))

@@ -27,6 +27,11 @@ from bmzoo.workspace import Workspace
 
 GIB = 1 << 30
 DISK_NEEDED, MEMORY_NEEDED = 3 * GIB, 2 * GIB
+# Folders in build/ that tasks write to, beside those of the chips.
+BUILT = (
+    *("store", "scratch", "cache", "logs", "failed", "last", "partial", "eval", "tune", "quarantine", "qtables"),
+    *("cache/scenes", "store/scratch", "scratch/making"),
+)
 # Exits with 1 where address space randomization is on.
 _FIXED = f"import ctypes, sys; sys.exit(not ctypes.CDLL(None).personality(0xFFFFFFFF) & {ADDR_NO_RANDOMIZE})"
 _PIN = re.compile(r"^([A-Za-z0-9_.\-]+)==([^\s;]+)", re.MULTILINE)
@@ -60,6 +65,7 @@ def examine(at: Workspace) -> Iterator[Finding]:
         yield Finding("toolchain", f"tpu_mlir {installation.version} in {installation.root}")
         yield _libc(installation)
     yield _disk(at.layout.build)
+    yield _writable(at)
     yield _memory()
     yield _addresses()
     yield from _configs(at)
@@ -117,6 +123,34 @@ def _disk(build: Path) -> Finding:
     free = shutil.disk_usage(where).free
     bad = free < DISK_NEEDED
     return Finding("disk", f"{free / GIB:.1f} GiB free at {where}", bad, "a build needs 3 GiB" if bad else "")
+
+
+def _writable(at: Workspace) -> Finding:
+    """Whether files can be made wherever tasks make them; a self-test whose result is known writes nothing."""
+    problems = {at.layout.shown(folder): why for folder in _written(at) if (why := _refusal(folder))}
+    if not problems:
+        return Finding("folders", "everything that tasks write can be written")
+    told = ", ".join(f"{name}: {why}" for name, why in problems.items())
+    return Finding("folders", f"cannot be written: {told}", True, "check who owns them, and their disk")
+
+
+def _written(at: Workspace) -> Iterator[Path]:
+    """Every folder that tasks write to; of those inside build/, the ones that are there."""
+    build = at.layout.build
+    artifacts = (at.layout.artifact(target) for model in at.models.values() for target in model.targets)
+    inside = (*(build / name for name in BUILT), *dict.fromkeys(path.parent for path in artifacts))
+    beside = (at.root / "models" / "onnx", at.root / "calibration", at.root / "qtables", at.layout.configs)
+    yield from (build, *(path for path in inside if path.exists() or path.is_symlink()), *beside)
+
+
+def _refusal(folder: Path) -> str:
+    """Why no file can be made in a folder, or in the one where it would be made; empty where one can."""
+    where = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
+    try:
+        with tempfile.TemporaryFile(dir=where):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _memory() -> Finding:

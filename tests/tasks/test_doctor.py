@@ -62,6 +62,19 @@ def test_nothing_is_wrong_with_a_healthy_checkout(healthy: Project) -> None:
     assert sorted(f.state.split(":")[1] for f in found if f.what == "pictures") == [" calibration", " verify"]
 
 
+@pytest.mark.parametrize("name", ["store", "scratch", "cache", "logs", "BM1684"])
+def test_a_folder_that_cannot_be_written_is_found_though_the_self_test_has_passed_before(
+    name: str, healthy: Project
+) -> None:
+    findings(healthy)
+    folder = healthy.root / "build" / name
+    if folder.exists():
+        folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to("/proc/self/fdinfo")  # a folder that nobody can write to
+    problem = problems(healthy)["folders"]
+    assert f"cannot be written: build/{name}: " in problem.state and "who owns them" in problem.fix
+
+
 def test_missing_weights_are_named_with_the_places_looked_at(healthy: Project) -> None:
     (healthy.data / "model.onnx").unlink()
     (problem,) = problems(healthy).values()
