@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -46,20 +46,34 @@ def fetch(url: str, digest: str, into: Path, timeout: float = DOWNLOAD_TIMEOUT, 
     try:
         if path.is_file() and sha256(path) == digest:
             return path
+    except OSError as error:
+        raise _unusable(path, "read", error) from None
+    try:
         into.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=into)
+    except OSError as error:
+        raise _unusable(into, "written", error) from None
+    try:
+        with os.fdopen(handle, "wb") as part:
+            _receive(url, digest, part, timeout, time.monotonic() + total)
         try:
-            with os.fdopen(handle, "wb") as part:
-                _receive(url, digest, part, timeout, time.monotonic() + total)
             Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unusable(path, "written", error) from None
     except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError, and so are timeouts
         if isinstance(error, HTTPError):
             error.close()  # an HTTPError is also the open response
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise SourceError(f"{url}: cannot be fetched: {printable(str(reason)) or type(error).__name__}") from None
+    finally:
+        with suppress(OSError):
+            Path(name).unlink(missing_ok=True)
     return path
+
+
+def _unusable(path: Path, what: str, error: OSError) -> SourceError:
+    hint = "$XDG_CACHE_HOME names another folder; BMZOO_OFFLINE=1 downloads nothing"
+    return SourceError(f"{path}: the cache of downloads cannot be {what}: {error.strerror}", hint)
 
 
 class _SameScheme(HTTPRedirectHandler):
@@ -89,7 +103,11 @@ def _receive(url: str, digest: str, part: IO[bytes], timeout: float, deadline: f
             if time.monotonic() > deadline:
                 raise SourceError(f"{url}: took too long and was given up after {size} bytes")
             found.update(chunk)
-            part.write(chunk)
+            try:
+                part.write(chunk)
+                part.flush()
+            except OSError as error:
+                raise _unusable(Path(str(part.name)), "written", error) from None
     if length.isdecimal() and size != int(length):
         raise SourceError(f"{url}: ended after {size} of {length} bytes")
     if found.hexdigest() != digest:

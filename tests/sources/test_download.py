@@ -1,6 +1,8 @@
 """Pinned downloads from a server on this machine: what goes wrong is one line, and never leaves a file behind."""
 
+import errno
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -160,10 +162,40 @@ def test_no_network_is_one_line(url: str, server: Server, tmp_path: Path) -> Non
 
 def test_a_cache_that_cannot_be_written_is_one_line(url: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(SourceError, match="cannot be fetched: "):
+    with pytest.raises(SourceError, match="cache of downloads cannot be written: Not a directory"):
         download.fetch(f"{url}/good", DIGEST, tmp_path / "file" / "below")
 
 
 def test_where_downloads_are_kept() -> None:
     assert download.folder({"HOME": "/home/me"}) == Path("/home/me/.cache/bmzoo/weights")
     assert download.folder({"HOME": "/home/me", "XDG_CACHE_HOME": "/cache"}) == Path("/cache/bmzoo/weights")
+
+
+def test_a_cache_that_cannot_be_used_is_not_called_a_failed_download(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "file").touch()
+    url = f"http://127.0.0.1:{server.server_address[1]}/good"
+    with pytest.raises(SourceError, match=r"cache of downloads cannot be written: ") as caught:
+        download.fetch(url, DIGEST, tmp_path / "file" / "weights")
+    assert "XDG_CACHE_HOME" in caught.value.hint and server.asked == []
+    (tmp_path / "cache" / DIGEST).mkdir(parents=True)
+    with pytest.raises(SourceError, match=r"cache of downloads cannot be written: Is a directory"):
+        download.fetch(url, DIGEST, tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [DIGEST]
+
+
+def test_a_full_disk_under_the_cache_is_said(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        name = str(tmp_path / "part")
+
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def write(self, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", lambda handle, mode: Full())
+    with pytest.raises(SourceError, match="cache of downloads cannot be written: No space left on device"):
+        download.fetch(f"{url}/good", DIGEST, tmp_path)
+    assert list(tmp_path.iterdir()) == []
