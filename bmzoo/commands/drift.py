@@ -2,13 +2,17 @@
 
 import json
 import math
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bmzoo.measure.drift import compare_layers, layer_inputs
+from bmzoo.measure.drift import Drift, Row, compare_layers, layer_inputs
 from bmzoo.measure.given_names import as_given, given_names
 from bmzoo.measure.npz import arrays
 from bmzoo.runtime.engines.mlir import MlirSession
 from bmzoo.runtime.engines.registry import find_tpuc_root
+
+NO_NAMES: Mapping[str, str] = {}
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
@@ -25,20 +29,33 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
             second.close()
     finally:
         first.close()
-    given = given_names(folder)
-    worst = min(found.rows, key=lambda row: row.sqnr_db)
-    told = {
-        "layer": as_given(found.layer or worst.layer, given),
-        "sqnr_db": _finite(found.sqnr_db),
+    document = told(found, feeds, float(limit), given_names(folder))
+    (folder / result).write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def told(found: Drift, inputs: Container[str], limit: float, given: Mapping[str, str] = NO_NAMES) -> dict[str, Any]:
+    """The comparison as JSON. `layer`: the one at fault, else the noisiest, None where every layer is exact.
+
+    `given`: the model's own names of layers that were renamed.
+    """
+    named = next((row for row in found.rows if row.layer == found.layer), None) or worst(found.rows, inputs)
+    return {
+        "layer": as_given(named.layer, given) if named is not None else None,
+        "sqnr_db": _finite(named.sqnr_db) if named is not None else None,
         "below_limit": found.layer is not None,
         "gradual": found.gradual,
-        "limit_db": float(limit),
+        "limit_db": limit,
         "rows": [
             [as_given(row.layer, given), *map(_finite, (row.cosine, row.sqnr_db, row.lost_db))]
             for row in found.rows
         ],
     }
-    (folder / result).write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+
+def worst(rows: Sequence[Row], inputs: Container[str]) -> Row | None:
+    """The layer with most noise; None where all are exact. The network's inputs are given, not computed."""
+    noisy = [row for row in rows if row.layer not in inputs and row.sqnr_db < math.inf]
+    return min(noisy, key=lambda row: row.sqnr_db, default=None)
 
 
 def _finite(value: float) -> float | None:

@@ -13,6 +13,8 @@ from bmzoo.system import files
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
+EXACT = "no layer of its MLIR goes wrong: look at the conversion from ONNX, and at the compiled code"
+
 
 def verify_target(at: Workspace, target: Target) -> str:
     """Write `<artifact>.verify.json`, passed or not. Returns the figures in a line; raises VerifyFailed."""
@@ -98,6 +100,8 @@ def _drift(at: Workspace, target: Target) -> Any:  # noqa: ANN401  # a JSON docu
 
 def _layer(drift: Mapping[str, Any]) -> str:
     if drift.get("layer") is None:
-        return ""
+        return "" if "why" in drift else EXACT
     noise = f" (SQNR {drift['sqnr_db']:.1f} dB)" if drift["sqnr_db"] is not None else ""
+    if not drift.get("below_limit", True):
+        return f"no layer alone goes wrong; most noise is in {drift['layer']}{noise}"
     return f"the first layer that goes wrong is {drift['layer']}{noise}"

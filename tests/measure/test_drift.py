@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tiny_models import lower_tiny
 
-from bmzoo.measure.drift import Row, compare_layers, first_drift, layer_inputs
+from bmzoo.commands.drift import told
+from bmzoo.measure.drift import Drift, Row, compare_layers, first_drift, layer_inputs
+from bmzoo.results.verify import _layer
 from bmzoo.runtime.engines.mlir import MlirSession
 
 ORDER = ["in", "a", "b", "c", "d"]
@@ -183,3 +185,38 @@ def test_a_spoiled_threshold_is_found_in_a_real_network(tpuc_root: Path, tmp_pat
 
 def describe(rows: tuple[Row, ...]) -> str:
     return "; ".join(f"{row.layer} {row.sqnr_db:.1f} dB, lost {row.lost_db:.1f}" for row in rows)
+
+
+def rows(*found: tuple[str, float]) -> tuple[Row, ...]:
+    return tuple(Row(layer, 1.0, sqnr, 0.0) for layer, sqnr in found)
+
+
+def test_an_exact_input_is_never_the_layer_that_goes_wrong() -> None:
+    exact = Drift(None, 1.0, math.inf, False, rows(("in", math.inf), ("a", math.inf)))
+    assert told(exact, {"in"}, 20)["layer"] is None
+    quiet = Drift(None, 1.0, math.inf, False, rows(("in", math.inf), ("a", 50.0), ("b", 40.0)))
+    assert (told(quiet, {"in"}, 20)["layer"], told(quiet, {"in"}, 20)["sqnr_db"]) == ("b", 40.0)
+    changed = Drift(None, 1.0, 30.0, False, rows(("in", 30.0), ("a", 50.0)))
+    assert told(changed, {"in"}, 20)["layer"] == "a", "the input is given, whatever lowering casts it to"
+    bad = Drift("a", 1.0, 3.0, True, rows(("in", math.inf), ("a", 3.0), ("b", -math.inf)))
+    assert told(bad, {"in"}, 20) | {"rows": []} == {
+        **{"layer": "a", "sqnr_db": 3.0, "below_limit": True, "gradual": True, "limit_db": 20, "rows": []}
+    }
+    assert told(Drift(None, math.nan, math.nan, False, ()), {"in"}, 20)["layer"] is None
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"layer": None, "sqnr_db": None, "below_limit": False}, "no layer of its MLIR goes wrong"),
+        (
+            {"layer": "c", "sqnr_db": 30.0, "below_limit": False},
+            "no layer alone goes wrong; most noise is in c",
+        ),
+        ({"layer": "c", "sqnr_db": 3.0, "below_limit": True}, "the first layer that goes wrong is c (SQNR 3.0 dB)"),
+        ({"layer": "c", "sqnr_db": None, "below_limit": True}, "the first layer that goes wrong is c"),
+    ],
+)
+def test_the_hint_says_what_was_found(found: dict[str, Any], said: str) -> None:
+    assert _layer(found).startswith(said)
+    assert _layer({"layer": None, "why": "no MLIR"}) == ""
