@@ -256,6 +256,9 @@ def test_a_second_call_has_nothing_to_do_and_the_shell_agrees(made: Made) -> Non
     bootstrap.bootstrap(root, False, make_run, PYTHON)
     assert len(calls) == before
     assert (root / ".venv/lib/python3.10/site-packages/bmzoo.pth").read_text() == "../../../..\n"
+    executable(root / ".venv/bin/python", 'echo "$@"')
+    done = subprocess.run([root / ".venv/bin/doit", "a b"], capture_output=True, text=True, check=True)
+    assert done.stdout == "-m bmzoo.tasks a b\n"
 
 
 def test_a_changed_lock_is_installed_in_place_and_a_moved_checkout_anew(made: Made, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import os
 import platform
 import pwd
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -305,8 +306,16 @@ class Checkout:
             run([str(self.venv / "bin/python"), "-I", "-m", "compileall", "-q", "-j", "0", str(compiler)])
         # Makes `import bmzoo` work in plain `doit` too; relative, so that no locale can garble the path.
         write_whole(next(self.venv.glob("lib/python3*/site-packages")) / "bmzoo.pth", "../../../..\n")
+        self.keep_program()
         self.keep_lock()
         write_whole(self.stamp, f"{self.root}\n{'bundled' if self.bundled else 'external'}\n")
+
+    def keep_program(self) -> None:
+        """Make plain `doit` of the activated environment the same as `./doit`."""
+        program = self.venv / "bin/doit"
+        python = shlex.quote(str(self.venv / "bin/python"))
+        write_whole(program, f'#!/bin/sh\nexec {python} -m bmzoo.tasks "$@"\n')
+        program.chmod(0o755)
 
     def keep_lock(self) -> None:
         """Keep the lock as it is, byte for byte: `./doit` compares it so, whatever ends its lines."""

@@ -88,7 +88,7 @@ def test_what_is_damaged_is_set_aside_and_what_is_old_removed(build: Path) -> No
     assert "now build/quarantine/" in str(bad) and store.lookup(KEY) is None
     assert [path.read_text() for path in (build / "quarantine").glob("*/result")] == ["wrong"]
     published(store)
-    gc.clean(store, 0, frozenset(), dry=False)
+    assert [gc.evict(store, usage) for usage in gc.usages(store)] == [True]
     assert store.lookup(KEY) is None
 
 
