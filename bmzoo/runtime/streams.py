@@ -28,10 +28,10 @@ class Outlet:
     def write(self, text: str) -> int:
         """Also a text with letters that the stream's encoding lacks: those are escaped."""
         encoding = self._stream.encoding or "ascii"
-        if self._stream.errors == "strict":
-            text = text.encode(encoding, "backslashreplace").decode(encoding)
         try:
             return self._stream.write(text)
+        except UnicodeEncodeError:
+            return self.write(text.encode(encoding, "backslashreplace").decode(encoding))
         except OSError as error:
             self._given_up(error)
         return len(text)

@@ -100,11 +100,16 @@ def _echoing(log: IO[bytes]) -> Iterator[IO[bytes]]:
     out, into = os.pipe()
 
     def copy() -> None:
+        shown = True
         with open(out, "rb", buffering=0) as source:  # noqa: PTH123  # a descriptor, not a path
             while chunk := source.read(1 << 16):
                 log.write(chunk)
-                sys.stderr.buffer.write(chunk)
-                sys.stderr.buffer.flush()
+                try:
+                    if shown:
+                        sys.stderr.buffer.write(chunk)
+                        sys.stderr.buffer.flush()
+                except OSError:  # nobody reads any more; the command, and its log, go on
+                    shown = False
 
     thread = threading.Thread(target=copy, daemon=True)
     thread.start()

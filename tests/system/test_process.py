@@ -162,3 +162,13 @@ def test_when_we_are_ended_so_are_child_and_grandchild(name: str, tmp_path: Path
         parent.send_signal(getattr(signal, name))
         parent.wait()
     assert all(eventually(partial(gone, pid)) for pid in family)
+
+
+def test_a_command_goes_on_when_nobody_reads_what_is_echoed(
+    sh: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        assert sh("seq 1 100000", echo=True) == 0
+        monkeypatch.undo()
+        assert (tmp_path / "log").read_text().splitlines()[-1] == "100000"
