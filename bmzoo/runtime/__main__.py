@@ -109,10 +109,10 @@ def _decoders() -> str:
 
 def _detect(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    if settings.decoder.kind == "none":
+    if settings.decoder.kind == "none" and not args.decoder:
         raise ConfigError(
             f"{args.model}: its outputs are no detections, so there is nothing to find: decoder: none",
-            "--decoder KIND names what reads them, if they are",
+            "--decoder KIND names what reads them, if they are; --decoder none only runs the model",
         )
     sources = find(args.inputs, leave_out=args.out)
     if any(Path(given).resolve() == args.out.resolve() for given in args.inputs):
