@@ -12,7 +12,8 @@ from bmzoo.sail.device import Handle
 from bmzoo.sail.enums import Dtype, IOMode
 from bmzoo.sail.errors import SailEngineError
 from bmzoo.sail.graph import Graph
-from bmzoo.sail.network import MAGIC, Port, open_network
+from bmzoo.sail.network import MAGIC, open_networks
+from bmzoo.sail.ports import Port
 from bmzoo.sail.tensor import Tensor
 
 
@@ -60,14 +61,16 @@ class Engine:
         self._add(path)
 
     def _add(self, path: Path) -> None:
-        network = open_network(path)
-        if network.name in self._graphs:
-            network.close()
+        networks = open_networks(path)
+        added = [network for network in networks if network.name not in self._graphs]
+        if not added:
+            networks[0].close()
             return
-        weakref.finalize(self, network.close)
-        self._graphs[network.name] = Graph(network, self._mode)
-        if network.chip:
-            self._handle.found(network.chip)
+        weakref.finalize(self, networks[0].close)  # of the whole file
+        for network in added:
+            self._graphs[network.name] = Graph(network, self._mode)
+        if networks[0].chip:
+            self._handle.found(networks[0].chip)
 
     def get_handle(self) -> Handle:
         """The device."""
@@ -104,23 +107,23 @@ class Engine:
 
     def get_max_input_shapes(self, graph_name: str) -> Dict[str, List[int]]:
         """Largest input shapes, sorted by name."""
-        ports = self._graph(graph_name).inputs
-        return {name: list(ports[name].shape) for name in sorted(ports)}
+        graph = self._graph(graph_name)
+        return {name: graph.largest(port) for name, port in sorted(graph.inputs.items())}
 
     def get_max_output_shapes(self, graph_name: str) -> Dict[str, List[int]]:
         """Largest output shapes, sorted by name."""
-        ports = self._graph(graph_name).outputs
-        return {name: list(ports[name].shape) for name in sorted(ports)}
+        graph = self._graph(graph_name)
+        return {name: graph.largest(port) for name, port in sorted(graph.outputs.items())}
 
     def get_input_shape(self, graph_name: str, tensor_name: str) -> List[int]:
         """Shape of an input in the last run, the largest one before there was any."""
         self._input(graph_name, tensor_name)
-        return [int(size) for size in self._graph(graph_name).input_shapes[tensor_name]]
+        return self._graph(graph_name).shape(tensor_name)
 
     def get_output_shape(self, graph_name: str, tensor_name: str) -> List[int]:
         """Shape of an output in the last run, the largest one before there was any."""
         self._output(graph_name, tensor_name)
-        return [int(size) for size in self._graph(graph_name).output_shapes[tensor_name]]
+        return self._graph(graph_name).shape(tensor_name)
 
     def get_input_dtype(self, graph_name: str, tensor_name: str) -> Dtype:
         """Type of an input."""
@@ -141,16 +144,19 @@ class Engine:
     def create_input_tensors_map(self, graph_name: str, create_mode: int = -1) -> Dict[str, Tensor]:
         """Zeroed tensors by name: 0 system memory only, 1 device memory only, else as the IO mode wants."""
         graph = self._graph(graph_name)
-        return self._tensors(graph.inputs, create_mode, graph.mode in (IOMode.SYSI, IOMode.SYSIO))
+        return self._tensors(graph, graph.inputs, create_mode, graph.mode in (IOMode.SYSI, IOMode.SYSIO))
 
     def create_output_tensors_map(self, graph_name: str, create_mode: int = -1) -> Dict[str, Tensor]:
         """Zeroed tensors by name: 0 system memory only, 1 device memory only, else as the IO mode wants."""
         graph = self._graph(graph_name)
-        return self._tensors(graph.outputs, create_mode, graph.mode in (IOMode.SYSO, IOMode.SYSIO))
+        return self._tensors(graph, graph.outputs, create_mode, graph.mode in (IOMode.SYSO, IOMode.SYSIO))
 
-    def _tensors(self, ports: Dict[str, Port], create_mode: int, system: bool) -> Dict[str, Tensor]:
+    def _tensors(self, graph: Graph, ports: Dict[str, Port], create_mode: int, system: bool) -> Dict[str, Tensor]:
         memory = {0: (True, False), 1: (False, True)}.get(create_mode, (system, True))
-        return {name: Tensor(self._handle, ports[name].shape, ports[name].dtype, *memory) for name in sorted(ports)}
+        return {
+            name: Tensor(self._handle, graph.largest(port), port.dtype, *memory)
+            for name, port in sorted(ports.items())
+        }
 
     def process(self, graph_name: str, *arguments: Any, **named: Any) -> Any:
         """`(graph, {name: array})` -> {name: float32 array}, sorted by name: quantised and dequantised as the

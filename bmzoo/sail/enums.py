@@ -103,8 +103,22 @@ class DecoderStatus(Number):
     STATUS_MAX = 3
 
 
+class sail_resize_type(Number):
+    """How EngineImagePreProcess brings a picture to the network's size: on which unit, stretched or padded."""
+
+    BM_RESIZE_VPP_NEAREST = 0
+    BM_RESIZE_TPU_NEAREST = 1
+    BM_RESIZE_TPU_LINEAR = 2
+    BM_RESIZE_TPU_BICUBIC = 3
+    BM_PADDING_VPP_NEAREST = 4
+    BM_PADDING_TPU_NEAREST = 5
+    BM_PADDING_TPU_LINEAR = 6
+    BM_PADDING_TPU_BICUBIC = 7
+
+
 # Their members are names of the module, too.
-EXPORTED = (Dtype, IOMode, ImgDtype, Format, bmcv_resize_algorithm, LogLevel, DecoderStatus)
+EXPORTED = (Dtype, IOMode, ImgDtype, Format, bmcv_resize_algorithm, LogLevel, DecoderStatus, sail_resize_type)
+MEMBERS: Dict[str, Number] = {name: member for kind in EXPORTED for name, member in kind.__members__.items()}
 
 # 16-bit floats are kept as bits, which is how sail hands them to numpy.
 ELEMENTS: Dict[Dtype, Any] = {

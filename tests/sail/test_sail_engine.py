@@ -12,7 +12,7 @@ from bmzoo import sail
 from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.sail.enums import Dtype
 from bmzoo.sail.graph import Graph
-from bmzoo.sail.network import Port
+from bmzoo.sail.ports import Port
 
 X = np.random.RandomState(0).randn(1, 3, 32, 32)
 
@@ -228,6 +228,12 @@ class Quantized:
     def __init__(self, dtype: Dtype = Dtype.BM_INT8) -> None:
         self.inputs: tuple[Port, ...] = (Port("x", (1, 6), dtype, 2.0),)
         self.outputs: tuple[Port, ...] = (Port("y", (1, 6), dtype, 0.25),)
+
+    def stage(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]] | None:
+        return {"y": (1, 6)} if shapes == {"x": (1, 6)} else None
+
+    def takes(self) -> list[dict[str, tuple[int, ...]]]:
+        return [{"x": (1, 6)}]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         self.fed = feeds["x"]

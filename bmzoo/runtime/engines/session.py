@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 
 from bmzoo.errors import SessionError
+from bmzoo.runtime.engines.onnx_ir import stamped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
+
+_PROVIDERS = ["CPUExecutionProvider"]
+_NEWER_IR = re.compile(r"[Uu]nsupported model IR version: \d+, max supported IR version: (\d+)")
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,8 @@ class OnnxSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
-        source = model if isinstance(model, bytes) else str(model)
         try:
-            self._engine: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+            self._engine: Any = _open(onnxruntime, model, options)
         except Exception as error:  # onnxruntime has a class per status code and no common base
             message = f"{self._where}: onnxruntime refuses the model: {_first_line(error)}"
             raise SessionError(message) from error
@@ -81,6 +85,27 @@ class OnnxSession:
     def close(self) -> None:
         """Free the network."""
         self._engine = None
+
+
+def _open(onnxruntime: Any, model: Union[Path, bytes], options: Any) -> Any:
+    """A session of the engine; a file of a newer IR version than it knows is opened as one of the last it knows."""
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=_PROVIDERS)
+    except Exception as error:
+        refused = _NEWER_IR.search(str(error))
+        if refused is None:
+            raise
+        known = int(refused.group(1))
+    if isinstance(model, bytes):
+        return onnxruntime.InferenceSession(stamped(model, known), options, providers=_PROVIDERS)
+    with tempfile.TemporaryDirectory(prefix="bmzoo-onnx-") as folder:
+        for entry in model.resolve().parent.iterdir():  # weights may lie beside it
+            Path(folder, entry.name).symlink_to(entry)
+        copy = Path(folder, model.resolve().name)
+        copy.unlink()
+        copy.write_bytes(stamped(model.read_bytes(), known))
+        return onnxruntime.InferenceSession(str(copy), options, providers=_PROVIDERS)
 
 
 def check_feeds(where: str, inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> None:

@@ -94,6 +94,30 @@ def forward(net: Any, feeds: Dict[str, NDArray[Any]]) -> Dict[str, NDArray[np.fl
     return {name: np.concatenate(parts) for name, parts in collected.items()}
 
 
+def is_smaller(net: Any, feeds: Dict[str, NDArray[Any]]) -> bool:
+    """Whether `feeds` are no larger than the network's inputs, and some of them smaller."""
+    shapes = {tensor.name: tensor.data.shape for tensor in net.inputs}
+    if set(shapes) != set(feeds) or all(feeds[name].shape == shape for name, shape in shapes.items()):
+        return False
+    pairs = [(feeds[name].shape, shape) for name, shape in shapes.items()]
+    return all(len(a) == len(b) and all(a[i] <= b[i] for i in range(len(a))) for a, b in pairs)
+
+
+def forward_dynamic(net: Any, feeds: Dict[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]:
+    """Run a dynamic network over inputs that may be smaller than its own. The engine does not check that it is
+    dynamic, and computes nonsense where it is not.
+    """
+    for tensor in net.inputs:
+        given = to_engine(feeds[tensor.name], tensor.dtype, tensor.qscale, tensor.qzero_point)
+        tensor.data.reshape(-1)[: given.size] = given.reshape(-1)
+    shapes = net.forward_dynamic([list(feeds[tensor.name].shape) for tensor in net.inputs])
+    found = {}
+    for tensor, shape in zip(net.outputs, shapes):  # noqa: B905
+        data = tensor.data.reshape(-1)[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
+        found[tensor.name] = from_engine(data, tensor.dtype, tensor.qscale, tensor.qzero_point)
+    return found
+
+
 def rounds(shapes: Dict[str, Sequence[int]], feeds: Dict[str, NDArray[Any]]) -> int:
     """How often a network with inputs of `shapes` must run to use up `feeds`. Raises SessionError."""
     if set(shapes) != set(feeds):

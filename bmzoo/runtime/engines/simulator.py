@@ -1,4 +1,8 @@
-"""bmodels on TPU-MLIR's chip simulator, without a card: a process per session, in an overlay of its own."""
+"""bmodels on TPU-MLIR's chip simulator, without a card: a process per session, in an overlay of its own.
+
+The engine's own interface runs the first stage of a network. A bmodel of several networks or stages is taken apart
+by `model_tool --extract`, and each part is a bmodel with a session of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.bmodel import BModelInfo, parse_info
@@ -17,6 +21,8 @@ from bmzoo.runtime.engines.worker import PACKAGE_ROOT, Worker, call, how_it_ende
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from bmzoo.runtime.engines.session import TensorInfo
 
 
 class SimulatorSession:
@@ -58,12 +64,44 @@ class SimulatorSession:
         self.outputs = tuple(replace(tensor, dtype="float32") for tensor in self.info.outputs)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]:
-        """Outputs by name, float32, in network order; arrays may hold a multiple of the model's batch."""
+        """Outputs by name, float32, in network order; arrays may hold a multiple of the model's batch, or less
+        than the largest shape of a dynamic network.
+        """
+        if self.info.networks[0].dynamic and is_within(self.inputs, feeds):
+            return self._worker.run(feeds)
         return self._worker.run(feeds, check_batches(self._where, self.inputs, feeds))
 
     def close(self) -> None:
         """End the simulator and remove its files; after a failure all of them but the log."""
         self._worker.close()
+
+
+def is_within(inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether `feeds` are the inputs of a dynamic network, in shapes that it takes."""
+    if {info.name for info in inputs} != set(feeds):
+        return False
+    pairs = [(feeds[info.name], info) for info in inputs]
+    return all(
+        array.dtype.name == info.dtype
+        and array.ndim == len(info.shape)
+        and all(0 < size <= info.shape[i] for i, size in enumerate(array.shape))
+        for array, info in pairs
+    )
+
+
+def extract(bmodel: Path, tpuc_root: Path, folder: Path, timeout: float = 60.0) -> None:
+    """Take a bmodel apart into `folder`: a file for each stage, where `part` says. Raises SessionError."""
+    argv = [str(tpuc_root.resolve() / "bin" / "model_tool"), "--extract", str(bmodel.resolve())]
+    answer = folder / "extract.txt"
+    code = call(argv, folder, inherited(), answer, timeout)
+    if code != 0:
+        said = answer.read_text(errors="replace").strip()[-200:]
+        raise SessionError(f"{bmodel}: cannot be taken apart: {said}: model_tool: {how_it_ended(code)}")
+
+
+def part(folder: Path, network: int, stage: int) -> Path:
+    """The file of a stage that `extract` made."""
+    return folder / f"bm_net{network}_stage{stage}.bmodel"
 
 
 def read_info(bmodel: Path, tpuc_root: Path, timeout: float) -> BModelInfo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.engines.simulate import forward
+from bmzoo.runtime.engines.simulate import forward, forward_dynamic, is_smaller
 from bmzoo.runtime.engines.worker_serve import main
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ class BModel:
         return {"networks": list(self._engine.networks)}
 
     def run(self, feeds: Arrays, names: Optional[Sequence[str]]) -> Arrays:
-        """All outputs: a bmodel keeps no other tensors."""
-        return dict(forward(self._net, feeds))
+        """All outputs: a bmodel keeps no other tensors. The session lets smaller inputs through to dynamic
+        networks only.
+        """
+        work = forward_dynamic if is_smaller(self._net, feeds) else forward
+        return dict(work(self._net, feeds))
 
 
 if __name__ == "__main__":
