@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
+import os
 import runpy
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import List
 
-import bmzoo.sail
+from bmzoo.sail.standing_in import HOOK, SHADOW, install, is_installed
 
 USAGE = """usage: python -m bmzoo.sail [--shadow] script.py [arguments]
 
 Runs script.py as python would, with bmzoo.sail in place of sophon.sail.
-A sophon.sail that is installed is used instead, unless --shadow is given.
+A sophon.sail that is installed is used instead, unless --shadow is given or $BMZOO_SAIL_SHADOW is 1.
+
+       python -m bmzoo.sail --hook
+
+Prints what to put on $PYTHONPATH for programs that others start, such as `streamlit run`.
 """
 
 
@@ -26,6 +28,9 @@ def main(argv: List[str]) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         sys.stdout.write(USAGE)
         return 0
+    if argv == ["--hook"]:
+        sys.stdout.write(f"{HOOK}\n")
+        return 0
     if not arguments or arguments[0].startswith("-"):
         sys.stderr.write(USAGE)
         return 2
@@ -35,28 +40,12 @@ def main(argv: List[str]) -> int:
         return 2
     sys.argv[:] = arguments
     sys.path[0] = str(script.resolve().parent)
-    if shadow or not _installed():
+    if shadow or os.environ.get(SHADOW) == "1" or not is_installed():
         install()
     else:
         sys.stderr.write("bmzoo.sail: the installed sophon.sail is used; --shadow runs bmzoo's instead\n")
     runpy.run_path(arguments[0], run_name="__main__")
     return 0
-
-
-def install() -> None:
-    """Make `import sophon.sail` find bmzoo.sail in this process."""
-    package = ModuleType("sophon", "Stands in for the package of a card's driver.")
-    package.__path__ = []
-    package.__spec__ = importlib.machinery.ModuleSpec("sophon", None, is_package=True)
-    package.__dict__["sail"] = bmzoo.sail
-    sys.modules.update({"sophon": package, "sophon.sail": bmzoo.sail})
-
-
-def _installed() -> bool:
-    try:
-        return importlib.util.find_spec("sophon.sail") is not None
-    except ModuleNotFoundError:
-        return False
 
 
 if __name__ == "__main__":
