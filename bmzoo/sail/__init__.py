@@ -3,8 +3,10 @@
 `python -m bmzoo.sail script.py ...` runs a script that says `import sophon.sail as sail` unchanged: bmodels on
 the chip simulator of TPU-MLIR, ONNX models in onnxruntime. What only a card can do raises NotSupport by name.
 
-Environment: BMZOO_SAIL_TPUS (number of emulated devices, 1), BMZOO_SAIL_BATCH (size of a dynamic batch of an ONNX
-model, 1), BMZOO_SAIL_TARGET (result of Handle.get_target), TPUC_ROOT (a TPU-MLIR that is not installed by pip).
+Environment: BMZOO_SAIL_TPUS (number of emulated devices, 1), BMZOO_SAIL_BATCH (size of a free batch of an ONNX
+model, 1), BMZOO_SAIL_SHAPE (its other free sizes, NAME:1x3x320x320), BMZOO_SAIL_TARGET (result of
+Handle.get_target), BMZOO_SAIL_SHADOW (1: bmzoo's where a card's is installed, too), TPUC_ROOT (a TPU-MLIR that is
+not installed by pip).
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ from bmzoo.sail.arrays import (
     BMImageArray128D,
     BMImageArray256D,
 )
+from bmzoo.sail.base64_coding import base64_decode, base64_decode_asarray, base64_encode, base64_encode_array
 from bmzoo.sail.bmcv import Bmcv
-from bmzoo.sail.decoder import Decoder
+from bmzoo.sail.decoder import Decoder, set_decoder_env
 from bmzoo.sail.device import Handle, get_available_tpu_num, set_dump_io_flag, set_loglevel, set_print_flag
+from bmzoo.sail.encoder import Encoder
 from bmzoo.sail.engine import Engine
+from bmzoo.sail.engine_preprocess import EngineImagePreProcess
 from bmzoo.sail.enums import (
     EXPORTED,
     DecoderStatus,
@@ -35,6 +40,7 @@ from bmzoo.sail.enums import (
     IOMode,
     LogLevel,
     bmcv_resize_algorithm,
+    sail_resize_type,
 )
 from bmzoo.sail.errors import (
     DataTypeError,
@@ -49,10 +55,16 @@ from bmzoo.sail.errors import (
     SailUnknownError,
 )
 from bmzoo.sail.image import BMImage, PaddingAtrr, bm_image
+from bmzoo.sail.left_out import NOT_HERE
+from bmzoo.sail.multi_decoder import MultiDecoder
+from bmzoo.sail.named_tensor import CreateTensorPTRWithName, ReleaseTensorPtr, TensorPTRWithName
+from bmzoo.sail.preprocess import ImagePreProcess
 from bmzoo.sail.tensor import Tensor
 from bmzoo.sail.yolov5 import algo_yolov5_post_cpu_opt
+from bmzoo.sail.yolov5_async import algo_yolov5_post_cpu_opt_async
 
 __version__ = "3.10.7"  # of the emulated API
+__bmzoo__ = True  # by which bmzoo.runtime tells it from a card's
 
 __all__ = [
     "BMImage",
@@ -66,19 +78,25 @@ __all__ = [
     "BMImageArray64D",
     "BMImageArray8D",
     "Bmcv",
+    "CreateTensorPTRWithName",
     "DataTypeError",
     "Decoder",
     "DecoderStatus",
     "Dtype",
+    "Encoder",
     "Engine",
+    "EngineImagePreProcess",
     "Format",
     "Handle",
     "IOMode",
+    "ImagePreProcess",
     "ImgDtype",
     "LogLevel",
     "MemoryError",
+    "MultiDecoder",
     "NotSupport",
     "PaddingAtrr",
+    "ReleaseTensorPtr",
     "SailBMImageError",
     "SailDecoderError",
     "SailDeviceError",
@@ -87,10 +105,18 @@ __all__ = [
     "SailTensorError",
     "SailUnknownError",
     "Tensor",
+    "TensorPTRWithName",
     "algo_yolov5_post_cpu_opt",
+    "algo_yolov5_post_cpu_opt_async",
+    "base64_decode",
+    "base64_decode_asarray",
+    "base64_encode",
+    "base64_encode_array",
     "bm_image",
     "bmcv_resize_algorithm",
     "get_available_tpu_num",
+    "sail_resize_type",
+    "set_decoder_env",
     "set_dump_io_flag",
     "set_loglevel",
     "set_print_flag",
@@ -100,21 +126,8 @@ __all__ = [
 for _kind in EXPORTED:
     globals().update(_kind.__members__)
 
-# Public names of sail 3.10 that need a card, or are not emulated.
-_LEFT_OUT = """
-Blend CreateTensorPTRWithName DecoderImages Decoder_RawStream Encoder EngineImagePreProcess EngineLLM Frame IPC
-ImagePreProcess MultiDecoder MultiEngine Perf ReleaseTensorPtr TensorPTRWithName algo_yolov5_post_1output
-algo_yolov5_post_3output algo_yolov5_post_cpu_opt_async algo_yolov8_post_1output_async
-algo_yolov8_post_cpu_opt_1output_async algo_yolov8_seg_post_tpu_opt algo_yolox_post argmax argmin base64_decode
-base64_decode_asarray base64_encode base64_encode_array blend_wgt_mode bytetrack_tracker_controller
-deepsort_tracker_controller deepsort_tracker_controller_async get_board_temp get_chip_temp get_dev_stat
-get_tpu_util get_vpp_util get_vpu_util nms_rotated sail_resize_type set_decoder_env sort_tracker_controller
-sort_tracker_controller_async tpu_kernel_api_openpose_part_nms tpu_kernel_api_yolov5_detect_out
-tpu_kernel_api_yolov5_out_without_decode _dryrun _perf
-"""
-
 
 def __getattr__(name: str) -> Any:
-    if name in _LEFT_OUT.split():
-        raise NotSupport(f"sail.{name}: not in bmzoo.sail, needs a real card")
+    if name in NOT_HERE:
+        raise NotSupport(f"sail.{name}: not in bmzoo.sail: {NOT_HERE[name]}")
     raise AttributeError(f"module `sophon.sail` has no attribute: {name}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, Sequence
 
 import numpy as np
 
+from bmzoo.sail.binding import bound
 from bmzoo.sail.device import Handle
 from bmzoo.sail.errors import Partial
 from bmzoo.sail.image import BMImage, bm_image, empty
@@ -25,6 +26,7 @@ class BMImageArray(Partial):
 
     SIZE: ClassVar[int] = 0
 
+    @bound("", "handle: Handle, h: int, w: int, format: Format, dtype: ImgDtype, /")
     def __init__(self, *arguments: Any) -> None:
         self.block: Optional[NDArray[Any]] = None
         self._slots = [empty() for _ in range(self.SIZE)]
@@ -32,10 +34,9 @@ class BMImageArray(Partial):
         if arguments:
             self.create(*arguments)
 
+    @bound("handle: Handle, h: int, w: int, format: Format, dtype: ImgDtype, /")
     def create(self, handle: Handle, h: int, w: int, format: Format, dtype: ImgDtype) -> None:
         """Zeroed memory for all images."""
-        if not isinstance(handle, Handle):
-            raise TypeError(f"{type(self).__name__}: the first argument must be a Handle: {handle!r}")
         self._device = handle.get_device_id()
         self.allocate(h, w, format, dtype)
 
@@ -54,18 +55,20 @@ class BMImageArray(Partial):
     def __len__(self) -> int:
         return self.SIZE
 
+    @bound("i: size, /")
     def __getitem__(self, index: int) -> bm_image:
         return bm_image(self._slots[self._index(index)])
 
+    @bound("i: size, t: bm_image, /")
     def __setitem__(self, index: int, image: bm_image) -> None:
-        if not isinstance(image, bm_image):
-            raise TypeError(f"{type(self).__name__}: takes a bm_image, such as BMImage.data(): {image!r}")
         self._copy(self._index(index), image.pixels)
 
+    @bound("i: int, data: BMImage, /")
     def copy_from(self, index: int, image: BMImage) -> None:
         """Copy an image of the same geometry to a slot."""
         self._copy(self._index(index), image.pixels)
 
+    @bound("i: int, data: BMImage, /")
     def attach_from(self, index: int, image: BMImage) -> None:
         """Let a slot share an image's memory; the array is then no batch for a tensor any more."""
         self._slots[self._index(index)] = image.pixels
@@ -75,6 +78,7 @@ class BMImageArray(Partial):
         """True when the array has memory of its own."""
         return self.block is not None
 
+    @bound("value: bool, /")
     def set_need_free(self, value: bool) -> None:
         """Accepted; memory is freed when nobody uses it."""
 

@@ -12,8 +12,8 @@ from bmzoo.sail.image import BMImage, bm_image
 from bmzoo.sail.pixels import Pixels
 
 Images = Union[BMImage, BMImageArray]
-# Batch sizes for which sail has overloads.
-OVERLOADED_BATCHES = (2, 3, 4, 8)
+# An image, and the arrays for which sail has overloads.
+OVERLOADED = ("BMImage", "BMImageArray2D", "BMImageArray3D", "BMImageArray4D", "BMImageArray8D")
 
 
 def code_of(work: Callable[[], Any]) -> int:
@@ -38,20 +38,16 @@ def each(images: Images, work: Callable[[Pixels], Pixels]) -> Any:
 
 
 def first_of(images: Images) -> Pixels:
-    """Memory of the image, or of the first of an array. Raises TypeError for other types."""
+    """Memory of the image, or of the first of an array. Raises SailBMImageError for an empty one."""
     if isinstance(images, BMImage):
         return filled(images)
-    if not isinstance(images, BMImageArray) or len(images) not in OVERLOADED_BATCHES:
-        allowed = ", ".join(f"BMImageArray{n}D" for n in OVERLOADED_BATCHES)
-        raise TypeError(f"Bmcv: takes BMImage and {allowed}: {type(images).__name__}")
     if not images.slots[0].data.size:
         raise SailBMImageError("the array has no images")
     return images.slots[0]
 
 
 def filled(image: BMImage) -> Pixels:
-    if not isinstance(image, BMImage):
-        raise TypeError(f"Bmcv: must be a BMImage: {type(image).__name__}")
+    """Memory of the image. Raises SailBMImageError for an empty one."""
     if not image.pixels.data.size:
         raise SailBMImageError("the image is empty")
     return image.pixels
@@ -60,8 +56,6 @@ def filled(image: BMImage) -> Pixels:
 def fill(output: Any, made: Any) -> None:
     """Copy a result into the caller's image or array, or attach its memory to an empty one."""
     if isinstance(output, BMImageArray):
-        if type(output) is not type(made):
-            raise TypeError(f"Bmcv: input and output differ: {type(made).__name__}, {type(output).__name__}")
         for i, source in enumerate(made.slots):
             _put(output.slots[i], source) if output.slots[i].data.size else output.copy_from(i, BMImage.of(source))
     elif output.pixels.data.size:

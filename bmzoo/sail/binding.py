@@ -1,9 +1,10 @@
 """What pybind11 takes for an argument: sail's functions are bound by it, and refuse more than Python's would.
 
 A form is what stands between the brackets of a `def`: names, kinds as annotations, defaults. Names before `/` are
-not known to the card, so they cannot be given as keywords. Kinds are int, uint, byte, float, bool, str, bytes,
-object, the classes of sail by name, `array` (what numpy makes float32 of), `bytes_array` (exactly uint8), `buffer`,
-and `[kind]`, `(kind, kind)`, `{str: kind}` of them; `A | B` is either.
+not known to the card, so they cannot be given as keywords. Kinds are int, uint, size, byte, float, bool, str,
+bytes, object, the classes of sail by name, `Images` and `AnyImage` for some of them, `array` (what numpy makes
+float32 of), `int8s` and so on, `bytes_array` (exactly uint8) and `buffer`; `[kind]`, `(kind, kind)` and
+`{str: kind}` are made of them.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def bound(*texts: str) -> Callable[[Bound], Bound]:
     forms = [Form(text) for text in texts]
 
     def decorate(function: Bound) -> Bound:
-        skipped = int("." in function.__qualname__)  # self
+        owner = function.__qualname__.rpartition(".")[0]
+        skipped = int(bool(owner) and not owner.endswith("<locals>"))  # self
 
         @functools.wraps(function)
         def call(*given: Any, **named: Any) -> Any:
@@ -107,8 +109,6 @@ def _caster(kind: Optional[ast.expr]) -> Caster:
         return _sequence([_caster(part) for part in kind.elts], len(kind.elts))
     if isinstance(kind, ast.Dict):
         return _mapping(_caster(kind.values[0]))
-    if isinstance(kind, ast.BinOp):
-        return _either(_caster(kind.left), _caster(kind.right))
     assert isinstance(kind, ast.Name), "every argument of a form has a kind"
     return _PLAIN.get(kind.id) or _instance(kind.id)
 
@@ -122,6 +122,11 @@ def _instance(name: str) -> Caster:
         raise Refused
 
     return take
+
+
+def _one_of(*names: str) -> Caster:
+    casters = [_instance(name) for name in names]
+    return functools.reduce(_either, casters)
 
 
 def _either(first: Caster, second: Caster) -> Caster:
@@ -138,7 +143,7 @@ def _sequence(parts: Sequence[Caster], count: Optional[int]) -> Caster:
     """A list of one kind (`count` None), or a tuple of some."""
 
     def take(value: Any, convert: bool) -> Any:
-        shaped = hasattr(type(value), "__getitem__") and hasattr(type(value), "__len__")
+        shaped = _has(value, "__getitem__") and _has(value, "__len__")
         if not shaped or isinstance(value, (dict, str, bytes)) or (count is not None and len(value) != count):
             raise Refused
         items = [value[i] for i in range(len(value))]
@@ -147,6 +152,11 @@ def _sequence(parts: Sequence[Caster], count: Optional[int]) -> Caster:
         return tuple(part(item, convert) for part, item in zip(parts, items))  # noqa: B905
 
     return take
+
+
+def _has(value: Any, name: str) -> bool:
+    """Whether its class defines a method; that of an enumeration has others for itself."""
+    return any(name in vars(kind) for kind in type(value).__mro__)
 
 
 def _mapping(part: Caster) -> Caster:
@@ -198,7 +208,7 @@ def _float(value: Any, convert: bool) -> float:
 def _bool(value: Any, convert: bool) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    if not convert or (value is not None and not hasattr(type(value), "__bool__")):
+    if not convert or (value is not None and not _has(value, "__bool__")):
         raise Refused
     try:
         return bool(value)
@@ -236,6 +246,20 @@ def _array_of(kind: Any) -> Caster:
     return take
 
 
+def _two_bytes(value: Any, convert: bool) -> Any:
+    if not isinstance(value, np.ndarray) or value.dtype.itemsize != 2:
+        raise Refused
+    return value
+
+
+def _any_array(value: Any, convert: bool) -> Any:
+    if isinstance(value, np.ndarray):
+        return value
+    if not convert or value is None:
+        raise Refused
+    return np.asarray(value)
+
+
 def _exactly_bytes(value: Any, convert: bool) -> Any:
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
         raise Refused
@@ -251,6 +275,9 @@ def _buffer(value: Any, convert: bool) -> Any:
 
 
 _PLAIN: Dict[str, Caster] = {
+    "Images": _one_of("BMImage", "BMImageArray2D", "BMImageArray3D", "BMImageArray4D", "BMImageArray8D"),
+    "AnyImage": _one_of("BMImage", "bm_image"),
+    "Algorithm": _instance("bmcv_resize_algorithm"),
     "int": _whole(-(2**31), 2**31 - 1),
     "uint": _whole(0, 2**32 - 1),
     "size": _whole(0, 2**64 - 1),
@@ -264,7 +291,8 @@ _PLAIN: Dict[str, Caster] = {
     "int8s": _array_of(np.int8),
     "uint8s": _array_of(np.uint8),
     "int32s": _array_of(np.int32),
-    "uint16s": _array_of(np.uint16),
+    "halves": _two_bytes,
+    "any_array": _any_array,
     "bytes_array": _exactly_bytes,
     "buffer": _buffer,
 }

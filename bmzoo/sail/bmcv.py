@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from bmzoo.sail.binding import bound
 from bmzoo.sail.bmcv_converting import Converting
+from bmzoo.sail.bmcv_copying import Copying
 from bmzoo.sail.bmcv_drawing import Drawing
 from bmzoo.sail.bmcv_files import Files
 from bmzoo.sail.bmcv_resizing import Resizing
@@ -15,17 +17,16 @@ from bmzoo.sail.device import Handle
 from bmzoo.sail.errors import Partial
 
 _LEFT_OUT = """warp warp_perspective drawLines mosaic transpose watermark_superpose gaussian_blur Sobel stft istft
-fft convert_yuv420p_to_gray convert_yuv420p_to_gray_ bmcv_overlay image_copy_to image_copy_to_padding"""
+fft bmcv_overlay"""
 
 
-class Bmcv(Resizing, Converting, Attaching, Drawing, Files, Partial):
+class Bmcv(Resizing, Copying, Converting, Attaching, Drawing, Files, Partial):
     """Image operations on one device. Sizes and positions are in pixels, colours (B, G, R) in 0..255."""
 
     LEFT_OUT: ClassVar = frozenset(_LEFT_OUT.split())
 
+    @bound("handle: Handle, /")
     def __init__(self, handle: Handle) -> None:
-        if not isinstance(handle, Handle):
-            raise TypeError(f"Bmcv(): must be a Handle: {handle!r}")
         self._handle = handle
 
     def get_handle(self) -> Handle:

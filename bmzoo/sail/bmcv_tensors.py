@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union
 
 import numpy as np
 
 from bmzoo.runtime.nms import nms
 from bmzoo.sail.arrays import BMImageArray
-from bmzoo.sail.batch import Images, code_of, fill, first_of
+from bmzoo.sail.batch import OVERLOADED, Images, code_of, fill, first_of
+from bmzoo.sail.binding import bound
 from bmzoo.sail.device import Handle
 from bmzoo.sail.enums import IMAGE_OF_TENSOR, TENSOR_OF_IMAGE, Dtype, Format
 from bmzoo.sail.errors import SailBMImageError
@@ -25,6 +26,7 @@ class Attaching:
 
     _handle: Handle
 
+    @bound("img: Images, /", "img: Images, tensor: Tensor, /")
     def bm_image_to_tensor(self, image: Images, tensor: Optional[Tensor] = None) -> Any:
         """Attach the image's memory to a tensor (the given one, or a new one that is returned), uncopied.
 
@@ -43,14 +45,21 @@ class Attaching:
         target.attach(data, (count, *shape), TENSOR_OF_IMAGE[first.dtype], image)
         return target if tensor is None else None
 
+    @bound(
+        "tensor: Tensor, img: BMImage, bgr2rgb: bool = False, layout: str = 'nchw'",
+        "tensor: Tensor, img: BMImage, format: Format",
+        "tensor: Tensor, bgr2rgb: bool = False, layout: str = 'nchw'",
+        "tensor: Tensor, format: Format",
+        *(f"tensor: Tensor, img: {kind}, bgr2rgb: bool = False" for kind in OVERLOADED[1:]),
+    )
     def tensor_to_bm_image(self, tensor: Tensor, *arguments: Any, **named: Any) -> Any:
         """`(tensor, bgr2rgb=False, layout="nchw")` or `(tensor, format)` -> a new image; with an image or an
         array after the tensor that one is filled. Reads device memory.
         """
-        output = named.pop("img", None)
-        if arguments and isinstance(arguments[0], (BMImage, BMImageArray)):
-            output, arguments = arguments[0], arguments[1:]
-        found = _images(tensor, _layout(arguments, named))
+        output, rest = None, arguments
+        if isinstance(arguments[0], (BMImage, BMImageArray)):
+            output, rest = arguments[0], arguments[1:]
+        found = _images(tensor, _layout(*rest))
         images = [BMImage.of(Pixels.of(array, format)) for array, format in found]
         if output is None:
             if len(images) != 1:
@@ -64,30 +73,33 @@ class Attaching:
             output[i] = image.data()
         return None
 
+    @bound("input_array: bytes_array", "input_array: bytes_array, img: BMImage")
     def mat_to_bm_image(self, input_array: NDArray[np.uint8], img: Optional[BMImage] = None) -> Any:
         """uint8 [H,W,3] in BGR order -> BGR_PACKED: a new image, or `img` is filled and 0 returned."""
-        array = input_array
-        if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.shape[2:] != (3,):
-            raise TypeError("mat_to_bm_image: must be a uint8 array [H,W,3]")
-        made = BMImage.of(Pixels.of(array, Format.FORMAT_BGR_PACKED))
-        return made if img is None else code_of(lambda: fill(img, made))
+        if img is None:
+            return _of_mat(input_array)
+        return code_of(lambda: fill(img, _of_mat(input_array)))
 
+    @bound("input: array, threshold: float, /")
     def nms(self, input: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
         """Rows [x1, y1, x2, y2, score] of float [N,5] that remain, best score first."""
         rows = np.asarray(input, np.float32).reshape(-1, 5)
         return rows[nms(rows[:, :4], rows[:, 4], threshold)]
 
 
-def _layout(arguments: Sequence[Any], named: Any) -> Tuple[Format, bool]:
+def _of_mat(array: NDArray[np.uint8]) -> BMImage:
+    if array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise SailBMImageError(f"mat_to_bm_image: must be [H,W,3]: {list(array.shape)}")
+    return BMImage.of(Pixels.of(array, Format.FORMAT_BGR_PACKED))
+
+
+def _layout(wanted: Union[Format, bool], layout: str = "nchw") -> Tuple[Format, bool]:
     """Format of the images, and whether channels come last, from the arguments of tensor_to_bm_image."""
-    wanted = arguments[0] if arguments else named.get("format", named.get("bgr2rgb", False))
     if isinstance(wanted, Format):
         return wanted, wanted in PACKED
-    layout = arguments[1] if len(arguments) > 1 else named.get("layout", "nchw")
     if layout not in ("nchw", "nhwc"):
         raise SailBMImageError(f"tensor_to_bm_image: layout: allowed: nchw, nhwc: {layout}")
-    packed = layout == "nhwc"
-    if packed:
+    if layout == "nhwc":
         return (Format.FORMAT_RGB_PACKED if wanted else Format.FORMAT_BGR_PACKED), True
     return (Format.FORMAT_RGB_PLANAR if wanted else Format.FORMAT_BGR_PLANAR), False
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, List, Optional
 import cv2
 import numpy as np
 
+from bmzoo.sail.binding import bound
 from bmzoo.sail.bmcv_files import decode
 from bmzoo.sail.colour import convert, convert_into
 from bmzoo.sail.device import LOGGER, Handle
@@ -25,6 +26,11 @@ OTHER_DEVICE = 1004
 _LINEAR = bmcv_resize_algorithm.BMCV_INTER_LINEAR
 
 
+@bound("env_name: str, env_value: str, /")
+def set_decoder_env(env_name: str, env_value: str) -> None:
+    """Accepted: options of the card's own decoder for streams."""
+
+
 class Decoder(Partial):
     """Frames of the file or stream at `file_path`; `compressed` has no visible effect.
 
@@ -35,6 +41,7 @@ class Decoder(Partial):
 
     LEFT_OUT: ClassVar = frozenset({"enable_dump", "disable_dump", "dump"})
 
+    @bound("file_path: str, compressed: bool = True, tpu_id: int = 0, /")
     def __init__(self, file_path: str, compressed: bool = True, dev_id: int = 0) -> None:
         self._path, self._device = file_path, Handle(dev_id).get_device_id()
         self._picture = file_path.endswith(PICTURE_ENDINGS)
@@ -56,6 +63,7 @@ class Decoder(Partial):
         """Whether frames can be read; always for a picture."""
         return self._picture or self._video is not None
 
+    @bound("handle: Handle, /", "handle: Handle, image: BMImage, /")
     def read(self, handle: Handle, image: Optional[BMImage] = None) -> Any:
         """The next frame: `(handle, image)` -> 0, or a code at the end or after an error; `(handle)` -> a new
         BMImage, or raises SailDecoderError. An image that has a size already gets the frame resized into it.
@@ -66,10 +74,9 @@ class Decoder(Partial):
             if code:
                 raise SailDecoderError(f"no frame could be read, code {code}: {self._path}")
             return made
-        if not isinstance(image, BMImage):
-            raise TypeError(f"Decoder.read: must be a BMImage: {type(image).__name__}")
         return self._read(handle, image)
 
+    @bound("handle: Handle, image: bm_image, /")
     def read_(self, handle: Handle, image: bm_image) -> int:
         """The next frame into an image of an array. 0, or a code."""
         if not image.pixels.data.size:

@@ -6,6 +6,7 @@ import logging
 import os
 from typing import Dict
 
+from bmzoo.sail.binding import bound
 from bmzoo.sail.enums import LogLevel
 from bmzoo.sail.errors import Partial, SailDeviceError
 
@@ -28,19 +29,20 @@ def get_available_tpu_num() -> int:
     return int(text)
 
 
+@bound("print_flag: bool, /")
 def set_print_flag(flag: bool) -> None:
     """Sets sail's environment variable; this runtime prints no times."""
     os.environ["SAIL_PRINT_VIP_TIMES"] = "1" if flag else "0"
 
 
+@bound("dump_io_flag: bool, /")
 def set_dump_io_flag(flag: bool) -> None:
     """Accepted for compatibility; nothing is dumped."""
 
 
+@bound("loglevel: LogLevel, /")
 def set_loglevel(loglevel: LogLevel) -> int:
-    """Set which of this module's messages appear on stderr. Returns 0, or -1 for a value that is no LogLevel."""
-    if loglevel not in _LEVELS:
-        return -1
+    """Set which of this module's messages appear on stderr. 0."""
     LOGGER.setLevel(_LEVELS[loglevel])
     return 0
 
@@ -50,9 +52,8 @@ class Handle(Partial):
 
     _targets: Dict[int, str] = {}
 
+    @bound("tpu_id: int, /")
     def __init__(self, tpu_id: int) -> None:
-        if not isinstance(tpu_id, int):
-            raise TypeError(f"Handle(): device id: must be an int: {tpu_id!r}")
         if not 0 <= tpu_id < get_available_tpu_num():
             raise SailDeviceError(f"no such device: {tpu_id}; ${TPUS} is the number of devices played")
         self._id = tpu_id

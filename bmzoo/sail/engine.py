@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List
 
 from bmzoo.errors import SessionError
+from bmzoo.sail.binding import bound
 from bmzoo.sail.device import Handle
 from bmzoo.sail.enums import Dtype, IOMode
 from bmzoo.sail.errors import SailEngineError
@@ -22,21 +23,25 @@ class Engine:
     `(bytes, size, dev_id, mode)` load a model or raise SailEngineError.
     """
 
+    @bound(
+        "tpu_id: int, /",
+        "handle: Handle, /",
+        "bmodel_path: str, tpu_id: int, mode: IOMode, /",
+        "bmodel_bytes: bytes, bmodel_size: int, tpu_id: int, mode: IOMode, /",
+    )
     def __init__(self, *arguments: Any) -> None:
         self._graphs: Dict[str, Graph] = {}
         self._mode = IOMode.DEVIO
-        kinds = tuple(type(argument) for argument in arguments)
         if len(arguments) == 1:
             self._handle = arguments[0] if isinstance(arguments[0], Handle) else Handle(arguments[0])
-        elif kinds in ((str, int, IOMode), (bytes, int, int, IOMode)):
-            self._handle, self._mode = Handle(arguments[-2]), arguments[-1]
-            try:
-                self._load(*arguments[:-2])
-            except (OSError, SessionError) as error:
-                raise SailEngineError(f"invalid bmodel: {_explain(error)}") from error
-        else:
-            raise TypeError(f"Engine(): no such form: ({', '.join(kind.__name__ for kind in kinds)})")
+            return
+        self._handle, self._mode = Handle(arguments[-2]), arguments[-1]
+        try:
+            self._load(*arguments[:-2])
+        except (OSError, SessionError) as error:
+            raise SailEngineError(f"invalid bmodel: {_explain(error)}") from error
 
+    @bound("bmodel_path: str, /", "bmodel_bytes: bytes, bmodel_size: int, /")
     def load(self, *arguments: Any) -> bool:
         """`(path)` or `(bytes, size)`; returns whether a graph was added that was not loaded before."""
         before = len(self._graphs)
@@ -84,68 +89,80 @@ class Engine:
         """Names of the networks: a bmodel's own, an ONNX file's stem."""
         return list(self._graphs)
 
+    @bound("graph_name: str, mode: IOMode, /")
     def set_io_mode(self, graph_name: str, mode: IOMode) -> None:
         """Set which side has system memory. Raises SailEngineError once memory is allocated for another mode."""
         graph = self._graph(graph_name)
-        if not isinstance(mode, IOMode):
-            raise TypeError(f"set_io_mode: must be a sail.IOMode: {mode!r}")
         if graph.allocated and mode is not graph.mode:
             raise SailEngineError(f"{graph_name}: memory is allocated for {graph.mode.name}: {mode.name}")
         graph.mode = mode
 
+    @bound("graph_name: str, /")
     def graph_is_dynamic(self, graph_name: str) -> bool:
         """Whether the network was compiled for dynamic shapes."""
         return self._graph(graph_name).network.dynamic
 
+    @bound("graph_name: str, /")
     def get_input_names(self, graph_name: str) -> List[str]:
         """Inputs in the network's order."""
         return list(self._graph(graph_name).inputs)
 
+    @bound("graph_name: str, /")
     def get_output_names(self, graph_name: str) -> List[str]:
         """Outputs in the network's order."""
         return list(self._graph(graph_name).outputs)
 
+    @bound("graph_name: str, /")
     def get_max_input_shapes(self, graph_name: str) -> Dict[str, List[int]]:
         """Largest input shapes, sorted by name."""
         graph = self._graph(graph_name)
         return {name: graph.largest(port) for name, port in sorted(graph.inputs.items())}
 
+    @bound("graph_name: str, /")
     def get_max_output_shapes(self, graph_name: str) -> Dict[str, List[int]]:
         """Largest output shapes, sorted by name."""
         graph = self._graph(graph_name)
         return {name: graph.largest(port) for name, port in sorted(graph.outputs.items())}
 
+    @bound("graph_name: str, tensor_name: str, /")
     def get_input_shape(self, graph_name: str, tensor_name: str) -> List[int]:
         """Shape of an input in the last run, the largest one before there was any."""
         self._input(graph_name, tensor_name)
         return self._graph(graph_name).shape(tensor_name)
 
+    @bound("graph_name: str, tensor_name: str, /")
     def get_output_shape(self, graph_name: str, tensor_name: str) -> List[int]:
         """Shape of an output in the last run, the largest one before there was any."""
         self._output(graph_name, tensor_name)
         return self._graph(graph_name).shape(tensor_name)
 
+    @bound("graph_name: str, tensor_name: str, /")
     def get_input_dtype(self, graph_name: str, tensor_name: str) -> Dtype:
         """Type of an input."""
         return self._input(graph_name, tensor_name).dtype
 
+    @bound("graph_name: str, tensor_name: str, /")
     def get_output_dtype(self, graph_name: str, tensor_name: str) -> Dtype:
         """Type of an output."""
         return self._output(graph_name, tensor_name).dtype
 
+    @bound("graph_name: str, tensor_name: str, /")
     def get_input_scale(self, graph_name: str, tensor_name: str) -> float:
         """integer = round(float * scale)."""
         return self._input(graph_name, tensor_name).scale
 
+    @bound("graph_name: str, tensor_name: str, /")
     def get_output_scale(self, graph_name: str, tensor_name: str) -> float:
         """float = integer * scale."""
         return self._output(graph_name, tensor_name).scale
 
+    @bound("graph_name: str, create_mode: int = -1")
     def create_input_tensors_map(self, graph_name: str, create_mode: int = -1) -> Dict[str, Tensor]:
         """Zeroed tensors by name: 0 system memory only, 1 device memory only, else as the IO mode wants."""
         graph = self._graph(graph_name)
         return self._tensors(graph, graph.inputs, create_mode, graph.mode in (IOMode.SYSI, IOMode.SYSIO))
 
+    @bound("graph_name: str, create_mode: int = -1")
     def create_output_tensors_map(self, graph_name: str, create_mode: int = -1) -> Dict[str, Tensor]:
         """Zeroed tensors by name: 0 system memory only, 1 device memory only, else as the IO mode wants."""
         graph = self._graph(graph_name)
@@ -158,6 +175,12 @@ class Engine:
             for name, port in sorted(ports.items())
         }
 
+    @bound(
+        "graph_name: str, input: {str: Tensor}, output: {str: Tensor}, core_list: [int] = []",
+        "graph_name: str, input: {str: Tensor}, input_shapes: {str: [int]}, output: {str: Tensor}, "
+        "core_list: [int] = []",
+        "graph_name: str, input_tensors: {str: array}, core_list: [int] = []",
+    )
     def process(self, graph_name: str, *arguments: Any, **named: Any) -> Any:
         """`(graph, {name: array})` -> {name: float32 array}, sorted by name: quantised and dequantised as the
         network needs; `(graph, {name: Tensor}, {name: Tensor})` and, with the inputs' shapes in the middle,
@@ -166,11 +189,11 @@ class Engine:
         `core_list` is accepted. Raises SailEngineError for what does not fit the network or the IO mode.
         """
         graph = self._graph(graph_name)
-        inputs, shapes, outputs = _call(arguments, named)
-        if outputs is None:
+        inputs, *others, _ = arguments  # the last are the cores
+        if not others:
             return graph.run_arrays(inputs)
-        if shapes is None:
-            shapes = {name: tensor.shape() for name, tensor in inputs.items()}
+        *stated, outputs = others
+        shapes = stated[0] if stated else {name: tensor.shape() for name, tensor in inputs.items()}
         return graph.run_tensors(inputs, shapes, outputs)
 
     def _graph(self, name: str) -> Graph:
@@ -189,27 +212,6 @@ def _find(ports: Dict[str, Port], name: str, kind: str) -> Port:
     if name not in ports:
         raise SailEngineError(f"no such {kind}: {name}; there are: {', '.join(ports)}")
     return ports[name]
-
-
-def _call(arguments: Sequence[Any], named: Dict[str, Any]) -> Tuple[Any, Any, Any]:
-    """Inputs, shapes or None, outputs or None, from the three forms of process."""
-    named.pop("core_list", None)
-    keys = {"input", "input_tensors", "input_shapes", "output"}
-    given = [argument for argument in arguments if isinstance(argument, dict)]
-    extra = [argument for argument in arguments if not isinstance(argument, (dict, list, tuple))]
-    if extra or set(named) - keys or not 1 <= len(given) + len(named) <= 3:
-        raise TypeError("process(): takes dictionaries of arrays or of Tensors by name")
-    inputs = named.get("input", named.get("input_tensors"))
-    if inputs is None:
-        inputs = given.pop(0)
-    output = named.get("output")
-    if output is None and given:
-        output = given.pop()
-    shapes = named.get("input_shapes", given[0] if given else None)
-    tensors = [isinstance(value, Tensor) for value in inputs.values()]
-    if any(tensors) != (output is not None) or not all(tensors) == any(tensors):
-        raise TypeError("process(): Tensors go with Tensors for the outputs, arrays alone")
-    return inputs, shapes, output
 
 
 def _explain(error: Exception) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, List, Optional, Sequence, Union
 
 import numpy as np
 
+from bmzoo.sail.binding import bound
 from bmzoo.sail.colour import saturate, to_bgr
 from bmzoo.sail.device import Handle
 from bmzoo.sail.enums import Format, ImgDtype
@@ -49,23 +49,23 @@ class BMImage(Partial):
 
     LEFT_OUT: ClassVar = frozenset({"align", "check_align", "unalign"})
 
+    @bound(
+        "",
+        "image: bm_image, /",
+        "handle: Handle, h: int, w: int, format: Format, dtype: ImgDtype, /",
+        "handle: Handle, buffer: buffer, h: int, w: int, format: Format, "
+        "dtype: ImgDtype = DATA_TYPE_EXT_1N_BYTE, strides: [int] = [], offset: size = 0",
+    )
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self.pixels = empty()
         self.pts_dts = [0.0, 0.0]
         self._handle: Optional[Handle] = None
-        if len(arguments) == 1 and isinstance(arguments[0], bm_image) and not named:
+        if len(arguments) == 1:
             self.pixels = arguments[0].pixels
-        elif arguments or named:
-            self._create(*arguments, **named)
-
-    def _create(self, handle: Handle, *arguments: Any, **named: Any) -> None:
-        if not isinstance(handle, Handle):
-            raise TypeError(f"BMImage(): the first argument must be a Handle: {handle!r}")
-        self._handle = handle
-        if (arguments and not isinstance(arguments[0], (int, np.integer))) or "buffer" in named:
-            self.pixels = _from_buffer(*arguments, **named)
-        else:
-            self.pixels = _blank(*arguments, **named)
+        elif arguments:
+            self._handle = arguments[0]
+            make = _blank if len(arguments) == 5 else _from_buffer
+            self.pixels = make(*arguments[1:])
 
     @classmethod
     def of(cls, pixels: Pixels) -> BMImage:
@@ -137,50 +137,54 @@ class BMImage(Partial):
         return list(self.pts_dts)
 
 
-@dataclass
 class PaddingAtrr:
     """Where the resized part goes in the output (offset and size in pixels) and the colour around it."""
 
-    stx: int = 0
-    sty: int = 0
-    w: int = 0
-    h: int = 0
-    r: int = 0
-    g: int = 0
-    b: int = 0
+    __slots__ = ("_numbers",)
 
-    def __setattr__(self, name: str, value: int) -> None:
-        if not isinstance(value, (int, np.integer)) or value < 0:
-            raise TypeError(f"PaddingAtrr: {name}: must be a whole number from 0: {value!r}")
-        object.__setattr__(self, name, int(value))
+    @bound("", "stx: uint, sty: uint, w: uint, h: uint, r: uint, g: uint, b: uint, /")
+    def __init__(self, *numbers: int) -> None:
+        self._numbers = list(numbers or [0] * 7)
 
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Left, top, width, height, red, green, blue."""
+        return self._numbers
+
+    @bound("stx: uint, /")
     def set_stx(self, stx: int) -> None:
         """Left edge of the part."""
-        self.stx = stx
+        self._numbers[0] = stx
 
+    @bound("sty: uint, /")
     def set_sty(self, sty: int) -> None:
         """Top edge of the part."""
-        self.sty = sty
+        self._numbers[1] = sty
 
+    @bound("w: uint, /")
     def set_w(self, w: int) -> None:
         """Width of the part."""
-        self.w = w
+        self._numbers[2] = w
 
+    @bound("h: uint, /")
     def set_h(self, h: int) -> None:
         """Height of the part."""
-        self.h = h
+        self._numbers[3] = h
 
+    @bound("r: uint, /")
     def set_r(self, r: int) -> None:
         """Red around the part."""
-        self.r = r
+        self._numbers[4] = r
 
+    @bound("g: uint, /")
     def set_g(self, g: int) -> None:
         """Green around the part."""
-        self.g = g
+        self._numbers[5] = g
 
+    @bound("b: uint, /")
     def set_b(self, b: int) -> None:
         """Blue around the part."""
-        self.b = b
+        self._numbers[6] = b
 
 
 def empty() -> Pixels:

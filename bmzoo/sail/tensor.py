@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from bmzoo.sail.binding import bound
 from bmzoo.sail.device import Handle
 from bmzoo.sail.enums import ELEMENTS, Dtype
 from bmzoo.sail.errors import DataTypeError, MemoryError, Partial, SailTensorError
@@ -23,6 +24,8 @@ _FROM_NUMPY = {
     "uint8": Dtype.BM_UINT8,
     "int32": Dtype.BM_INT32,
 }
+# Arrays are of these kinds; what is of none becomes the first, float32.
+_KINDS = ("array", "int8s", "uint8s", "int32s")
 
 
 class Tensor(Partial):
@@ -37,30 +40,27 @@ class Tensor(Partial):
 
     LEFT_OUT: ClassVar = frozenset({"pysys_data", "sync_d2d_stride"})
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    @bound(
+        *(f"handle: Handle, data: {kind}" for kind in _KINDS),
+        *(f"handle: Handle, data: {kind}, own_sys_data: bool, own_dev_data: bool = True" for kind in _KINDS),
+        "handle: Handle, shape: [int], dtype: Dtype, own_sys_data: bool = False, own_dev_data: bool = False",
+        "tensor: Tensor, ranges: [(int, int)], d2d_flag: bool = True",
+        "src: Tensor, shape: [int], offset: uint, no_copy: bool = True",
+    )
+    def __init__(self, source: Any, *arguments: Any, **named: Any) -> None:
         self._system: Optional[NDArray[Any]] = None  # flat, of the element type
         self.device: Optional[NDArray[Any]] = None
         self._owns = (False, False)
         self._shape: List[int] = []
         self._dtype = Dtype.BM_FLOAT32
-        self._device_id = 0
+        self._device_id = source.get_device_id() if isinstance(source, Handle) else source.device_id()
         self.keeps: Any = None  # keeps the owner of attached memory alive
-        first = arguments[0] if arguments else named.get("handle", named.get("tensor", named.get("src")))
-        if isinstance(first, Handle):
-            self._device_id = first.get_device_id()
-            if "data" in named or (len(arguments) > 1 and isinstance(arguments[1], np.ndarray)):
-                self._from_array(*arguments, **named)
-            else:
-                self._blank(*arguments, **named)
-        elif isinstance(first, Tensor):
-            self._device_id = first.device_id()
-            wants = arguments[1] if len(arguments) > 1 else named.get("ranges", ())
-            if "ranges" in named or any(isinstance(item, (tuple, list)) for item in wants):
-                self._part(*arguments, **named)
-            else:
-                self._view(*arguments, **named)
+        make: Callable[..., None]
+        if isinstance(source, Tensor):
+            make = self._part if len(arguments) == 2 else self._view
         else:
-            raise TypeError(f"Tensor(): the first argument must be a Handle or a Tensor: {first!r}")
+            make = self._from_array if isinstance(arguments[0], np.ndarray) else self._blank
+        make(source, *arguments)
 
     def _blank(
         self,
@@ -70,8 +70,6 @@ class Tensor(Partial):
         own_sys_data: bool = False,
         own_dev_data: bool = False,
     ) -> None:
-        if not isinstance(dtype, Dtype):
-            raise TypeError(f"Tensor(): dtype: must be a sail.Dtype: {dtype!r}")
         self._shape, self._dtype = [int(size) for size in shape], dtype
         self._owns = (bool(own_sys_data), bool(own_dev_data))
         if self._shape and min(self._shape) > 0:  # else there is nothing to allocate, which is no error
@@ -154,6 +152,7 @@ class Tensor(Partial):
     def __len__(self) -> int:
         return self.size()
 
+    @bound("i: size, /")
     def __getitem__(self, index: int) -> Any:
         if not 0 <= index < self.size():
             raise IndexError(f"Tensor: no such element: {index}")
@@ -187,10 +186,12 @@ class Tensor(Partial):
         """Whether there is device memory, own or attached."""
         return self.device is not None
 
+    @bound("shape: [int], /")
     def reshape(self, shape: Sequence[int]) -> None:
         """Another shape; when the size in bytes changes, own memory is new and zero."""
         self._reset([int(size) for size in shape], self._dtype)
 
+    @bound("", "shape: [int], /")
     def asnumpy(self, shape: Optional[Sequence[int]] = None) -> NDArray[Any]:
         """A copy of system memory, or of device memory where there is no other; never synchronised first.
 
@@ -203,10 +204,12 @@ class Tensor(Partial):
         copy = memory[: prod(wanted)].reshape(wanted).copy()
         return copy.view(np.int32) if self._dtype is Dtype.BM_UINT32 else copy
 
-    def update_data(self, data: NDArray[Any]) -> None:
+    @bound(*(f"data: {kind}, /" for kind in (*_KINDS, "halves")))
+    def update_data(self, data: Any) -> None:
         """Copy an array of the same shape and type to system memory, or to device memory without it.
 
-        16-bit tensors take any 2-byte type as bits.
+        float64, lists and whatever else the card has no form for are float32. 16-bit tensors take any 2-byte type
+        as bits.
         """
         kind = np.dtype(ELEMENTS[self._dtype])
         bits = kind == np.uint16 and data.dtype.itemsize == 2
@@ -214,6 +217,7 @@ class Tensor(Partial):
             raise SailTensorError(f"update_data: must be {kind} {self._shape}: {data.dtype} {list(data.shape)}")
         self._either()[:] = np.ascontiguousarray(data).reshape(-1).view(kind)
 
+    @bound("", "size: int, /", "src: Tensor, offset_src: int, offset_dst: int, len: int, /")
     def sync_s2d(self, *arguments: Any) -> None:
         """System to device: all, `(nbytes)`, or `(src, offset_src, offset_dst, elements)`."""
         if len(arguments) == 4:
@@ -221,6 +225,7 @@ class Tensor(Partial):
         elif self._system is not None and self.device is not None:
             _copy_bytes(self._system, self.device, *arguments)
 
+    @bound("", "size: int, /", "src: Tensor, offset_src: int, offset_dst: int, len: int, /")
     def sync_d2s(self, *arguments: Any) -> None:
         """Device to system: all, `(nbytes)`, or `(src, offset_src, offset_dst, elements)`."""
         if len(arguments) == 4:
@@ -228,6 +233,7 @@ class Tensor(Partial):
         elif self._system is not None and self.device is not None:
             _copy_bytes(self.device, self._system, *arguments)
 
+    @bound("src: Tensor, offset_src: int, offset_dst: int, len: int, /")
     def sync_d2d(self, src: Tensor, offset_src: int, offset_dst: int, len: int) -> None:
         """Copy `len` elements between the device memories of two tensors of one type."""
         self._copy_from((src, offset_src, offset_dst, len), "device", "device")
@@ -244,6 +250,7 @@ class Tensor(Partial):
             raise MemoryError(f"destination data out of bounds: {count} to {offset_dst} of {memory.size}")
         memory[offset_dst : offset_dst + count] = source[offset_src : offset_src + count].copy()
 
+    @bound("c: object, /")
     def memory_set(self, value: Union[int, float]) -> None:
         """Fill whatever memory there is with one value."""
         for memory in (self._system, self.device):
@@ -258,6 +265,7 @@ class Tensor(Partial):
         """Fill with 1."""
         self.memory_set(1)
 
+    @bound("data: array, scale: float, /")
     def scale_from(self, data: NDArray[Any], scale: float) -> None:
         """System memory = data * scale, rounded half to even and clipped for integer types."""
         memory = self._memory(self._system, "system")
@@ -265,11 +273,14 @@ class Tensor(Partial):
             raise SailTensorError(f"scale_from: sizes differ: {data.size}, {memory.size}")
         memory[:] = quantize(np.asarray(data), self._dtype, scale).reshape(-1)
 
+    @bound("scale: float, /", "scale: float, shape: [int], /")
     def scale_to(self, scale: float, shape: Optional[Sequence[int]] = None) -> NDArray[np.float32]:
         """System memory * scale as float32; with `shape` the first elements only."""
         self._memory(self._system, "system")
-        return dequantize(self.asnumpy(shape), self._dtype, scale)
+        values = self.asnumpy() if shape is None else self.asnumpy(shape)
+        return dequantize(values, self._dtype, scale)
 
+    @bound("file_name: str, bin: bool = False")
     def dump_data(self, file_name: str, bin: bool = False) -> None:
         """Write system memory, or device memory without it, as text rows or as it is."""
         memory = self._either()

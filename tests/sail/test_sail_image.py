@@ -147,17 +147,12 @@ def test_attached_images_are_no_batch() -> None:
 
 def test_padding_attributes() -> None:
     padding = sail.PaddingAtrr(1, 2, 3, 4, 5, 6, 7)
-    assert (padding.stx, padding.sty, padding.w, padding.h, padding.r, padding.g, padding.b) == (
-        1,
-        2,
-        3,
-        4,
-        5,
-        6,
-        7,
-    )
+    assert padding.numbers == [1, 2, 3, 4, 5, 6, 7]
+    assert sail.PaddingAtrr().numbers == [0] * 7
     padding.set_w(np.int64(9))  # type: ignore[arg-type]
-    assert padding.w == 9
+    assert padding.numbers[2] == 9
     for wrong in (-1, 1.5):
         with pytest.raises(TypeError, match="PaddingAtrr"):
             padding.set_stx(wrong)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        padding.stx = 3  # type: ignore[attr-defined]

@@ -164,7 +164,7 @@ def test_every_stage_of_every_network_runs(combined: Path) -> None:
     assert output == "y_Conv"
 
 
-def free_onnx(path: Path, shapes: dict[str, list[object]], ir: int = 6) -> Path:
+def free_onnx(path: Path, shapes: dict[str, list[str | int | None]], ir: int = 6) -> Path:
     """y = the sum of the inputs, doubled."""
     value = helper.make_tensor_value_info
     names = list(shapes)
@@ -176,7 +176,7 @@ def free_onnx(path: Path, shapes: dict[str, list[object]], ir: int = 6) -> Path:
     return path
 
 
-FREE: list[object] = ["N", 3, "H", "W"]
+FREE: list[str | int | None] = ["N", 3, "H", "W"]
 
 
 def test_a_free_shape_is_stated_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,14 +115,40 @@ def test_update_data_wants_shape_and_type() -> None:
     for wrong in (
         np.array([1], np.float32),
         np.array([[1, 2]], np.float32),
-        np.array([1, 2], np.float64),
         np.array([1, 2], np.int32),
+        np.array([1, 2], np.int8),
+        [1, 2, 3],
     ):
         with pytest.raises(sail.SailTensorError, match="update_data"):
             tensor.update_data(wrong)
+    with pytest.raises(TypeError, match="update_data"):
+        tensor.update_data("12")
     half = sail.Tensor(HANDLE, [2], sail.BM_FLOAT16, True, True)
     half.update_data(np.array([1, 2], np.float16))
     assert half.asnumpy().view(np.float16).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[1, 2], [3, 4]],
+        ((1.0, 2), (3, 4)),
+        np.array([[1, 2], [3, 4]]),
+        np.array([[1, 2], [3, 4]], np.float64),
+        [range(1, 3), [3, 4]],
+    ],
+)
+def test_what_has_no_form_of_its_own_becomes_float32(values: Any) -> None:
+    tensor = sail.Tensor(HANDLE, values)
+    assert (tensor.dtype(), tensor.shape()) == (sail.BM_FLOAT32, [2, 2])
+    assert tensor.asnumpy().tolist() == [[1, 2], [3, 4]]
+    other = sail.Tensor(HANDLE, [2, 2], sail.BM_FLOAT32, True, True)
+    other.update_data(values)
+    assert other.asnumpy().tolist() == [[1, 2], [3, 4]]
+    assert sail.Tensor(HANDLE, values, False, True).asnumpy().tolist() == [[1, 2], [3, 4]]
+    whole = sail.Tensor(HANDLE, [2, 2], sail.BM_INT8, True, True)
+    with pytest.raises(sail.SailTensorError, match="must be int8"):
+        whole.update_data(values)
 
 
 @pytest.mark.parametrize("dtype", [sail.BM_FLOAT32, sail.BM_UINT8, sail.BM_INT32])
@@ -195,7 +221,10 @@ def test_elements(tmp_path: Path) -> None:
     assert np.fromfile(tmp_path / "raw", np.float32).tolist() == [1, 2.5, 3, 4]
 
 
-@pytest.mark.parametrize("arguments", [(), (1,), ([1], sail.BM_INT8), (HANDLE, [1], 2)])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), (1,), ([1], sail.BM_INT8), (HANDLE, [1], "2"), (HANDLE,), (HANDLE, [[1], [2, 3]]), (HANDLE, "1")],
+)
 def test_other_arguments(arguments: tuple[object, ...]) -> None:
     with pytest.raises(TypeError):
         sail.Tensor(*arguments)
