@@ -7,7 +7,7 @@ module here and a row to the table.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_PREPROCESSING = ("runtime/preprocess.py", "runtime/orientation.py", "runtime/bmcv.py")
+_PREPROCESSING = ("runtime/preprocess.py", "runtime/normalisation.py", "runtime/orientation.py", "runtime/bmcv.py")
 _DECODING = (*("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py"), *_PREPROCESSING)
 _MLIR = (
     "runtime/engines/mlir.py",

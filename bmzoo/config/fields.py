@@ -1,20 +1,31 @@
 """Building blocks of config sections: their base class, and field types that several sections share."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from bmzoo.chips import CHIPS, QUANTIZE
+from bmzoo.runtime.normalisation import why_not_mean, why_not_scale
 from bmzoo.target import MAX_BATCH
+
+MAX_SIDE = 8192
 
 
 class Section(BaseModel):
-    """Mistyped keys are errors, and so are values of another type than the one asked for."""
+    """Mistyped keys are errors, and so are values of another type than the one asked for, infinity and NaN."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def as_tuple(value: Any) -> Any:
@@ -47,12 +58,27 @@ class OneOf:
         raise PydanticKnownError("literal_error", {"expected": expected})  # as for Literal
 
 
+def _refuse(why_not: Callable[[float], str]) -> AfterValidator:
+    """A check for numbers: `why_not` says what is wrong with one."""
+
+    def check(value: float) -> float:
+        if said := why_not(value):
+            raise ValueError(said)
+        return value
+
+    return AfterValidator(check)
+
+
+Mean = Annotated[float, _refuse(why_not_mean)]
+Scale = Annotated[float, _refuse(why_not_scale)]
 _NAME, _LONGEST = r"[A-Za-z0-9][A-Za-z0-9_\-.]*", 64
 Name = Annotated[str, Field(pattern=f"^{_NAME}$", max_length=_LONGEST)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PathText = Annotated[str, Field(min_length=1, max_length=1024)]
 FileName = Annotated[str, Field(pattern=r"^[^/\\]+$", max_length=255)]
-PerChannel = Annotated[tuple[float, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=4)]
+Means = Annotated[tuple[Mean, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=4)]
+Scales = Annotated[tuple[Scale, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=4)]
+Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 ChipName = Annotated[str, OneOf(CHIPS)]
 Precision = Annotated[str, OneOf(QUANTIZE)]

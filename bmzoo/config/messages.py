@@ -16,6 +16,8 @@ MAX_SHOWN = 6
 _TYPE_HINTS = {
     "int_type": "a whole number, without quotes or decimal point",
     "float_type": "a number, without quotes",
+    "finite_number": "a number such as 0.5 or 1e-2",
+    "bool_type": "true or false; yes, no, on and off are text",
     "string_type": "put the value in quotes",
     "tuple_type": "a list: [a, b]",
 }
@@ -51,6 +53,8 @@ def problem(detail: ErrorDetails, top: type[BaseModel]) -> tuple[str, str]:
         return f"{key_path(where)}not supported: {value}", f"{hint}allowed: {', '.join(allowed)}"
     if kind == "value_error":
         return f"{key_path(where)}{context['error']}", ""
+    if kind == "finite_number":
+        return f"{key_path(where)}not a finite number: {value}", _TYPE_HINTS[kind]
     said = detail["msg"]
     return f"{key_path(where)}{said[:1].lower()}{said[1:]}: {_short(value)}", _TYPE_HINTS.get(kind, "")
 

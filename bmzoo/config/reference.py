@@ -29,7 +29,8 @@ checkpoint; [schema.json](../configs/schema.json) is what follows as JSON Schema
 
 A config is data: no templates, no code. Unknown and double keys, values of another type and what a chip cannot do
 are errors when it is read: `file:line:column: key path: what is wrong: value`, then a hint. A broken config
-stops its own model only.
+stops its own model only. Words mean what YAML 1.2 says: `0640` is 640, `1e-2` a number, and `10:40`, `1_000`, `yes`
+and `off` are text. Infinity and NaN are refused everywhere.
 
 Files and folders are looked up beside the config, then below `$BMZOO_DATA`, then in `../shared/data` from the
 checkout. An empty default means that nothing is set.
@@ -155,7 +156,7 @@ def _plural(value: Schema) -> str:
         return "sections, below"
     if item.get("type") == "array":
         return f"lists of {_plural(item)}"
-    most = f", {value['minItems']} to {value['maxItems']}" if "minItems" in value else ""
+    most = f", {value['minItems']} to {value['maxItems']}" if "maxItems" in value else ""
     return {"integer": "whole numbers", "number": "numbers", "string": "texts"}[item["type"]] + most
 
 

@@ -19,12 +19,14 @@ from bmzoo.config.fields import (
     CoreCounts,
     Digest,
     FileName,
+    Means,
     Name,
     OneOf,
     PathText,
-    PerChannel,
+    Pixels,
     Precisions,
     Ratio,
+    Scales,
     Section,
     as_tuple,
 )
@@ -161,15 +163,15 @@ class Input(Section):
 
     name: str | None = None
     """Name of the model's input; another one is an error."""
-    height: Annotated[int, Field(ge=1, le=8192)]
+    height: Pixels
     """Height of the network's input, in pixels."""
-    width: Annotated[int, Field(ge=1, le=8192)]
+    width: Pixels
     """Width of the network's input, in pixels."""
     pixel_format: Literal["bgr", "rgb", "gray"] = "bgr"
     """Order of the channels that the network was trained with."""
-    mean: PerChannel = (0.0, 0.0, 0.0)
+    mean: Means = (0.0, 0.0, 0.0)
     """Taken off each channel, in pixel values 0 to 255; as many values as `pixel_format` has channels."""
-    scale: PerChannel = (1.0, 1.0, 1.0)
+    scale: Scales = (1.0, 1.0, 1.0)
     """Multiplied with after that; as many values as `pixel_format` has channels."""
     resize: Literal["letterbox", "letterbox_center", "stretch"] = "letterbox"
     """How a picture comes to the input's size: `letterbox` keeps its shape and puts it top left, `letterbox_center`
@@ -196,16 +198,20 @@ class Input(Section):
         return self
 
 
+Sizes = Annotated[tuple[Pixels, ...], Field(min_length=1)]
+Variance = Annotated[float, Field(gt=0, le=10)]
+
+
 class Decoder(Section):
     """How heads become detections. Defaults are RetinaFace-MobileNet0.25's."""
 
     kind: Annotated[str, OneOf(DECODERS)]
     """What the heads mean; `none` for networks that find nothing in pictures: only their tensors are compared."""
-    strides: Annotated[tuple[int, ...], BeforeValidator(as_tuple)] = DecoderSpec.strides
+    strides: Annotated[Sizes, BeforeValidator(as_tuple)] = DecoderSpec.strides
     """Pixels of the input for each cell of a head, by level."""
-    min_sizes: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(as_tuple)] = DecoderSpec.min_sizes
+    min_sizes: Annotated[tuple[Sizes, ...], BeforeValidator(as_tuple)] = DecoderSpec.min_sizes
     """Sides of the anchors in pixels, by level."""
-    variance: Annotated[tuple[float, float], BeforeValidator(as_tuple)] = DecoderSpec.variance
+    variance: Annotated[tuple[Variance, Variance], BeforeValidator(as_tuple)] = DecoderSpec.variance
     """Scales of the offsets of centres and of sizes."""
     nms: Ratio = 0.4
     """Largest overlap (IoU) of two faces that both stay."""

@@ -1,10 +1,12 @@
 """YAML as data, and where each part of it is written.
 
-Unknown keys and types are the config's business; duplicate keys and tags are refused here.
+Plain words are read as YAML 1.2's core schema says: `0640` is 640, `10:40`, `1_000` and `yes` are text, `1e-2` is a
+number. Unknown keys and types are the config's business; duplicate keys and tags of other types are refused here.
 """
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,18 @@ import yaml
 from bmzoo.errors import ConfigError
 
 MAX_YAML_BYTES = 1 << 20
+# YAML 1.2, 10.3.2: what plain words stand for, and the characters that they may begin with. The rest is text.
+_NULL, _BOOL = re.compile(r"~|null|Null|NULL|"), re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+_CORE = (
+    ("null", _NULL, "~nN\0"),
+    ("bool", _BOOL, "tTfF"),
+    ("int", _INT, "-+0123456789"),
+    ("float", _FLOAT, "-+.0123456789"),
+)
 # Keys and indices that lead to a part of a file.
 Location = Sequence[str | int]
 
@@ -65,7 +79,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except ValueError as error:  # a date that is none, a number without end
+        except ValueError as error:  # `!!int` of what is none, a number without end
             raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -73,6 +87,51 @@ class _Loader(yaml.SafeLoader):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "aliases are not used here", event.start_mark)
         return super().compose_node(parent, index)
+
+    def construct_core(self, node: yaml.Node) -> Any:
+        """A value of one of the types in _CORE. Raises ValueError, for what has a tag and is not of its type."""
+        kind, text = node.tag.rpartition(":")[2], str(self.construct_scalar(node))  # type: ignore[arg-type]
+        pattern = next(pattern for name, pattern, _ in _CORE if name == kind)
+        if not pattern.fullmatch(text):
+            raise ValueError(f"not of type {kind}: {text}")
+        return _VALUES[kind](text)
+
+
+def _integer(text: str) -> int:
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+def _float(text: str) -> float:
+    """`.inf` and `.nan` without the point that Python does not know."""
+    return float(text.replace(".", "") if text[-1].isalpha() else text)
+
+
+_VALUES: Mapping[str, Callable[[str], Any]] = {
+    "null": lambda text: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": _integer,
+    "float": _float,
+}
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that puts in quotes what YAML 1.2 or 1.1 would not read as text."""
+
+
+# What PyYAML comes with is YAML 1.1: octal and sexagesimal numbers, dates, `yes` and `off`.
+_Loader.yaml_implicit_resolvers = {}
+_TAG = "tag:yaml.org,2002:"
+for _kind, _pattern, _first in _CORE:
+    _whole = re.compile(f"(?:{_pattern.pattern})\\Z")
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(f"{_TAG}{_kind}", _whole, ["" if c == "\0" else c for c in _first])
+_Loader.yaml_constructors = {
+    **{f"{_TAG}{kind}": _Loader.construct_core for kind in _VALUES},
+    **{
+        key: yaml.SafeLoader.yaml_constructors[key]
+        for key in (None, *(_TAG + kind for kind in ("str", "seq", "map")))
+    },
+}
 
 
 class _Duplicate(Exception):
@@ -96,12 +155,19 @@ def read_yaml(path: Path, shown: str) -> Document:
     return parse_yaml(text, shown)
 
 
+def number(text: str) -> int | float:
+    """A number as configs write it. Raises ValueError."""
+    kind = next((kind for kind, pattern, _ in _CORE if pattern.fullmatch(text)), "")
+    if kind not in ("int", "float"):
+        raise ValueError(f"not a number: {text}")
+    found: int | float = _VALUES[kind](text)
+    return found
+
+
 def flow(value: dict[str, Any]) -> str:
     """Each top-level key with its value on one line, as `parse` reads it: `a: {b: 1, c: [2, 3]}`."""
-    lines = (
-        f"{key}: {yaml.safe_dump(each, default_flow_style=True, sort_keys=False, width=math.inf).strip()}"
-        for key, each in value.items()
-    )
+    style: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": math.inf}
+    lines = (f"{key}: {yaml.dump(each, Dumper=_Dumper, **style).strip()}" for key, each in value.items())
     return "\n".join(line.removesuffix("...").rstrip() for line in lines) + "\n"
 
 

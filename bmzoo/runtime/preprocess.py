@@ -15,6 +15,7 @@ import numpy as np
 
 from bmzoo.errors import ConfigError, SessionError, SourceError, nearest
 from bmzoo.runtime.bmcv import nearest_pixels
+from bmzoo.runtime.normalisation import why_not_mean, why_not_scale
 from bmzoo.runtime.orientation import orientation, unturned, upright
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class InputSpec:
     of the canvas is `pad_value` (0..255) before the mean is taken off. `stretch` ignores the aspect ratio.
     `original` does not resize: top left, and a picture larger than the network is refused. `flavour` is
     whose resize: `opencv` or `bmcv`.
-    Raises ConfigError for an unknown word and for a mean or scale that has not one number per channel.
+    Raises ConfigError for an unknown word, for a mean or scale that has not one number per channel, and for
+    numbers that leave nothing of the picture.
     """
 
     height: int
@@ -57,6 +59,8 @@ class InputSpec:
                 raise ConfigError(
                     f"input: {key}: `{self.pixel_format}` takes {self.channels} number(s): {tuple(values)}"
                 )
+            for said in filter(None, map(why_not_mean if key == "mean" else why_not_scale, values)):
+                raise ConfigError(f"input: {key}: {said}")
         if self.height < 1 or self.width < 1:
             raise ConfigError(f"input: size: must be at least 1x1: {self.height}x{self.width}")
 

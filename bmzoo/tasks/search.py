@@ -33,10 +33,7 @@ SEARCH_OPTIONS: Mapping[str, str] = {
 }
 # How an option's text is read; as it is where none is named.
 _PARSERS: Mapping[str, Callable[[str], object]] = {
-    "max_float_layers": int,
-    "keep": int,
-    "expected_cos": float,
-    "gain": float,
+    **dict.fromkeys(("max_float_layers", "keep", "expected_cos", "gain"), yamlfile.number),
     "exclude": lambda text: tuple(filter(None, text.split(","))),
 }
 

@@ -1,14 +1,17 @@
 import csv
+import math
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import CONFIG, Project
 
 from bmzoo.config import model as config
 from bmzoo.config import schema
 from bmzoo.config.messages import MAX_SHOWN, keys_at
 from bmzoo.config.model import Model
+from bmzoo.config.yamlfile import flow, parse_yaml
 from bmzoo.errors import ConfigError
 from bmzoo.target import parse
 
@@ -172,7 +175,7 @@ ERRORS = {
         "check",
     ),
     "alias": (("folder: pictures/selection", "folder: *a"), ":6:27: not valid YAML: aliases are not used", "check"),
-    "merge key": (("weights:", "<<: {a: 1}\nweights:"), ":1:1: not valid YAML: ", "check"),
+    "merge key": (("weights:", "<<: {a: 1}\nweights:"), ":1:1: unknown key: <<", "allowed: weights"),
     "two documents": (("targets:", "---\ntargets:"), ":7:1: not valid YAML: ", "check"),
     "tab": (("weights:\n", "weights:\n\t"), ":2:1: not valid YAML: found character '\\t'", "check indentation"),
     "nothing left": (("targets:", "exclude: [{batch: [1, 2]}]\ntargets:"), ": targets: nothing is left", "exclude"),
@@ -197,6 +200,56 @@ ERRORS = {
         "did you mean bm1688_int8_",
     ),
     "checkpoint without architecture": (("model.onnx", "model.pth"), "weights[0]: model.pth needs an", ""),
+    **{
+        f"{text} as a height": (
+            ("height: 32", f"height: {text}"),
+            f":3:9: input.height: input should be a valid integer: '{text}'",
+            "a whole number",
+        )
+        for text in ("10:40", "1_000", "0b100000", "2001-01-01", "0o99", "yes")
+    },
+    "a height in exponents": (("height: 32", "height: 32e0"), ":3:9: input.height: ", "decimal point"),
+    **{
+        f"{text} as a switch": (
+            ("minimum: 2", f"minimum: 2, equalize: {text}"),
+            f": calibration.equalize: input should be a valid boolean: {shown}",
+            "true or false",
+        )
+        for text, shown in (("yes", "'yes'"), ("no", "'no'"), ("on", "'on'"), ("Off", "'Off'"), ("1", "1"))
+    },
+    **{
+        f"a scale of {text}": (
+            ("width: 32}", f"width: 32, scale: [1, {text}, 1]}}"),
+            f":3:43: input.scale[1]: {said}",
+            "",
+        )
+        for text, said in (
+            ("0", "all pictures would be the same to the network: 0"),
+            ("-0.0", "all pictures would be the same to the network: -0"),
+            ("1e-30", "all pictures would be the same to the network: 1e-30"),
+            ("1e38", "must be 1e-06 to 1000, or the same below 0: 1e+38"),
+            ("true", "input should be a valid number: True"),
+        )
+    },
+    **{
+        f"{text} for {key}": ((old, f"{old}{new}{text}"), f"{key}: not a finite number: {number}", "such as 0.5")
+        for key, old, new in (
+            ("input.mean[0]", "width: 32", ", mean: ["),
+            ("input.scale[0]", "width: 32", ", scale: ["),
+            ("verify.confidence", "pictures/selection}", ", confidence: "),
+            ("verify.thresholds[0].sqnr", "pictures/selection}", ", thresholds: [{sqnr: "),
+        )
+        for text, number in ((".nan", "nan"), (".inf", "inf"), ("-.INF", "-inf"), ("1e999", "inf"))
+        for new, text in [(new, text + {"[": "]", "{": "}]"}.get(new.rstrip("sqnr: ")[-1], ""))]
+    },
+    "a mean in another unit": (
+        ("width: 32}", "width: 32, mean: [12370, 1, 1]}"),
+        ": input.mean[0]: must be a pixel value, -255 to 255: 12370",
+        "",
+    ),
+    "a stride of nothing": (("kind: none", "kind: none, strides: [8, 0, 32]"), ": decoder.strides[1]: ", ""),
+    "no anchors": (("kind: none", "kind: none, min_sizes: [[1], [], [1]]"), ": decoder.min_sizes[1]: ", ""),
+    "a variance of nothing": (("kind: none", "kind: none, variance: [0.1, 0]"), ": decoder.variance[1]: ", ""),
     "neither checkpoint nor onnx": (("model.onnx", "model.zip"), ": weights[0]: neither a checkpoint", ""),
 }
 
@@ -224,7 +277,8 @@ FILES = {
     "not UTF-8": (BASE.replace("given", "gegében").encode("latin-1"), "not UTF-8 text"),
     "deeply nested": (b"a: " + b"[" * 1500, "not valid YAML"),
     "endless number": (b"a: " + b"1" * 5000, "not valid YAML"),
-    "a date that is none": (b"a: 2001-99-99", "not valid YAML"),
+    "a tag that its text is not of": (b"a: !!int 0b1", "not valid YAML: not of type int: 0b1"),
+    "a date by its tag": (b"a: !!timestamp 2001-01-01", "not valid YAML"),
     "a control character": (b"a: \x00", "not valid YAML"),
     "a key that is a list": (b"? [1, 2]\n: 1\n", "not valid YAML"),
     "a key that is a number": (b"1: 2\n", "keys should be strings: 1"),
@@ -257,8 +311,30 @@ PLACES = {
     "what two keys say together": (("verify:", "exclude: [{batch: [1, 2]}]\nverify:"), "8:1"),
     "a target that a chip cannot do": (("[fp32, int8]", "[fp16, int8]"), "8:5"),
     "a control character": (("given", "gi\aven"), "2:14"),
-    "a date that is none": (("name: given", "name: 2001-99-99"), "2:12"),
+    "a tag that its text is not of": (("name: given", "name: !!int 0b1"), "2:12"),
+    "a number that is none": (("height: 32", "height: 10:40"), "3:9"),
+    "a number in a list": (("width: 32}", "width: 32, mean: [1, .nan, 1]}"), "3:42"),
 }
+
+
+def test_plain_words_mean_what_yaml_1_2_says() -> None:
+    said = {
+        **{"0640": 640, "0o17": 15, "0x1F": 31, "+1": 1, "-0": 0},
+        **{"1e-2": 0.01, ".5": 0.5, "5.": 5.0, "-1.5E+3": -1500.0, ".inf": math.inf, "-.Inf": -math.inf},
+        **{"true": True, "FALSE": False, "~": None, "null": None, "": None},
+    }
+    text = ("10:40", "1:2:3", "1_000", "0b1", "yes", "no", "on", "Off", "y", "n", "2001-01-01", "=", "0o8", "1e")
+    for written, meant in {**said, **{one: one for one in text}, "nullable": "nullable", "truth": "truth"}.items():
+        found = parse_yaml(f"a: {written}", "x").value["a"]
+        assert (type(found), found) == (type(meant), meant), written
+    assert math.isnan(parse_yaml("a: .NaN", "x").value["a"])
+
+
+@pytest.mark.parametrize("text", ["0640", "0o17", "1e-2", "10:40", "yes", "~", "", "null", "true", ".nan", "0b1"])
+def test_what_is_written_as_text_is_read_as_text(text: str) -> None:
+    written = flow({"a": [text, 1e-05, 1e30, 640, True]})
+    assert parse_yaml(written, "x").value == {"a": [text, 1e-05, 1e30, 640, True]}
+    assert yaml.safe_load(written)["a"][0] == text  # others read YAML 1.1
 
 
 @pytest.mark.parametrize("what", PLACES)

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,15 @@ def test_a_jpeg_that_breaks_off_is_told_from_a_whole_one() -> None:
     assert breaks_off(data[:-2])
     assert breaks_off(data[: len(data) // 2])
     assert not breaks_off(cv2.imencode(".png", noise(8, 8))[1][:-9])
+
+
+@pytest.mark.parametrize("scale", [0.0, math.nan, 1e30, 1e-30])
+def test_a_scale_that_leaves_nothing_of_a_picture_is_refused(scale: float) -> None:
+    with pytest.raises(ConfigError, match=r"^input: scale: "):
+        InputSpec(8, 8, "bgr", (0.0, 0.0, 0.0), (1.0, 1.0, scale), "stretch")
+
+
+@pytest.mark.parametrize("mean", [math.inf, 1e4])
+def test_a_mean_that_is_no_pixel_is_refused(mean: float) -> None:
+    with pytest.raises(ConfigError, match=r"^input: mean: must be a pixel value, -255 to 255: "):
+        InputSpec(8, 8, "bgr", (0.0, 0.0, mean), (1.0, 1.0, 1.0), "stretch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Sequence, Tuple
 
@@ -21,6 +22,11 @@ class DecoderSpec:
     variance: Tuple[float, float] = (0.1, 0.2)
 
     def __post_init__(self) -> None:
+        for key, sizes in (("strides", self.strides), *(("min_sizes", sizes) for sizes in self.min_sizes)):
+            if not sizes or min(sizes) < 1:
+                raise ConfigError(f"decoder: {key}: must be pixels, each 1 or more: {list(sizes)}")
+        if not all(0 < value < math.inf for value in self.variance):  # NaN fails too
+            raise ConfigError(f"decoder: variance: must be above 0: {list(self.variance)}")
         if problem := unlike(self.strides, self.min_sizes):
             raise ConfigError(f"decoder: {problem}")
 
