@@ -8,18 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PREPROCESSING = ("runtime/preprocess.py", "runtime/normalisation.py", "runtime/orientation.py", "runtime/bmcv.py")
-_DECODING = (*("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py"), *_PREPROCESSING)
-_MLIR = (
-    "runtime/engines/mlir.py",
-    "runtime/engines/mlir_worker.py",
-    "runtime/engines/worker*.py",
-    "runtime/engines/overlay.py",
-    "runtime/engines/simulate.py",
-)
+_DECODING = ("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py", *_PREPROCESSING)
+_SESSION = ("runtime/engines/session.py",)
+# Which engine runs a file is the business of the registry, which imports them all.
+_ENGINES = ("runtime/engines/*.py",)
 _QUANTIZATION = ("quantization/*.py", "system/partial.py", *_DECODING)
 _MEASURING = (
     *("commands/measure.py", "measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/specs.py"),
     "measure/given_names.py",
+    *_SESSION,
     *_DECODING,
 )
 
@@ -38,28 +35,29 @@ class OwnCommand:
 
 
 COMMANDS: Mapping[str, OwnCommand] = {
-    "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py")),
-    "prepare": OwnCommand("prepare", ("commands/prepare.py", *_PREPROCESSING)),
-    # Without quantization/tables.py, which only validates and does not affect what is written.
-    "table": OwnCommand("table", ("commands/table.py",)),
+    "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py", *_SESSION)),
+    "prepare": OwnCommand("prepare", ("commands/prepare.py", "system/hashing.py", *_PREPROCESSING)),
+    "table": OwnCommand("table", ("commands/table.py", "quantization/tables.py")),
     "check-tables": OwnCommand(
         "check_tables", ("commands/check_tables.py", "measure/given_names.py", "quantization/tables.py")
     ),
     "normalize": OwnCommand("normalize", ("commands/normalize.py", "system/flatbuffer.py"), installation=True),
-    "finish": OwnCommand("finish", ("commands/finish.py", "runtime/engines/bmodel.py")),
+    "finish": OwnCommand("finish", ("commands/finish.py", "runtime/engines/bmodel.py", *_SESSION)),
     "profile": OwnCommand("profile", ("commands/profile.py", "measure/profile.py")),
     "measure": OwnCommand("measure", _MEASURING),
     "golden": OwnCommand("golden", ("commands/golden.py",)),
     "lowered": OwnCommand("lowered", ("commands/lowered.py",)),
-    "infer": OwnCommand("infer", ("commands/infer.py", *_MLIR), installation=True),
+    "infer": OwnCommand("infer", ("commands/infer.py", *_ENGINES), installation=True),
     "compare": OwnCommand("compare", ("commands/compare.py", *_MEASURING)),
-    "drift": OwnCommand("drift", ("commands/drift.py", "measure/drift.py", *_MEASURING, *_MLIR), installation=True),
+    "drift": OwnCommand(
+        "drift", ("commands/drift.py", "measure/drift.py", *_MEASURING, *_ENGINES), installation=True
+    ),
     "evaluate": OwnCommand(
         "evaluate",
         (
             *("commands/evaluate.py", "measure/evaluate.py", "measure/average_precision.py"),
             *("measure/groundtruth.py", "measure/picture.py", "measure/listed.py", "measure/wider.py"),
-            *("runtime/settings.py", "commands/prepare.py", *_MEASURING, *_MLIR),
+            *("runtime/settings.py", "commands/prepare.py", "system/hashing.py", *_MEASURING, *_ENGINES),
         ),
         installation=True,
     ),
@@ -78,7 +76,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
         "vendor_read",
         (
             *("commands/vendor_read.py", "quantization/vendor_output.py", "config/search_methods.py"),
-            "commands/table.py",
+            *("commands/table.py", "quantization/tables.py"),
         ),
     ),
     "vendor-cut": OwnCommand(
