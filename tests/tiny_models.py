@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
 from conftest import TABLE
 
 from bmzoo.execute.toolchain import Installation, LocalToolchain
@@ -13,6 +14,14 @@ QUANTIZE = {"fp32": "F32", "fp16": "F16", "bf16": "BF16", "int8": "INT8"}
 
 
 SUFFIX = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "int8_sym"}
+
+
+def with_batch(model: Path, batch: int) -> bytes:
+    """A model whose batch is free, with a fixed one."""
+    loaded = onnx.load(str(model))
+    for port in (*loaded.graph.input, *loaded.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_value = batch
+    return bytes(loaded.SerializeToString())
 
 
 def lower_tiny(

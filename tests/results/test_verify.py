@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from conftest import Project
 from fake_toolchain import FakeToolchain
+from tiny_models import with_batch
 
-from bmzoo.errors import VerifyFailed
+from bmzoo.errors import SourceError, VerifyFailed
 from bmzoo.plan.step import Command
 from bmzoo.plan.verify import count, family, proof, siblings
 from bmzoo.results import verify as verification
+from bmzoo.system.hashing import sha256
 from bmzoo.system.junit import junit_xml
 from bmzoo.tasks.explain import explain
 from bmzoo.tasks.registry import TASKS
@@ -45,6 +47,28 @@ def test_more_pictures_than_the_batch_run_through_the_mlir(project: Project) -> 
     assert project.open().toolchain_override is project.toolchain
     again, _ = verify(project, "bm1688_int8_2b")
     assert project.toolchain.ran == [] and verification.is_current(again, again.target("bm1688_int8_2b"))
+
+
+def test_a_model_of_one_picture_at_a_time_is_verified_on_many(project: Project) -> None:
+    free = project.data / "model.onnx"
+    before = sha256(free)
+    free.write_bytes(with_batch(free, 1))
+    project.edit(before, sha256(free))
+    project.edit("batch: [1, 2]", "batch: 1")
+    project.edit("selection}}", "selection}, quantized: 3, floats: 3}")
+    for name in ("bm1688_int8_1b", "bm1684_fp32_1b"):
+        _, said = verify(project, name)
+        assert said.startswith("3 pictures: cosine 1.00000, exact")
+
+
+def test_a_batch_that_is_not_the_models_is_still_refused(project: Project) -> None:
+    """A session would run it in rounds. A compiler would not."""
+    free = project.data / "model.onnx"
+    before = sha256(free)
+    free.write_bytes(with_batch(free, 1))
+    project.edit(before, sha256(free))
+    with pytest.raises(SourceError, match="the batch dimension is not free"):
+        project.build("bm1684_fp32_1b")
 
 
 def test_an_mlir_that_is_not_the_simulators_equal_does_not_count(project: Project) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fake_sail import install_sail
 from numpy.typing import NDArray
-from tiny_models import lower_tiny
+from tiny_models import lower_tiny, with_batch
 
 from bmzoo.errors import SessionError
 from bmzoo.measure.tensors import cosine
@@ -131,6 +131,23 @@ class TestOnnx(SessionContract):
     @classmethod
     def open_tiny(cls, tiny_onnx: Path) -> Open:
         return lambda: OnnxSession(tiny_onnx, threads=1)
+
+
+class TestOnnxOfOnePicture(TestOnnx):
+    """Its batch is fixed, as in most exports."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def open_tiny(cls, tiny_onnx: Path) -> Open:
+        return lambda: OnnxSession(with_batch(tiny_onnx, 1), threads=1)
+
+    def test_a_fixed_batch_takes_multiples_only(self, tiny_onnx: Path) -> None:
+        two = OnnxSession(with_batch(tiny_onnx, 2), threads=1)
+        expected = OnnxSession(tiny_onnx, threads=1).run({"x": pictures(4)})["y"]
+        np.testing.assert_allclose(two.run({"x": pictures(4)})["y"], expected, atol=1e-5)
+        for number in (0, 1, 3):
+            with pytest.raises(SessionError, match=rf"input does not fit .*: float32 \[{number}, 3, 32, 32\]"):
+                two.run({"x": pictures(number)})
 
 
 class TestCard(SessionContract):

@@ -6,7 +6,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Protocol, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class Session(Protocol):
 class OnnxSession:
     """An ONNX file, or its bytes, in onnxruntime on the CPU; `threads` 0 leaves the number to onnxruntime.
 
+    A model whose batch is fixed runs as often as the pictures fed are a multiple of it, like every other session.
     Raises SessionError when onnxruntime is missing or refuses the model.
     """
 
@@ -71,9 +72,19 @@ class OnnxSession:
         self.outputs = tuple(_info(node) for node in self._engine.get_outputs())
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]:
-        """Outputs by name, float32, in the model's order; `feeds` must match name, dtype and shape."""
+        """Outputs by name, float32, in the model's order; `feeds` must match name, dtype and shape.
+
+        Where the model's batch is fixed, arrays may hold a multiple of it.
+        """
         if self._engine is None:
             raise SessionError(f"{self._where}: the session is closed")
+        _check_names(self._where, self.inputs, feeds)
+        found = [self._once(part) for part in _rounds(self.inputs, feeds)]
+        if len(found) == 1:
+            return found[0]
+        return {name: np.concatenate([np.atleast_1d(one[name]) for one in found]) for name in found[0]}
+
+    def _once(self, feeds: Mapping[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]:
         check_feeds(self._where, self.inputs, feeds)
         names = [output.name for output in self.outputs]
         try:
@@ -115,6 +126,26 @@ def check_feeds(where: str, inputs: Sequence[TensorInfo], feeds: Mapping[str, ND
         array = feeds[info.name]
         if array.dtype.name != info.dtype or not _fits(array.shape, info.shape):
             raise SessionError(f"{where}: input does not fit {info}: {array.dtype.name} {list(array.shape)}")
+
+
+def _rounds(inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> List[Mapping[str, NDArray[Any]]]:
+    """`feeds` in equal parts of a fixed batch; whole where there is none, and where they do not fit."""
+    fixed = [info for info in inputs if info.shape and info.shape[0] > 0]
+    counts = {_multiple(feeds[info.name], info) for info in fixed}
+    count = counts.pop() if len(counts) == 1 else 1
+    if count < 2 or any(not array.shape or array.shape[0] % count for array in feeds.values()):
+        return [feeds]
+    size = {name: len(array) // count for name, array in feeds.items()}
+    return [
+        {name: array[i * size[name] : (i + 1) * size[name]] for name, array in feeds.items()} for i in range(count)
+    ]
+
+
+def _multiple(array: NDArray[Any], info: TensorInfo) -> int:
+    """How many batches of an input an array holds, 0 where it is not whole ones of its type."""
+    shape, batch = array.shape, info.shape[0]
+    fits = bool(shape) and array.dtype.name == info.dtype and _fits(shape[1:], info.shape[1:])
+    return shape[0] // batch if fits and shape[0] % batch == 0 else 0
 
 
 def check_batches(where: str, inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> int:
