@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from bmzoo.commands.measure import Heads, aligned, by_given_name, detection_figures, tensor_figures
+from bmzoo.commands.measure import aligned, detection_figures, reference_heads, tensor_figures
+from bmzoo.measure.degenerate import Heads
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.tensors import max_error, sqnr_db
-from bmzoo.runtime.engines.session import OnnxSession
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `figures.json`: tensors, detections, engines, consistency. Raises VerifyFailed."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     feeds = arrays(folder / "inputs.npz")
-    reference = by_given_name(OnnxSession(folder / "model.onnx").run(feeds), folder)
-    mlir = aligned(reference, arrays(folder / "mlir.npz"))
+    reference = reference_heads(folder, feeds)
+    mlir = aligned(reference, arrays(folder / "mlir.npz"), "its MLIR")
     simulated = arrays(folder / "simulated.npz")
     batch = len(next(iter(simulated.values())))
     first = aligned(_head(reference, batch), simulated)
@@ -32,7 +32,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "detections": detection_figures(reference, test, request),
         "engines": agreement(first, _head(mlir, batch)),
         "consistency": {
-            name: _with_sibling(first, arrays(folder / f"sibling.{name}.npz")) for name in request["siblings"]
+            name: _with_sibling(name, first, arrays(folder / f"sibling.{name}.npz")) for name in request["siblings"]
         },
     }
     (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
@@ -55,9 +55,10 @@ def _lowest_sqnr(one: Heads, other: Heads) -> float | None:
     return None if lowest == math.inf else float(f"{lowest:.6g}")
 
 
-def _with_sibling(own: Heads, raw: Mapping[str, Any]) -> dict[str, Any]:
+def _with_sibling(name: str, own: Heads, raw: Mapping[str, Any]) -> dict[str, Any]:
     number = min(len(next(iter(own.values()))), len(next(iter(raw.values()))))
-    return {"images": number, **agreement(_head(own, number), aligned(_head(own, number), _head(raw, number)))}
+    first = _head(own, number)
+    return {"images": number, **agreement(first, aligned(first, _head(raw, number), name))}
 
 
 def _relative(one: Any, other: Any) -> float:

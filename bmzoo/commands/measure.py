@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bmzoo.errors import VerifyFailed
+from bmzoo.measure.degenerate import Heads, check_alive, check_reference
 from bmzoo.measure.given_names import given_names
 from bmzoo.measure.matching import match_detections
 from bmzoo.measure.npz import arrays
@@ -19,14 +19,13 @@ from bmzoo.runtime.decoders.decode import Detections, decode
 from bmzoo.runtime.engines.session import OnnxSession
 
 WORST_SQNR = -999.0
-Heads = Mapping[str, NDArray[np.float32]]
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `figures.json`. Raises VerifyFailed when the outputs are not comparable."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     feeds = arrays(folder / "inputs.npz")
-    reference = by_given_name(OnnxSession(folder / "model.onnx").run(feeds), folder)
+    reference = reference_heads(folder, feeds)
     test = aligned(reference, arrays(folder / "outputs.npz"))
     figures = {
         "images": len(next(iter(feeds.values()))),
@@ -36,25 +35,30 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def by_given_name(heads: Heads, folder: Path) -> Heads:
-    """Outputs by the names that the model came with."""
+def reference_heads(folder: Path, feeds: Heads) -> Heads:
+    """What the ONNX model gives, by the names that it came with. Raises VerifyFailed where nothing can be compared with that."""
     given = given_names(folder)
-    return {given.get(name, name): value for name, value in heads.items()}
+    heads = OnnxSession(folder / "model.onnx").run(feeds)
+    found = {given.get(name, name): value for name, value in heads.items()}
+    check_reference(found, next(iter(feeds.values())))
+    return found
 
 
-def aligned(reference: Heads, test: Heads) -> Heads:
-    """The artifact's outputs under their ONNX names. Matched by position, as TPU-MLIR adds suffixes to names."""
+def aligned(reference: Heads, test: Heads, whose: str = "the artifact") -> Heads:
+    """The artifact's outputs under their ONNX names. Matched by position, as TPU-MLIR adds suffixes to names.
+
+    Raises VerifyFailed for what is not comparable, and for outputs that would agree with anything.
+    """
     if len(reference) != len(test):
-        raise VerifyFailed(f"number of outputs: {len(test)} in the artifact, {len(reference)} in the ONNX model")
+        raise VerifyFailed(f"number of outputs: {len(test)} in {whose}, {len(reference)} in the ONNX model")
     renamed = dict(zip(reference, test.values(), strict=True))
     for name, value in renamed.items():
         if value.shape != reference[name].shape:
             raise VerifyFailed(
-                f"output {name}: shape {list(value.shape)} in the artifact, {list(reference[name].shape)} in ONNX",
+                f"output {name}: shape {list(value.shape)} in {whose}, {list(reference[name].shape)} in ONNX",
                 "a batch baked into the model compiles to outputs of the wrong length",
             )
-        if not np.isfinite(value).all():
-            raise VerifyFailed(f"output {name}: the artifact gives NaN or infinity")
+    check_alive(reference, renamed, whose)
     return renamed
 
 

@@ -12,10 +12,10 @@ _DECODING = ("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py",
 _SESSION = ("runtime/engines/session.py",)
 # Which engine runs a file is the business of the registry, which imports them all.
 _ENGINES = ("runtime/engines/*.py",)
-_QUANTIZATION = ("quantization/*.py", "system/partial.py", *_DECODING)
+_QUANTIZATION = ("quantization/*.py", "system/partial.py", "measure/degenerate.py", *_DECODING)
 _MEASURING = (
     *("commands/measure.py", "measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/specs.py"),
-    "measure/given_names.py",
+    *("measure/given_names.py", "measure/degenerate.py"),
     *_SESSION,
     *_DECODING,
 )
@@ -63,7 +63,10 @@ COMMANDS: Mapping[str, OwnCommand] = {
     ),
     "scales": OwnCommand(
         "scales",
-        ("commands/scales.py", "quantization/equalize.py", "quantization/session.py", "measure/npz.py"),
+        (
+            *("commands/scales.py", "quantization/equalize.py", "quantization/session.py"),
+            *("measure/npz.py", "measure/degenerate.py"),
+        ),
     ),
     "equalize": OwnCommand(
         "equalize", ("commands/equalize.py", "quantization/equalize.py", "quantization/session.py")

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from bmzoo.measure.degenerate import ONNX, check_finite
 from bmzoo.measure.npz import arrays
 from bmzoo.quantization.equalize import RANGE_SHARES, derive, factors_text, pairs
 from bmzoo.quantization.session import session
@@ -36,6 +37,7 @@ def channel_ranges(model: onnx.ModelProto, pictures: list[NDArray[np.float32]]) 
     found: dict[str, NDArray[np.float64]] = {}
     for picture in pictures:
         for name, value in zip(names, running.run(names, {running.get_inputs()[0].name: picture}), strict=True):
+            check_finite({name: value}, ONNX)
             largest = np.abs(value).max(axis=(0, *range(2, value.ndim))).astype(np.float64)
             found[name] = np.maximum(found[name], largest) if name in found else largest
     return found

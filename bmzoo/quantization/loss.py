@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bmzoo.measure.degenerate import ONNX, check_finite
 from bmzoo.runtime.decoders.decode import load
 from bmzoo.runtime.decoders.heads import Heads
 from bmzoo.runtime.decoders.spec import DecoderSpec
@@ -24,9 +25,13 @@ Rows = NDArray[np.float32]
 
 
 class Reference:
-    """The float model's heads for one picture, as the reference. `signal`: their power, by the parts of `noise`."""
+    """The float model's heads for one picture, as the reference. `signal`: their power, by the parts of `noise`.
+
+    Raises VerifyFailed for values that are no numbers.
+    """
 
     def __init__(self, heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> None:
+        check_finite(heads, ONNX)
         self._spec, self._hw, self._heads = spec, input_hw, heads
         self._norms = {name: float(np.linalg.norm(head)) for name, head in heads.items()}
         self._rows = rows(heads, spec, input_hw)
