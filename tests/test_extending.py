@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Project, draw
+from square_finder import square_finder
 
 from bmzoo.chips import CHIPS, Chip
 from bmzoo.commands.__main__ import run as run_command
@@ -73,9 +74,7 @@ def test_a_chip(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert '"toy9"' in json_schema()
 
 
-def test_a_data_set(
-    project: Project, module: AddModule, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_onnx: Path
-) -> None:
+def test_a_data_set(project: Project, module: AddModule, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def load(path: Path) -> tuple[Picture, ...]:
         names = path.read_text().split()
         faces, kept = np.array([[1.0, 1, 9, 9]]), {"all": np.array([0])}
@@ -83,12 +82,13 @@ def test_a_data_set(
 
     monkeypatch.setitem(DATA_SETS, "toy", DataSet(module("toy", load=load), suffix=".lst"))
     project.edit("selection}}", "selection}}\nevaluate: {truth: faces/all.lst}")
+    project.edit("kind: none", "kind: retinaface")
     at = project.open()
     step = evaluate_onnx(at.models["tiny"], at.models["tiny"].config.weights[0])
     assert dict(step.inputs)["truth"] == Tree("faces")
     folder = tmp_path / "step"
     (folder / "truth").mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(tiny_onnx.read_bytes())
+    (folder / "model.onnx").write_bytes(square_finder().SerializeToString())
     (folder / "truth/all.lst").write_text("a.png b.png")
     for name in ("a.png", "b.png"):
         draw(folder / "truth" / name, name)

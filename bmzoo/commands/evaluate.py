@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from bmzoo.commands.prepare import input_spec
+from bmzoo.errors import ConfigError
 from bmzoo.measure import groundtruth
 from bmzoo.measure.evaluate import detect_all, evaluate
 from bmzoo.measure.specs import decoder_spec
@@ -15,6 +16,8 @@ from bmzoo.runtime.settings import Settings
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ap.json`. Raises SourceError for ground truth that does not fit, SessionError for the network."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    if request["decoder"]["kind"] == "none":
+        raise ConfigError("evaluate: needs a decoder that finds faces: none", "see `decoder` in docs/config.md")
     pictures = groundtruth.load(folder / request["truth"])
     session = open_session(folder / request["network"], log=folder / "engine.log")
     try:

@@ -24,11 +24,21 @@ from bmzoo.target import Target, check, parse
 
 # Defaults per precision, as loose as is still useful; a config tightens them per chip and per target.
 DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
-    "fp32": Thresholds(cosine=0.9999, sqnr=50.0, iou=0.8, missed=0.0, extra=0.0, engines=1e-3, consistency=1e-3),
-    "fp16": Thresholds(cosine=0.999, sqnr=30.0, iou=0.8, missed=0.0, extra=0.0, engines=0.02, consistency=0.02),
-    "bf16": Thresholds(cosine=0.99, sqnr=20.0, iou=0.7, missed=0.1, extra=0.1, engines=0.1, consistency=0.1),
-    "int8": Thresholds(cosine=0.95, sqnr=10.0, iou=0.5, missed=0.2, extra=0.2, engines=1e-3, consistency=1e-3),
-    "int4": Thresholds(cosine=0.5, sqnr=0.0, iou=0.5, missed=1.0, extra=1.0, engines=1e-3, consistency=1e-3),
+    "fp32": Thresholds(
+        cosine=0.9999, sqnr=50.0, iou=0.8, missed=0.0, extra=0.0, faces=1, engines=1e-3, consistency=1e-3
+    ),
+    "fp16": Thresholds(
+        cosine=0.999, sqnr=30.0, iou=0.8, missed=0.0, extra=0.0, faces=1, engines=0.02, consistency=0.02
+    ),
+    "bf16": Thresholds(
+        cosine=0.99, sqnr=20.0, iou=0.7, missed=0.1, extra=0.1, faces=1, engines=0.1, consistency=0.1
+    ),
+    "int8": Thresholds(
+        cosine=0.95, sqnr=10.0, iou=0.5, missed=0.2, extra=0.2, faces=1, engines=1e-3, consistency=1e-3
+    ),
+    "int4": Thresholds(
+        cosine=0.5, sqnr=0.0, iou=0.5, missed=1.0, extra=1.0, faces=1, engines=1e-3, consistency=1e-3
+    ),
 }
 
 

@@ -236,6 +236,12 @@ class Images(Section):
     first: Annotated[tuple[FileName, ...], BeforeValidator(as_tuple)] = ()
     """Names of pictures that come before the others, in the order given."""
 
+    @model_validator(mode="after")
+    def _once(self) -> "Images":
+        if twice := [name for index, name in enumerate(self.first) if name in self.first[:index]]:
+            raise ValueError(f"first names a picture twice: {twice[0]}")
+        return self
+
 
 class Calibration(Section):
     """How activation thresholds are found by run_calibration; or a `table` written by hand, which then wins."""
@@ -277,6 +283,8 @@ class Thresholds(Section):
     """Largest share of the ONNX model's faces that are not found."""
     extra: Ratio | None = None
     """Largest share of faces that the ONNX model does not have."""
+    faces: Annotated[int, Field(ge=0)] | None = None
+    """Fewest faces that both must find; 0 where pictures without any are enough to compare."""
     engines: Ratio | None = None
     """Largest difference between simulator and MLIR, relative to the range of the head."""
     engines_sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None

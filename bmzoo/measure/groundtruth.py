@@ -40,9 +40,11 @@ DATA_SETS: dict[str, DataSet] = {
 def load(path: Path) -> tuple[Picture, ...]:
     """The pictures of a ground truth, in its order.
 
-    Raises SourceError for damaged files, missing pictures, and ground truth that does not fit the pictures.
+    Raises SourceError for damaged files, missing pictures, and ground truth that does not fit the pictures, has no
+    face, or one picture twice.
     """
     found: tuple[Picture, ...] = import_module(_of(path).module).load(path)
+    import_module("bmzoo.measure.picture").comparable(found, str(path))
     return found
 
 

@@ -32,7 +32,9 @@ def load(path: Path) -> tuple[Picture, ...]:
 
 def _entries(path: Path) -> dict[str, Any]:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except KeyError as error:
+        raise SourceError(f"{path}: key written twice: {error.args[0]}", "keep one") from None
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # not JSON, or not UTF-8
@@ -40,6 +42,16 @@ def _entries(path: Path) -> dict[str, Any]:
     if not isinstance(entries, dict) or not entries:
         raise SourceError(f"{path}: must be an object that names at least one picture: {shortened(entries)}")
     return entries
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises KeyError for a key that is in it twice: the first picture of that name would vanish."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise KeyError(key)
+        found[key] = value
+    return found
 
 
 def _listed(path: Path, name: str, entry: Any, subsets: tuple[str, ...]) -> Picture:

@@ -6,7 +6,7 @@ gives a plausible low figure and no error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,12 +84,39 @@ def fitting(picture: Picture, where: str, first: int) -> Picture:
     if bad.size:
         row = ", ".join(f"{value:g}" for value in boxes[bad[0]])
         raise SourceError(f"{where}: face {bad[0] + first} does not lie in the picture of {size}: [{row}]", _OTHERS)
+    if (unit := _in_one_pixel(boxes)).size:
+        row = ", ".join(f"{value:g}" for value in boxes[unit[0]])
+        hint = "faces are x, y, w, h in pixels of the picture, not shares of its width and height"
+        raise SourceError(f"{where}: face {unit[0] + first} is smaller than a pixel of {size}: [{row}]", hint)
     for subset, indices in picture.kept.items():
         wrong = indices[(indices < 0) | (indices >= len(boxes))]
         if wrong.size:
             value = int(wrong[0]) + first
             raise SourceError(f"{where}: {subset}: there are {len(boxes)} faces, none has the index: {value}")
     return picture
+
+
+def _in_one_pixel(boxes: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Faces given in shares of the picture: all are in its first pixel, or one is with a fraction."""
+    inside = (boxes <= 1).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+    if inside.all():
+        return np.flatnonzero(inside)
+    return np.flatnonzero(inside & (boxes != np.rint(boxes)).any(axis=1))
+
+
+def comparable(pictures: Sequence[Picture], where: str) -> None:
+    """Raises SourceError for a set of pictures that says nothing: one without a face, or with a picture twice."""
+    if not any(len(indices) for picture in pictures for indices in picture.kept.values()):
+        raise SourceError(
+            f"{where}: no face in any of its {len(pictures)} pictures, so there is nothing to find",
+            "what has no faces belongs below calibration, if anywhere",
+        )
+    names: dict[Path, str] = {}
+    for picture in pictures:
+        path = picture.path.resolve() if picture.path is not None else Path(picture.name)
+        if path in names:
+            raise SourceError(f"{where}: one picture under two names: {names[path]} and {picture.name}")
+        names[path] = picture.name
 
 
 def size_of(path: Path, where: str) -> tuple[int, int]:

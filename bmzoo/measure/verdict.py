@@ -5,10 +5,16 @@ from typing import Any
 
 from bmzoo.config.schema import Thresholds
 
+# What to do where nothing was compared.
+FACES_HINT = (
+    "put pictures with faces first, with verify.images.first; where the model finds nothing in any of them, "
+    "`input` and `decoder` may not be what it was trained with; faces: 0 below verify.thresholds asks for none"
+)
+
 
 def misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
     """One line for each threshold that is not met; empty when the artifact passes."""
-    return [*_tensor_misses(figures["tensors"], limits), *_detection_misses(figures["detections"], limits)]
+    return [*_tensor_misses(figures["tensors"], limits), *_detection_misses(figures, limits)]
 
 
 def proof_misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
@@ -45,10 +51,26 @@ def _tensor_misses(tensors: Mapping[str, Mapping[str, float | None]], limits: Th
             yield f"{name}: SQNR {sqnr:.1f} dB is below {limits.sqnr:g} dB"
 
 
-def _detection_misses(detections: Mapping[str, Any] | None, limits: Thresholds) -> Iterator[str]:
+def nothing_compared(figures: Mapping[str, Any], limits: Thresholds) -> str:
+    """Why detections say nothing of the artifact: the ONNX model finds too few itself; empty when they do."""
+    found = figures["detections"]
+    if found is None or found["expected"] >= (limits.faces or 0):
+        return ""
+    if found["expected"]:
+        return f"too little was compared: the ONNX model finds {found['expected']} faces, needed: {limits.faces}"
+    number = figures["images"]
+    where = "the picture" if number == 1 else f"the {number} pictures"
+    return f"nothing was compared: the ONNX model finds no face in {where}"
+
+
+def _detection_misses(figures: Mapping[str, Any], limits: Thresholds) -> Iterator[str]:
+    detections = figures["detections"]
     if detections is None:
         return
+    if said := nothing_compared(figures, limits):
+        yield said
     expected = detections["expected"]
+    both = expected - detections["missed"]
     for key, limit, what in (
         ("missed", limits.missed, "faces of the ONNX model not found"),
         ("extra", limits.extra, "faces that the ONNX model does not have"),
@@ -56,6 +78,8 @@ def _detection_misses(detections: Mapping[str, Any] | None, limits: Thresholds) 
         share = detections[key] / max(expected, 1)
         if limit is not None and share > limit:
             yield f"{detections[key]} of {expected} {what}, allowed: {limit:.0%}"
+        elif key == "missed" and both < (limits.faces or 0) <= expected:
+            yield f"{both} of {expected} faces of the ONNX model found, needed: {limits.faces}"
 
 
 def summary(figures: Mapping[str, Any]) -> str:
@@ -69,5 +93,6 @@ def summary(figures: Mapping[str, Any]) -> str:
     ]
     found = figures["detections"]
     if found is not None:
-        parts.append(f"{found['expected'] - found['missed']}/{found['expected']} faces, {found['extra']} extra")
+        both = f"{found['expected'] - found['missed']}/{found['expected']} faces"
+        parts.append(f"{both if found['expected'] else 'no face to find'}, {found['extra']} extra")
     return ", ".join(part for part in parts if part)

@@ -81,6 +81,9 @@ def _keep_evidence(
     files.copy(simulated.path("outputs.npz"), folder / "outputs.npz")
     files.write(files.json_text({"misses": missed, **figures}), folder / "figures.json")
     name = target.qualified(at.default_model)
+    nothing = verdict.nothing_compared(figures, at.model(target).thresholds(target))
+    if [nothing] == missed:
+        return VerifyFailed(f"{name}: not published, {nothing}", verdict.FACES_HINT, at.layout.shown(folder))
     return VerifyFailed(
         f"{name}: not published, it disagrees with the ONNX model: {'; '.join(missed)}",
         "thresholds are below `verify` in the config",

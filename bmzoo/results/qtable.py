@@ -64,7 +64,8 @@ def search_layers(at: Workspace, model: Model, chip: str, search: Search, publis
     overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
     entry = at.builder(model).run(step)
     found = confirm(at, model, chip, step)
-    before, after = (figures["agreement"] or figures["cosine"] for figures in (found.plain, found.mixed))
+    measure = "cosine" if found.mixed["agreement"] is None else "agreement"
+    before, after = (figures[measure] for figures in (found.plain, found.mixed))
     if after < before - WORSE:
         raise VerifyFailed(
             f"qtable:{chip}: real lowerings contradict the pick: agreement {before:.4f} falls to {after:.4f}",

@@ -25,9 +25,12 @@ def verify_target(at: Workspace, target: Target) -> str:
     figures = entry.read_json("figures.json")
     missed = verdict.proof_misses(figures, model.thresholds(target))
     told = {**_document(at, target, steps, figures), "fingerprint": entry.fingerprint, "misses": missed}
-    if missed:
+    nothing = verdict.nothing_compared(figures, model.thresholds(target))
+    if missed and [nothing] != missed:
         told["drift"] = _drift(at, target)
     files.write(files.json_text(told), at.layout.verification(target))
+    if [nothing] == missed:
+        raise VerifyFailed(nothing, verdict.FACES_HINT, at.layout.shown(at.layout.verification(target)))
     if missed:
         raise VerifyFailed(
             f"disagrees with the ONNX model: {'; '.join(missed)}",

@@ -247,6 +247,11 @@ ERRORS = {
         ": input.mean[0]: must be a pixel value, -255 to 255: 12370",
         "",
     ),
+    "a picture twice": (
+        ("pictures/selection}", "pictures/selection, first: [a.jpg, b.jpg, a.jpg]}"),
+        ": verify.images: first names a picture twice: a.jpg",
+        "",
+    ),
     "a stride of nothing": (("kind: none", "kind: none, strides: [8, 0, 32]"), ": decoder.strides[1]: ", ""),
     "no anchors": (("kind: none", "kind: none, min_sizes: [[1], [], [1]]"), ": decoder.min_sizes[1]: ", ""),
     "a variance of nothing": (("kind: none", "kind: none, variance: [0.1, 0]"), ": decoder.variance[1]: ", ""),

@@ -144,6 +144,7 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
         f"Rule.{key}": [(f"verify.thresholds.0.{key}", 0.123)]
         for key in ("cosine", "sqnr", "iou", "missed", "extra", "engines", "engines_sqnr", "consistency")
     },
+    "Rule.faces": [("verify.thresholds.0.faces", 7)],
     "Rule.chip": [("verify.thresholds.0.chip", "bm1688")],
     "Rule.precision": [("verify.thresholds.0.precision", "fp32")],
     "Rule.target": [("verify.thresholds.0.target", "bm1688_int8_1b")],

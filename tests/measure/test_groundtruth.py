@@ -111,6 +111,13 @@ def test_a_picture_in_no_file_cannot_be_read() -> None:
         ),
         ("boxes", [[0, 0, 1, 1], [3, 3, -1, 5]], "face 1 does not lie in"),
         ("boxes", [[0, 0, 1, 1], [float("nan"), 3, 1, 5]], "face 1 does not lie in"),
+        (
+            "boxes",
+            [[0.1, 0.2, 0.3, 0.4], [0.5, 0.5, 0.2, 0.2]],
+            r"face 0 is smaller than a pixel of 40x30: \[0",
+        ),
+        ("boxes", [[5, 5, 9, 9], [0.9, 0.9, 0.3, 0.3]], "face 1 is smaller than a pixel"),
+        ("boxes", [[0, 0, 1, 1], [0, 0, 1, 1]], "face 0 is smaller than a pixel"),
         ("easy", [2], "easy: there are 2 faces, none has the index: 2"),
         ("easy", [-1], "none has the index: -1"),
         ("easy", [10**30], "easy: there are 2 faces"),
@@ -311,6 +318,34 @@ def test_a_path_tells_the_data_set_and_all_its_files(listing: Listing, wider: Wi
     ]
     listing.load()
     assert [picture.name for picture in groundtruth.load(listing.path)] == ["a", "b"]
+
+
+def test_a_ground_truth_without_a_face_is_none(listing: Listing) -> None:
+    listing.entries["a"].update(boxes=[], easy=[], medium=[])
+    assert len(listing.load()) == 2
+    with pytest.raises(SourceError, match=f"^{listing.path}: no face in any of its 2 pictures"):
+        groundtruth.load(listing.path)
+    listing.entries["a"].update(boxes=[[1, 2, 3, 4]], easy=[], medium=[])
+    listing.load()
+    with pytest.raises(SourceError, match="no face in any"):  # of a subset, which is what counts
+        groundtruth.load(listing.path)
+
+
+@pytest.mark.parametrize("again", ["images/a.png", "images/../images/a.png", "images/link.png"])
+def test_a_picture_counts_once(listing: Listing, again: str) -> None:
+    (listing.path.parent / "images/link.png").symlink_to("a.png")
+    listing.entries["c"] = {**listing.entries["a"], "file": again}
+    listing.load()
+    with pytest.raises(SourceError, match=f"^{listing.path}: one picture under two names: a and c$"):
+        groundtruth.load(listing.path)
+
+
+def test_a_name_counts_once(listing: Listing) -> None:
+    listing.load()
+    text = listing.path.read_text()
+    listing.path.write_text(f'{text.removesuffix("}")}, "a": {json.dumps(listing.entries["b"])}}}')
+    with pytest.raises(SourceError, match=f"^{listing.path}: key written twice: a$"):
+        listed.load(listing.path)
 
 
 def test_subsets_go_from_easy_to_hard_then_by_name() -> None:

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from bmzoo.config.model import DEFAULT_THRESHOLDS
 from bmzoo.config.schema import Thresholds
 from bmzoo.measure.verdict import misses, summary
 
@@ -39,6 +40,27 @@ def test_one_figure_beyond_its_limit_is_one_line(changed: dict[str, Any], line: 
     assert misses(figures(**changed), LIMITS) == [line]
 
 
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        (
+            {"expected": 0, "missed": 0, "extra": 0},
+            "nothing was compared: the ONNX model finds no face in the 4 pictures",
+        ),
+        ({"missed": 20}, "0 of 20 faces of the ONNX model found, needed: 1"),
+    ],
+)
+def test_an_artifact_is_not_right_because_nothing_is_found(changed: dict[str, Any], line: str) -> None:
+    loose = Thresholds(missed=1.0, extra=1.0)
+    assert misses(figures(**changed), loose) == []
+    assert misses(figures(**changed), loose.model_copy(update={"faces": 1})) == [line]
+    assert misses(figures(**changed), loose.model_copy(update={"faces": 0})) == []
+
+
+def test_every_precision_needs_a_face() -> None:
+    assert {limits.faces for limits in DEFAULT_THRESHOLDS.values()} == {1}
+
+
 def test_every_miss_is_told() -> None:
     assert len(misses(figures(cosine=0.0, sqnr_db=0.0, missed=20, extra=20), LIMITS)) == 4
 
@@ -62,6 +84,8 @@ def test_a_model_without_a_decoder_is_judged_by_its_tensors() -> None:
 
 def test_the_summary_is_the_worst_head_and_the_faces() -> None:
     assert summary(figures()) == "cosine 0.95000, SQNR 10.0 dB, 18/20 faces, 4 extra"
+    nothing = figures(expected=0, missed=0, extra=0)
+    assert summary(nothing) == "cosine 0.95000, SQNR 10.0 dB, no face to find, 0 extra"
 
 
 def test_an_exact_artifact_is_called_so() -> None:
