@@ -1,4 +1,4 @@
-"""`check-tables`: checks that tables name tensors of this model.
+"""`check-tables`: checks that tables name tensors of this model, and every row of those that are written by hand.
 
 For a calibration table that lacks a tensor TPU-MLIR 1.30.2 aborts with a stack dump, and it silently ignores names
 that it does not know.
@@ -7,15 +7,23 @@ that it does not know.
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from bmzoo.chips import CHIPS, QUANTIZE, Chip
 from bmzoo.errors import SourceError
 from bmzoo.measure.given_names import given_names
+from bmzoo.quantization.hand_tables import check_calibration, check_qtable, text_of
 from bmzoo.quantization.tables import calibrated, check_names, float_layers, tensors_of
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Check `calibration.table` and, if there, `mixed.qtable` against an MLIR file. Raises SourceError."""
+    """Check `calibration.table` and, if there, `mixed.qtable` against an MLIR file. Raises SourceError.
+
+    args: the MLIR; where a table is written by hand also the chip, and `table=name` with its name for people.
+    """
     tensors = tensors_of((folder / args[0]).read_text(encoding="utf-8"))
+    for table, shown in _by_hand(args):
+        text_of((folder / table).read_bytes(), shown)
     _rename(folder, tensors)
+    _check_by_hand(folder, tensors, args)
     try:
         check_names("calibration table", calibrated(_text(folder / "calibration.table")), tensors)
         if (folder / "mixed.qtable").exists():
@@ -42,6 +50,25 @@ def renamed_line(line: str, given: Mapping[str, str], tensors: Collection[str]) 
         if line.startswith((f"{before} ", f"{before}_")):
             return now + line.removeprefix(before)
     return line
+
+
+def _by_hand(args: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Tables written by hand: the name in the folder, and that for people."""
+    return [(table, shown) for table, _, shown in (arg.partition("=") for arg in args[2:])]
+
+
+def _check_by_hand(folder: Path, tensors: frozenset[str], args: tuple[str, ...]) -> None:
+    for table, shown in _by_hand(args):
+        text = text_of((folder / table).read_bytes(), shown)
+        if table == "mixed.qtable":
+            check_qtable(text, shown, tensors, _lacking(CHIPS[args[1]]))
+        else:
+            check_calibration(text, shown, tensors)
+
+
+def _lacking(chip: Chip) -> dict[str, str]:
+    """Mode -> why the chip has it not."""
+    return {mode: chip.why_not(name, 1) for name, mode in QUANTIZE.items() if name not in chip.precisions}
 
 
 def _text(path: Path) -> str:

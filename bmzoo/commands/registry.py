@@ -39,7 +39,11 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "prepare": OwnCommand("prepare", ("commands/prepare.py", "system/hashing.py", *_PREPROCESSING)),
     "table": OwnCommand("table", ("commands/table.py", "quantization/tables.py")),
     "check-tables": OwnCommand(
-        "check_tables", ("commands/check_tables.py", "measure/given_names.py", "quantization/tables.py")
+        "check_tables",
+        (
+            *("commands/check_tables.py", "measure/given_names.py", "chips.py"),
+            *("quantization/tables.py", "quantization/hand_tables.py"),
+        ),
     ),
     "normalize": OwnCommand("normalize", ("commands/normalize.py", "system/flatbuffer.py"), installation=True),
     "finish": OwnCommand("finish", ("commands/finish.py", "runtime/engines/bmodel.py", *_SESSION)),

@@ -33,4 +33,9 @@ def _line(line: str) -> str:
     if line.startswith("#") or not line.strip():
         return line
     name, *numbers = line.split()
-    return " ".join([name, *(f"{float(number):.{DIGITS}g}" for number in numbers)])
+    return " ".join([name, *map(_rounded, numbers)])
+
+
+def _rounded(number: str) -> str:
+    """Without the plus of large exponents: the compiler takes a row with one for no row."""
+    return f"{float(number):.{DIGITS}g}".replace("e+", "e")

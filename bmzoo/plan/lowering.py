@@ -1,5 +1,6 @@
 """What model_deploy is given for a target, and the chip's MLIR before code generation. Pure data."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -19,20 +20,25 @@ def compiler_inputs(
     """What model_deploy reads for a target, the checks before it, and its arguments but for cores and output."""
     inputs: list[tuple[str, Input]] = [*mlir_inputs(transform)]
     args = ["--mlir", "model.mlir", "--chip", target.chip, "--quantize", QUANTIZE[target.precision]]
-    checks: tuple[Command, ...] = ()
     if target.precision in CALIBRATED:
         inputs.append(("calibration.table", _own_thresholds(qtable) or thresholds(model, calibrate)))
         args += ["--calibration_table", "calibration.table"]
-        checks = (Command("check-tables", ("model.mlir",)),)
     if any(isinstance(table, File) for table in (qtable, dict(inputs).get("calibration.table"))):
         source = next(step for step in transform.needs if step.kind == "import")
         inputs.append(("model.json", Output(source, "model.json")))  # tables by hand may have names from before it
     if qtable is not None:
         inputs.append(("mixed.qtable", qtable))
         args += ["--quantize_table", "mixed.qtable"]
+    checks = (table_check(target.chip, inputs),) if target.precision in CALIBRATED else ()
     if target.precision == "int4":
         args += ["--tolerance", "0,0"]  # int4 has no default tolerance and the tool stops without one
     return tuple(inputs), checks, (*args, *model.deploy_flags(target), "--skip_validation")
+
+
+def table_check(chip: str, inputs: Sequence[tuple[str, Input]]) -> Command:
+    """Checks the tables among a step's inputs before the compiler reads them; those written by hand row by row."""
+    by_hand = [f"{name}={ref.path}" for name, ref in inputs if isinstance(ref, File)]
+    return Command("check-tables", ("model.mlir", *((chip, *by_hand) if by_hand else ())))
 
 
 def _own_thresholds(qtable: Input | None) -> Input | None:

@@ -11,7 +11,7 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.schema import Search, Weights
 from bmzoo.config.search_methods import RUN_QTABLE, RUN_SENSITIVE_LAYER, method_of
 from bmzoo.plan.float_decision import float_layers, float_mode
-from bmzoo.plan.lowering import int8_target, thresholds
+from bmzoo.plan.lowering import int8_target, table_check, thresholds
 from bmzoo.plan.shared import (
     calibration,
     document,
@@ -43,19 +43,20 @@ def ranking_step(model: Model, chip: str, weights: Weights, search: Search) -> S
     target = int8_target(model, chip)
     limit = THRESHOLD_PICTURES if name == RUN_SENSITIVE_LAYER else SCORED_PICTURES
     count = min(images.count or limit, limit)
+    tables = (("calibration.table", thresholds(model, calibration(model, target, weights))),)
     return Step(
         "search",
         Subject(model.name, weights.name, chip, search.method or ""),
         (
             Command("vendor-start"),
             Command("prepare", ("request.json",)),
-            Command("check-tables", ("model.mlir",)),
+            table_check(chip, tables),
             _command(name, model, chip, search, count),
             Command("vendor-read", ("request.json",)),
         ),
         (
             *mlir_inputs(transform_for(model, target, weights, 1)),
-            ("calibration.table", thresholds(model, calibration(model, target, weights))),
+            *tables,
             ("model.json", Output(import_step(model, weights), "model.json")),
             ("pictures", replace(pictures(images), count=count)),
         ),

@@ -103,7 +103,7 @@ def test_a_table_is_rounded_and_does_not_say_when_it_was_made() -> None:
 
 def test_numbers_keep_three_digits_and_their_sign() -> None:
     text = rounded("x 11.3659267 -11.3659277 0.00012345678\ny 1e-12 -0.0 99950.0\n")
-    assert text == "x 11.4 -11.4 0.000123\ny 1e-12 -0 1e+05\n"
+    assert text == "x 11.4 -11.4 0.000123\ny 1e-12 -0 1e05\n"
     assert rounded(text) == text
 
 
