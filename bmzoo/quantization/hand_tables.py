@@ -54,6 +54,9 @@ def check_calibration(text: str, shown: str, tensors: Collection[str]) -> None:
         raise SourceError(f"{shown}: names no tensor", "a row is `name threshold min max`")
     for name in ("", INT4_SECTION):
         rows = sections.get(name, [])
+        for row in rows:
+            if len(row.words) != 3:
+                raise row.error(f"a row is `name threshold min max`, this one has {1 + len(row.words)} columns")
         _check_names(rows, tensors)
         for row in rows:
             _check_range(row)
@@ -65,11 +68,12 @@ def check_qtable(text: str, shown: str, tensors: Collection[str], lacking: Mappi
     lacking: mode -> why the chip has it not.
     """
     rows = dict(_sections(text, shown))[""]
-    _check_names(rows, tensors)
     allowed = f"modes of this chip: {', '.join(mode for mode in MODES if mode not in lacking)}"
     for row in rows:
         if len(row.words) != 1:
             raise row.error(f"a row is `layer mode`, this one has {1 + len(row.words)} words", allowed)
+    _check_names(rows, tensors)
+    for row in rows:
         mode = row.words[0].upper()
         if mode not in MODES:
             raise row.error(f"no such mode: {row.words[0]}", allowed)
@@ -117,8 +121,6 @@ def _check_names(rows: Collection[TableRow], tensors: Collection[str]) -> None:
 
 
 def _check_range(row: TableRow) -> None:
-    if len(row.words) != 3:
-        raise row.error(f"a row is `name threshold min max`, this one has {1 + len(row.words)} columns")
     threshold, low, high = (_number(row, word) for word in row.words)
     if threshold < SMALLEST_THRESHOLD:
         raise row.error(

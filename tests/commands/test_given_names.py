@@ -42,7 +42,9 @@ def test_tables_by_hand_may_have_them_too(odd: Project) -> None:
     odd.build("bm1688_int8_1b")
     assert table.read_text() == "\n".join(rows[:-1]) + "\n"
     table.write_text("in put:1 2.5 -2.5 2.5\n")
-    with pytest.raises(Exception, match="not `name threshold min max`: in put:1"):
+    with pytest.raises(
+        Exception, match=r"^hand\.table:1: in: a row is `name threshold min max`, this one has 5 columns"
+    ):
         odd.build("bm1688_int8_1b")
 
 
