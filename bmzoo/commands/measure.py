@@ -36,7 +36,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
 
 
 def reference_heads(folder: Path, feeds: Heads) -> Heads:
-    """What the ONNX model gives, by the names that it came with. Raises VerifyFailed where nothing compares with it."""
+    """What the ONNX model gives, by its own names. Raises VerifyFailed where nothing can be compared with that."""
     given = given_names(folder)
     heads = OnnxSession(folder / "model.onnx").run(feeds)
     found = {given.get(name, name): value for name, value in heads.items()}
