@@ -15,8 +15,8 @@ _WHY: Dict[str, str] = {
     "it shares a card's memory between processes": "IPC",
     "it needs the BM1688's stitching unit": "Blend blend_wgt_mode",
     "it decodes raw streams, which OpenCV does not": "Decoder_RawStream Frame",
-    "no published sample calls it; Decoder reads one picture after the other": "DecoderImages",
-    "its arithmetic is not documented, and no published sample calls it": """algo_yolov5_post_1output
+    "no sample that we have read calls it; Decoder reads one picture after the other": "DecoderImages",
+    "its arithmetic is not documented, and no sample that we have read calls it": """algo_yolov5_post_1output
         algo_yolov5_post_3output algo_yolov8_post_1output_async algo_yolov8_post_cpu_opt_1output_async
         algo_yolox_post argmax argmin nms_rotated""",
     "trackers are not emulated; the samples' own are Python": """bytetrack_tracker_controller
