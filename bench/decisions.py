@@ -37,9 +37,8 @@ from bmzoo.quantization.equalize import RANGE_SHARES, derive, factors_text  # no
 from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
 
-# Bits of a scale's mantissa, digits of a threshold: none lost, few bits, powers of two, as bmzoo has it, fewer.
-VARIANTS = ((24, 9), (5, 9), (1, 9), (1, 3), (1, 2))
-ROUNDING = "np.ldexp(1.0, exponent - (mantissa < 0.75))"
+# Bits of a scale's mantissa, digits of a threshold: none lost, powers of two, few bits, as bmzoo has it, fewer.
+VARIANTS = ((24, 9), (1, 9), (5, 9), (5, 3), (5, 2))
 CHIPS = ("bm1684", "bm1684x")  # one of each quantizer
 NOISE = 1e-6
 
@@ -88,11 +87,7 @@ def variant(folder: Path, bits: int, digits: int, data: Path) -> dict[str, Any]:
     """Agreement of both quantizers with a copy of bmzoo that rounds otherwise."""
     shutil.copytree(ROOT / "bmzoo", folder / "package" / "bmzoo")
     for name, old, new in (
-        (
-            "quantization/equalize.py",
-            ROUNDING,
-            f"np.ldexp(np.round(np.ldexp(mantissa, {bits})), exponent - {bits})",
-        ),
+        ("quantization/equalize.py", "BITS = 5", f"BITS = {bits}"),
         ("commands/table.py", "DIGITS = 3", f"DIGITS = {digits}"),
     ):
         path = folder / "package" / "bmzoo" / name

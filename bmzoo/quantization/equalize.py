@@ -23,6 +23,8 @@ HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
 RANGE_SHARES: Mapping[str, "Shares"] = {"channel": (1.0, 0.0, 0.0), "tensor": (0.4, 0.3, 0.3)}
 # Bound on a channel's factor, either way: a nearly dead channel must not be scaled up without limit.
 LIMIT = 32.0
+# Bits of a factor's mantissa: steps of 3 to 6%. What they cost in agreement is in bench/README.md.
+BITS = 5
 
 Ranges = Mapping[str, NDArray[np.float64]]
 Shares = tuple[float, float, float]
@@ -64,8 +66,7 @@ def derive(model: onnx.ModelProto, ranges: Ranges, shares: Shares) -> dict[str, 
 
     `ranges`: output of a convolution -> largest |value| by channel [C]; convolutions that it lacks are left out.
     `shares`: of activations, of the weights that make a channel, of those that read it; 0 to 1 each.
-    They are powers of two: a last digit of a range, which differs between processors, does not reach them, and what
-    is divided by them keeps its own. That costs nothing in agreement: see bench/README.md.
+    Factors have few bits, so that a last digit of a range, which differs between processors, does not reach them.
     """
     weights = _weights(model)
     found: dict[str, NDArray[np.float64]] = {}
@@ -74,7 +75,7 @@ def derive(model: onnx.ModelProto, ranges: Ranges, shares: Shares) -> dict[str, 
         if name in ranges:
             columns = [_columns(reader, weights[reader.input[1]]) for reader in pair.readers]
             made = _rows(weights[pair.first.input[1]])
-            found[name] = power_of_two(_factors(shares, ranges[name], made, np.max(columns, axis=0)))
+            found[name] = few_bits(_factors(shares, ranges[name], made, np.max(columns, axis=0)))
             _scale(pair, weights, found[name])  # later factors are of what this one leaves
     return found
 
@@ -101,10 +102,10 @@ def apply(model: onnx.ModelProto, factors: Mapping[str, NDArray[np.float64]]) ->
     return result
 
 
-def power_of_two(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The nearest power of two of each number > 0."""
-    mantissa, exponent = np.frexp(values)  # 0.5 <= mantissa < 1
-    return np.asarray(np.ldexp(1.0, exponent - (mantissa < 0.75)))
+def few_bits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest numbers > 0 with BITS bits of mantissa."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.round(np.ldexp(mantissa, BITS)), exponent - BITS))
 
 
 def factors_text(factors: Mapping[str, NDArray[np.float64]]) -> str:
@@ -126,8 +127,8 @@ def parse_factors(text: str) -> dict[str, NDArray[np.float64]]:
         except ValueError:
             values = np.array([])
         good = bool(len(values)) and bool(np.all(np.isfinite(values) & (values > 0)))
-        if not good or name in found or not np.array_equal(power_of_two(values), values):
-            wanted = "a name that is there once, and powers of two"
+        if not good or name in found or not np.array_equal(few_bits(values), values):
+            wanted = f"a name that is there once, and numbers > 0 of {BITS} bits"
             raise ValueError(f"line {number} is not {wanted}: {line[:60]}")
         found[name] = values
     return found

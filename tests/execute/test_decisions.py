@@ -80,4 +80,4 @@ def test_facts_are_the_sources_settings_and_versions(settings: dict[str, Any], v
     made = decision(SCALES, settings, {"weights": File("w.pth", "ab")}, vendor)
     found = facts(made, {"weights": "ab"}, "tpu_mlir 9")
     tool = {"toolchain": "tpu_mlir 9"} if vendor else {}
-    assert found == {"decision": "equalization scales, version 2", "weights": "ab", "settings": told, **tool}
+    assert found == {"decision": "equalization scales, version 1", "weights": "ab", "settings": told, **tool}

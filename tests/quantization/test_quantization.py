@@ -18,9 +18,9 @@ from bmzoo.quantization.equalize import (
     apply,
     derive,
     factors_text,
+    few_bits,
     pairs,
     parse_factors,
-    power_of_two,
 )
 from bmzoo.quantization.fakequant import by_channel, emulation
 from bmzoo.quantization.greedy import Score, best_path
@@ -99,7 +99,7 @@ def test_activations_alone_are_scaled_to_one_range() -> None:
         for m in (model(), equalized(model(), ranges, RANGE_SHARES["channel"]))
     )
     scaled = ranges["a"] * np.abs(after).max(axis=(1, 2, 3)) / np.abs(before).max(axis=(1, 2, 3))
-    np.testing.assert_allclose(scaled, scaled[0], rtol=0.6)  # to one range, as far as powers of two can
+    np.testing.assert_allclose(scaled, scaled[0], rtol=0.07)  # scales are of few bits
 
 
 def test_weights_with_one_scale_are_evened_out() -> None:
@@ -260,18 +260,18 @@ def test_a_last_digit_of_a_range_does_not_reach_the_scales_nor_the_weights() -> 
 
 
 def test_scales_survive_being_written_and_read() -> None:
-    factors = {"a": power_of_two(np.geomspace(1 / 32, 32, 40)), "c": np.ones(4)}
+    factors = {"a": few_bits(np.geomspace(1 / 32, 32, 40)), "c": np.ones(4)}
     read = parse_factors(factors_text(factors))
     assert read.keys() == factors.keys()
     assert all(np.array_equal(read[name], factors[name]) for name in factors)
-    assert np.all(np.abs(factors["a"] / np.geomspace(1 / 32, 32, 40) - 1) <= 1 / 3)
+    assert np.all(np.abs(factors["a"] / np.geomspace(1 / 32, 32, 40) - 1) <= 1 / 32)
 
 
 @pytest.mark.parametrize(
-    "line", ["a", "a 0.0", "a -1.0", "a nan", "a inf", "a 1.0 x", "a 1.01", "a 1.0\na 1.0", "a 0.75"]
+    "line", ["a", "a 0.0", "a -1.0", "a nan", "a inf", "a 1.0 x", "a 1.01", "a 1.0\na 1.0", "a 0.328125001"]
 )
 def test_scales_that_are_none_are_refused(line: str) -> None:
-    with pytest.raises(ValueError, match=r"line \d is not a name that is there once, and powers of two: a"):
+    with pytest.raises(ValueError, match=r"line \d is not a name that is there once, and numbers > 0 of 5 bits: a"):
         parse_factors(f"{line}\n")
 
 
