@@ -6,7 +6,7 @@ Errors (ConfigError) read `file:line:column: key path: what is wrong: value`, th
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,9 +16,9 @@ from bmzoo.config import project, schema, search_methods, yamlfile
 from bmzoo.config.fields import is_name
 from bmzoo.config.files import SUFFIX, is_config, misnamed
 from bmzoo.config.messages import config_error, problem
-from bmzoo.config.scene_sets import SceneSet
+from bmzoo.config.scene_sets import SceneSet, common, split, trained_on
 from bmzoo.config.schema import Images, ModelConfig, Thresholds, Weights
-from bmzoo.config.yamlfile import Document, key_path
+from bmzoo.config.yamlfile import Document, Location, key_path
 from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.target import Target, check, parse
 
@@ -318,6 +318,54 @@ def _check_scenes(model: Model, document: Document) -> None:
                     f"there are no pictures below {name} to replace",
                     "leave it out",
                 )
+    for index, weights in enumerate(config.weights):
+        _check_drawn(model, index, weights, document)
+
+
+# Where the sections name their pictures; a folder may be one of drawn scenes.
+_PICTURED: Mapping[str, Location] = {
+    "calibration": ("calibration", "images", "folder"),
+    "quantization": ("quantization", "images", "folder"),
+    "verify": ("verify", "images", "folder"),
+    "evaluate": ("evaluate", "truth"),
+}
+
+
+def _check_drawn(model: Model, index: int, weights: Weights, document: Document) -> None:
+    """Check that with these weights no section draws scenes that weights are trained on, or those of another.
+
+    As for pictures, those of the verdict may be among those to choose by.
+    """
+    own = {name for name, found in weights.scenes or () if found is not None}
+    sets: list[tuple[str, Location, range]] = []
+    for name, path in _drawn(using(model, weights).config):
+        found = split(path)
+        if found is not None:
+            place = ("weights", index, "scenes", name) if name in own else _PICTURED[name]
+            sets.append((name, place, found[0].seeds))
+    for _, place, seeds in sets:
+        if problem := trained_on(seeds):
+            raise document.error(place, problem)
+    for (one, before, seeds), (other, place, others) in combinations(sets, 2):
+        if {one, other} != {"quantization", "verify"} and (shared := common(seeds, others)):
+            raise document.error(
+                place,
+                f"draws scenes of {key_path(before).removesuffix(': ')}: {shared}",
+                "keep calibration, selection and evaluation pictures apart",
+            )
+
+
+def _drawn(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """(section, path of its pictures or of its ground truth) of the sections that have one."""
+    calibration, evaluate = config.calibration, config.evaluate
+    images = {
+        "calibration": calibration.images if calibration is not None else None,
+        "quantization": config.quantization.images,
+        "verify": config.verify.images,
+    }
+    yield from ((name, found.folder) for name, found in images.items() if found is not None)
+    if evaluate is not None:
+        yield "evaluate", evaluate.truth
 
 
 def _applies(rule: schema.Rule, target: Target, weights: str) -> bool:

@@ -5,7 +5,7 @@
 
 import json
 import sys
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ from bmzoo.config.fields import (
     Section,
     as_tuple,
 )
+from bmzoo.config.scene_sets import FIRST_TRAINED_SCENE, common, trained_on
 from bmzoo.config.search_methods import METHODS
 from bmzoo.errors import nearest
 from bmzoo.runtime.decoders.registry import DECODERS
@@ -58,11 +59,20 @@ DEPLOY_FLAGS = (
 class SceneRange(Section):
     """Drawn scenes by their seeds: `count` of them from `seed` on."""
 
-    # bmzoo.scenes.FIRST_TRAINING_SEED
-    seed: Annotated[int, Field(ge=0, lt=1_000_000)]
+    seed: Annotated[int, Field(ge=0, lt=FIRST_TRAINED_SCENE)]
     """The first scene; a million and more are what the project's own weights were trained on."""
     count: Annotated[int, Field(ge=1, le=10_000)]
     """How many scenes, each of the seed after the one before."""
+
+    @property
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + self.count)
+
+    @model_validator(mode="after")
+    def _unseen(self) -> "SceneRange":
+        if problem := trained_on(self.seeds):
+            raise ValueError(problem)
+        return self
 
 
 class SceneSets(Section):
@@ -79,12 +89,10 @@ class SceneSets(Section):
 
     @model_validator(mode="after")
     def _apart(self) -> "SceneSets":
-        sets = [(found.seed, found.seed + found.count, name) for name, found in self if found is not None]
-        for (_, end, one), (start, last, other) in pairwise(sorted(sets)):
-            if start < end:
-                raise ValueError(f"{one} and {other} overlap in the scenes {start} to {min(end, last) - 1}")
-            if last > 1_000_000:
-                raise ValueError(f"{other} reaches into the scenes that weights are trained on: {last - 1}")
+        sets = [(name, found.seeds) for name, found in self if found is not None]
+        for (one, seeds), (other, others) in combinations(sets, 2):
+            if shared := common(seeds, others):
+                raise ValueError(f"{one} and {other} overlap in the scenes {shared}")
         return self
 
 
