@@ -75,6 +75,11 @@ class Layout:
         """What `tune` found, by <model>.<weights>.<chip>."""
         return self.build / "tune" / name
 
+    def bench(self, network: Path) -> Path:
+        """Times of a network, an artifact or an imported model."""
+        name = network.stem if network.suffix == ".onnx" else f"{network.parent.name}.{network.stem}"
+        return self.build / "bench" / f"{name}.json"
+
     @property
     def junit(self) -> Path:
         """The verdicts of the last run that verified something, for CI."""
@@ -133,7 +138,20 @@ class Layout:
 
     def evidence(self, step: Step) -> Path:
         """The scratch folder of a step's last failure, kept for a look."""
-        return self.build / "failed" / _file_name(step)
+        return self.failed / _file_name(step)
+
+    @property
+    def failed(self) -> Path:
+        """Where all that failed is kept for a look."""
+        return self.build / "failed"
+
+    def refused(self, target: Target) -> Path:
+        """An artifact that was not published, with what it was judged by."""
+        return self.failed / target.artifact.removesuffix(".bmodel")
+
+    def irreproducible(self, target: Target) -> Path:
+        """Artifacts of one target that differ though they must not."""
+        return self.failed / f"{target.artifact.removesuffix('.bmodel')}.reproduce"
 
     def shown(self, path: Path) -> str:
         """A path as people see it: relative to the checkout where it lies inside."""

@@ -1,22 +1,25 @@
 """Finds, lists and removes orphans: results of targets, models or weights that no config has any more.
 
-Only unmodified files that bmzoo wrote are removed. Kept are: an artifact that does not match its provenance, a
-table edited by hand, a file that git tracks, and everything of a model whose config is broken.
+What is wanted is computed from the configs (wanted.py) and compared by path: a name alone does not tell models from
+weights where both may have dots. Only unmodified files that bmzoo wrote are removed. Kept are: an artifact unlike
+its provenance, a table edited by hand, a file that git tracks, and everything of a model whose config is broken.
 """
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bmzoo.chips import CHIPS
 from bmzoo.errors import ConfigError
 from bmzoo.execute import decisions, published
 from bmzoo.execute.layout import Layout
 from bmzoo.plan.resources import BY_KIND
-from bmzoo.plan.verify import engine as engine_of
+from bmzoo.release.wanted import wanted
 from bmzoo.runtime.listing import is_stray
 from bmzoo.system.files import cannot_write
 from bmzoo.target import Target, parse
@@ -24,6 +27,8 @@ from bmzoo.workspace import Workspace
 
 _SUFFIXES = (".verify.json", ".profile.json", ".bmodel", ".json")
 _ARTIFACT = re.compile(r"(?P<model>.+)_(?P<rest>[^_]+_[0-9]+b(?:_[0-9]+core)?)")
+# What `tune` writes, or wrote.
+_TUNED = {"tune.json", "table.md", "pareto.html", "pareto.png"}
 EDITED = "not as bmzoo wrote it"
 
 
@@ -35,7 +40,6 @@ class Orphan:
     """
 
     path: Path
-    model: str
     spared: str = ""
 
 
@@ -46,8 +50,10 @@ def find_orphans(at: Workspace, tracked: Collection[Path] | None) -> tuple[Orpha
     """
     if not at.models and not at.broken:
         raise ConfigError("configs/: no config at all: nothing says what is left over", "is this the right branch?")
-    found = (*_artifacts(at), *_evaluations(at), *_benchmarks(at), *_evidence(at), *_models(at), *_tables(at))
-    return tuple(_spare(at, orphan, tracked) for orphan in found)
+    keep = wanted(at)
+    results = (*_artifacts(at), *_evaluations(at), *_benchmarks(at), *_tuned(at), *_evidence(at))
+    found = (*results, *_models(at, keep), *_tables(at))
+    return tuple(_spare(at, one, tracked) for one in found if not {one.path, one.path.resolve()} & keep)
 
 
 def remove(orphans: Collection[Orphan]) -> None:
@@ -80,22 +86,22 @@ def lines(orphans: Collection[Orphan], layout: Layout, removed: bool) -> Iterato
 
 def _spare(at: Workspace, orphan: Orphan, tracked: Collection[Path] | None) -> Orphan:
     why = orphan.spared
-    if orphan.model in at.broken:
-        why = f"the config of {orphan.model} is broken, so it may still be wanted"
+    broken = next((name for name in at.broken if re.search(rf"(^|\.){re.escape(name)}[._]", orphan.path.name)), "")
+    if broken:
+        why = f"the config of {broken} is broken, so it may still be wanted"
     elif tracked is not None and orphan.path in tracked:
         why = "git tracks it"
     elif tracked is None and not orphan.path.is_relative_to(at.layout.build):
         why = "git does not say whether it tracks it"
-    return Orphan(orphan.path, orphan.model, why)
+    return replace(orphan, spared=why)
 
 
 def _artifacts(at: Workspace) -> Iterator[Orphan]:
-    wanted = {target for model in at.models.values() for target in model.targets}
     for chip in CHIPS.values():
         for path in _files(at.layout.build / chip.folder):
             target = _target(path, chip.name)
-            if target is not None and target not in wanted:
-                yield Orphan(path, target.model, "" if _is_ours(at, path, target) else EDITED)
+            if target is not None:
+                yield Orphan(path, "" if _is_ours(at, path, target) else EDITED)
 
 
 def _target(path: Path, chip: str) -> Target | None:
@@ -121,49 +127,65 @@ def _is_ours(at: Workspace, path: Path, target: Target) -> bool:
 def _evaluations(at: Workspace) -> Iterator[Orphan]:
     for path in _files(at.layout.build / "eval"):
         told = published.read_document(path)
-        model, weights, engine = (str(told.get(key)) for key in ("model", "weights", "engine"))
-        if path.name != f"{model}.{weights}.{engine}.json":
-            continue
-        config = at.models.get(model)
-        engines = {"onnx"} if config is None else {"onnx", *(engine_of(config, t) for t in config.targets)}
-        if engine not in engines or not _has_weights(at, model, weights):
-            yield Orphan(path, model)
+        if path == at.layout.evaluation(*(str(told.get(key)) for key in ("model", "weights", "engine"))):
+            yield Orphan(path)
 
 
 def _benchmarks(at: Workspace) -> Iterator[Orphan]:
     for path in _files(at.layout.build / "bench"):
-        network = Path(str(published.read_document(path).get("network")))
-        if network.suffix == ".onnx" and path.stem == network.stem:
-            model, _, weights = network.stem.rpartition(".")
-            if not _has_weights(at, model, weights):
-                yield Orphan(path, model)
-        elif path.stem == f"{network.parent.name}.{network.stem}":
-            target = _target(network, network.parent.name.lower())
-            if target is not None and not _is_wanted(at, target):
-                yield Orphan(path, target.model)
+        network = _document(path).get("network")
+        if isinstance(network, str) and path == at.layout.bench(Path(network)):
+            yield Orphan(path)
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    """A JSON document that may be older than the number of its schema."""
+    try:
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(path: Path) -> str:
+    """A file's text; empty where it cannot be read, which is nothing that bmzoo wrote."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _tuned(at: Workspace) -> Iterator[Orphan]:
+    for path in _folders(at.layout.tuning("")):
+        names = set(os.listdir(path))  # noqa: PTH208  # names, not paths
+        if "tune.json" in names:
+            yield Orphan(path, "" if names <= _TUNED else EDITED)
 
 
 def _evidence(at: Workspace) -> Iterator[Orphan]:
-    """Orphaned folders below `build/failed/`: by chip and artifact, and by kind of step, model and weights."""
-    failed = at.layout.build / "failed"
+    """Folders below `build/failed/`: by chip and artifact, and by kind of step, model and weights."""
     for chip in CHIPS.values():
-        for path in _folders(failed / chip.folder):
-            target = _target(path.with_name(f"{path.name.removesuffix('.reproduce')}.bmodel"), chip.name)
-            if target is not None and not _is_wanted(at, target):
-                yield Orphan(path, target.model)
-    weights = {f"{name}.{w.name}": model for name, model in at.models.items() for w in model.config.weights}
-    for path in _folders(failed):
+        for path in _folders(at.layout.failed / chip.folder):
+            name = path.name.removesuffix(".reproduce")
+            if _target(path.with_name(f"{name}.bmodel"), chip.name) is not None:
+                yield Orphan(path)
+    for path in _folders(at.layout.failed):
         kind, _, subject = path.name.partition(".")
-        if kind not in BY_KIND or not subject:
-            continue
-        own = next((name for name in weights if f"{subject}.".startswith(f"{name}.")), None)
-        if own is None:
-            broken = next((name for name in at.broken if subject.startswith(f"{name}.")), subject)
-            yield Orphan(path, broken)
-            continue
-        target = _named(weights[own].name, subject.removeprefix(f"{own}."))
-        if target is not None and not _is_wanted(at, target):
-            yield Orphan(path, target.model)
+        if kind in BY_KIND and subject and not _may_be_wanted(at, subject):
+            yield Orphan(path)
+
+
+def _may_be_wanted(at: Workspace, subject: str) -> bool:
+    """Whether a step of any model and weights may go by this name; they may have dots, so several can."""
+    for model in at.models.values():
+        for name in (f"{model.name}.{weights.name}" for weights in model.config.weights):
+            if subject == name:
+                return True
+            if subject.startswith(f"{name}."):
+                target = _named(model.name, subject.removeprefix(f"{name}."))
+                if target is None or target in model.targets:
+                    return True
+    return False
 
 
 def _named(model: str, text: str) -> Target | None:
@@ -173,18 +195,13 @@ def _named(model: str, text: str) -> Target | None:
         return None
 
 
-def _is_wanted(at: Workspace, target: Target) -> bool:
-    return target.model in at.models and target in at.models[target.model].targets
-
-
-def _models(at: Workspace) -> Iterator[Orphan]:
+def _models(at: Workspace, keep: Collection[Path]) -> Iterator[Orphan]:
     made: set[str] | None = None
     for path in _files(at.root / "models" / "onnx"):
-        model, _, weights = path.stem.rpartition(".")
-        if path.suffix == ".onnx" and model and not _has_weights(at, model, weights):
+        if path.suffix == ".onnx" and "." in path.stem and path not in keep:
             made = made if made is not None else set(_imported(at.layout))
             ours = any(at.digests.holds(path, digest) for digest in made)
-            yield Orphan(path, model, "" if ours else "not known to be written by bmzoo")
+            yield Orphan(path, "" if ours else "not known to be written by bmzoo")
 
 
 def _imported(layout: Layout) -> Iterator[str]:
@@ -204,18 +221,11 @@ def _imported(layout: Layout) -> Iterator[str]:
 
 
 def _tables(at: Workspace) -> Iterator[Orphan]:
-    for folder, suffix, parts in (("calibration", ".table", 2), ("qtables", ".qtable", 3)):
+    for folder, suffixes in (("calibration", (".table", ".scales")), ("qtables", (".qtable",))):
         for path in _files(at.root / folder):
-            name = path.stem.rsplit(".", parts - 1)
-            if path.suffix != suffix or len(name) != parts or _has_weights(at, name[0], name[1]):
-                continue
-            ours = decisions.is_ours(path.read_text(encoding="utf-8", errors="replace"))
-            yield Orphan(path, name[0], "" if ours else "written or edited by hand")
-
-
-def _has_weights(at: Workspace, model: str, weights: str) -> bool:
-    config = at.models.get(model)
-    return config is not None and weights in [w.name for w in config.config.weights]
+            if path.suffix in suffixes and "." in path.stem:
+                ours = decisions.is_ours(_text(path))
+                yield Orphan(path, "" if ours else "written or edited by hand")
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -74,7 +74,7 @@ def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> st
 def _keep_evidence(
     at: Workspace, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any], missed: list[str]
 ) -> VerifyFailed:
-    folder = at.layout.build / "failed" / target.artifact.removesuffix(".bmodel")
+    folder = at.layout.refused(target)
     simulated = at.builder(at.models[target.model]).run(steps.simulate)
     files.copy(deploy.path("model.bmodel"), folder / "model.bmodel")
     files.copy(simulated.path("inputs.npz"), folder / "inputs.npz")

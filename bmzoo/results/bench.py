@@ -1,10 +1,9 @@
 """`bench`: stage times per image of an artifact, on the engine that this machine has for it, or of ONNX."""
 
-from pathlib import Path
-
 from bmzoo.commands.prepare import input_spec
 from bmzoo.config.model import Model
 from bmzoo.errors import SourceError
+from bmzoo.execute import published
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.measure.stages import machine, stage_times
 from bmzoo.plan.shared import pictures
@@ -40,14 +39,11 @@ def time_stages(at: Workspace, model: Model, target: Target | None) -> str:
     finally:
         session.close()
     told = {
+        "schema": published.DOCUMENT_SCHEMA,
         "network": at.layout.shown(network),
         "weights": weights,
         "machine": machine(),
         "milliseconds_per_image": times,
     }
-    files.write(files.json_text(told), at.layout.build / "bench" / f"{_name(network)}.json")
+    files.write(files.json_text(told), at.layout.bench(network))
     return ", ".join(f"{stage} {value:.2f} ms" for stage, value in times.items())
-
-
-def _name(network: Path) -> str:
-    return network.stem if network.suffix == ".onnx" else f"{network.parent.name}.{network.stem}"

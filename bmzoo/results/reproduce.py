@@ -126,7 +126,7 @@ def _same_arrays(one: Path, two: Path) -> bool:
 
 def _keep(at: Workspace, target: Target, kept: Mapping[str, Path]) -> Path:
     """Copies of the files that differ, for a look."""
-    folder = at.layout.build / "failed" / f"{target.artifact.removesuffix('.bmodel')}.reproduce"
+    folder = at.layout.irreproducible(target)
     for name, path in kept.items():
         files.copy(path, folder / f"{name}.bmodel")
     return folder

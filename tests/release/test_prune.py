@@ -152,7 +152,7 @@ def test_what_git_tracks_or_may_track_stays(built: Project) -> None:
 
 def test_people_are_told(built: Project) -> None:
     layout = built.open().layout
-    leftovers = [Orphan(layout.build / "a", "m"), Orphan(layout.build / "b", "m", "git tracks it")]
+    leftovers = [Orphan(layout.build / "a"), Orphan(layout.build / "b", "git tracks it")]
     assert list(lines(leftovers, layout, removed=False)) == [
         "build/a",
         "spared: build/b: git tracks it",
