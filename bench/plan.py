@@ -164,7 +164,7 @@ def many_targets(folder: Path, count: int) -> None:
         (data / "pictures" / name).mkdir(parents=True)
         for seed in seeds:
             noise = np.random.default_rng(seed).integers(0, 255, (30, 40, 3), np.uint8)
-            cv2.imwrite(str(data / "pictures" / name / f"{seed}.png"), noise)
+            (data / "pictures" / name / f"{seed}.png").write_bytes(cv2.imencode(".png", noise)[1].tobytes())
     (data / "truth").mkdir()
     (data / "truth" / "gt.json").write_text("{}", encoding="utf-8")
     content = tiny_model()

@@ -1,6 +1,8 @@
 """Running one step's commands in a scratch folder of its own, and publishing what they wrote."""
 
+import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from bmzoo.execute.resolve import Resolved
 from bmzoo.execute.toolchain import Toolchain
 from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry, Store
-from bmzoo.system.files import cannot_write
+from bmzoo.system.files import cannot_write, is_full
 
 
 class RunReport(Protocol):
@@ -105,6 +107,8 @@ class Runner:
                 for warning in json.loads((folder / "warnings.json").read_text(encoding="utf-8")):
                     self.report.warn(f"{step.subject}: {warning}")
                 (folder / "warnings.json").unlink()
+        if is_full(folder):  # the compiler does not say that what it wrote broke off
+            raise cannot_write(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         missing = [n for n in step.outputs if not (folder / n).is_file() or not (folder / n).stat().st_size]
         if missing:
             tool = step.commands[-1].tool

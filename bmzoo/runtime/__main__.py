@@ -13,12 +13,13 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 from bmzoo.errors import BmzooError, ConfigError, StoreError
-from bmzoo.runtime.album import Album, check_folder, write_whole
+from bmzoo.runtime.album import Album, check_folder, is_special, write_whole
 from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.runtime.detect import Result, detect
 from bmzoo.runtime.draw import draw
@@ -135,12 +136,16 @@ def _detect(args: argparse.Namespace) -> int:
                         album.add(result.frame, draw(result.frame.image, result.faces))
                 record.add(result)
                 report.advance(record.pictures, total, result.frame.name)
-            record.complete = True
-        finally:
-            report.close()
-            record.close(time.monotonic() - start)
             if album is not None:
                 album.close()
+        except BaseException:
+            report.close()
+            if album is not None:
+                album.leave()
+            record.leave(time.monotonic() - start)
+            raise
+        report.close()
+        record.close(time.monotonic() - start)
     finally:
         session.close()
     sys.stdout.write(record.summary())
@@ -177,6 +182,8 @@ class _Record:
         for path in (self._json, self._path):
             check_folder(path.parent)
         self._text = _opened(self._path)
+        if not is_special(self._json):  # until the end, and where the disk is full then
+            write_whole(self._json, self._bytes())
 
     def add(self, result: Result) -> None:
         self.pictures += 1
@@ -189,9 +196,24 @@ class _Record:
             raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from error
 
     def close(self, seconds: float) -> None:
+        """End a run that went through. Raises StoreError."""
         self._seconds = seconds
-        self._text.close()
-        write_whole(self._json, json.dumps(self._all(), indent=1).encode())
+        try:
+            self._text.close()
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from error
+        self.complete = True
+        write_whole(self._json, self._bytes())
+
+    def leave(self, seconds: float) -> None:
+        """End a run that stopped: why it did is raised already, so what cannot be written is only said."""
+        self._seconds, self.complete = seconds, False
+        with suppress(OSError):  # a full disk refuses again what it refused before
+            self._text.close()
+        try:
+            write_whole(self._json, self._bytes())
+        except StoreError as error:
+            self._report.warn(error.message)
 
     def summary(self) -> str:
         report = self._report
@@ -201,6 +223,9 @@ class _Record:
         rate = self.pictures / max(self._seconds, 1e-9)
         lines.append(f"{rate:.1f} images/s with everything, {self._seconds:.1f} s")
         return report.times.table() + "\n".join(lines) + "\n"
+
+    def _bytes(self) -> bytes:
+        return json.dumps(self._all(), indent=1).encode()
 
     def _all(self) -> Dict[str, Any]:
         settings, report = self._settings, self._report

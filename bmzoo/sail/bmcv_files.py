@@ -90,9 +90,14 @@ def _eight_bits(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _write(path: str, image: AnyImage) -> None:
+    """Encoded here and written by Python: cv2.imwrite says nothing of a full disk for some formats."""
     try:
-        done = cv2.imwrite(path, BMImage.of(image.pixels).asmat())
+        done, data = cv2.imencode(path[path.rfind(".") :], BMImage.of(image.pixels).asmat())
     except cv2.error as error:
         raise SailBMImageError(f"imwrite: {path}: {error}") from error
     if not done:
         raise SailBMImageError(f"imwrite: cannot be written: {path}")
+    try:
+        Path(path).write_bytes(np.asarray(data).tobytes())
+    except OSError as error:
+        raise SailBMImageError(f"imwrite: cannot be written: {path}: {error.strerror}") from error

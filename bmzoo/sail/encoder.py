@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
+from bmzoo.runtime.album import read_back
 from bmzoo.sail.binding import bound
 from bmzoo.sail.bmcv_files import encode
 from bmzoo.sail.colour import convert, to_bgr
@@ -100,12 +101,11 @@ class Encoder:
         self._video = None
         if not self._written:
             return
-        reader = cv2.VideoCapture(self._path)
-        found = reader.read()[0]
-        reader.release()
-        if not found:
+        found, problem = read_back(Path(self._path), self._size[::-1])
+        if found != self._written or problem:
             size = Path(self._path).stat().st_size if Path(self._path).exists() else 0
-            raise SailEncoderError(f"Encoder: no frame of {self._written} was written: {self._path}: {size} bytes")
+            said = problem or f"{found or 'no'} frame{'s' if found > 1 else ''} of {self._written} was written"
+            raise SailEncoderError(f"Encoder: {said}: {self._path}: {size} bytes")
 
 
 def parsed(text: str) -> Dict[str, int]:

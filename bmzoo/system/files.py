@@ -47,6 +47,19 @@ def json_text(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
 
+# What a disk, a quota or a limit says that is used up.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether nothing more can be written there. Where a file system does not tell, it is taken for not full."""
+    try:
+        told = os.statvfs(folder)
+    except OSError:
+        return False
+    return told.f_blocks > 0 and (told.f_bavail if os.geteuid() else told.f_bfree) == 0
+
+
 def cannot_write(where: Path, error: OSError) -> StoreError:
     """The error to raise for a failed write: path, cause and, for the common causes, what to do."""
     hints = {
@@ -56,6 +69,7 @@ def cannot_write(where: Path, error: OSError) -> StoreError:
         errno.ENOENT: "a folder on the way is not there, or a link leads nowhere",
         errno.EEXIST: "something is in the way: a file, or a link that leads nowhere",
         errno.ENOTDIR: "a file is in the way",
+        errno.EFBIG: "files may not be as large: see `ulimit -f`",
         errno.EDQUOT: "the disk quota is used up",
     }
     return StoreError(f"{where}: cannot be written: {error.strerror}", hints.get(error.errno or 0, ""))

@@ -2,11 +2,13 @@
 
 import gc
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from doit.exceptions import TaskFailed
 
 from bmzoo.errors import BmzooError
+from bmzoo.system.files import NO_ROOM, cannot_write
 
 Task = dict[str, Any]
 
@@ -20,7 +22,10 @@ class Failed(TaskFailed):  # type: ignore[misc]  # doit has no types
 
 
 def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
-    """An action whose BmzooError becomes doit's TaskFailed, without a traceback; other exceptions propagate."""
+    """An action whose BmzooError becomes doit's TaskFailed, without a traceback, and so does a full disk.
+
+    Other exceptions propagate.
+    """
 
     def call(**values: Any) -> Any:  # noqa: ANN401
         if not gc.isenabled():  # turned off in run_command.py; objects of the planning are exempt
@@ -30,6 +35,10 @@ def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
             action(**values)
         except BmzooError as error:
             return Failed(error)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            return Failed(cannot_write(Path(error.filename or "a file"), error))
         return None
 
     return call

@@ -328,6 +328,14 @@ def test_picture_files(tmp_path: Path) -> None:
     assert BMCV.imwrite(path, image(bgr).data()) == 0
     assert BMCV.imwrite(str(tmp_path / "none" / "a.png"), image(bgr)) != 0
     assert BMCV.imwrite(str(tmp_path / "a.odd"), image(bgr)) != 0
+    for suffix in (".bmp", ".jpg", ".png", ".ppm", ".tiff", ".webp", ".PNG"):
+        (tmp_path / f"full{suffix}").symlink_to("/dev/full")  # cv2.imwrite says that all is well
+        assert BMCV.imwrite(str(tmp_path / f"full{suffix}"), image(bgr)) != 0
+        whole = str(tmp_path / f"whole{suffix}")
+        assert BMCV.imwrite(whole, image(bgr)) == 0
+        assert (
+            cv2.imwrite(f"{whole}{suffix}", bgr) and Path(whole).read_bytes() == Path(whole + suffix).read_bytes()
+        )
     found = BMCV.imread(path)
     assert found.format() is sail.FORMAT_BGR_PACKED
     np.testing.assert_array_equal(found.asmat(), bgr)

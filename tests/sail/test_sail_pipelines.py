@@ -1,5 +1,8 @@
 """The classes that samples with several videos use: decoding, pre- and postprocessing, encoding."""
 
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -249,6 +252,30 @@ def test_a_video_that_was_not_written_is_said(tmp_path: Path) -> None:
     Path(tmp_path / "a.avi").unlink()
     with pytest.raises(sail.SailEncoderError, match=r"no frame of 1 was written: .*a\.avi: 0 bytes"):
         encoder.release()
+
+
+ENCODE = """
+import resource, sys
+import cv2
+import numpy as np
+import bmzoo.sail as sail
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))  # as silent as a full disk
+encoder = sail.Encoder(sys.argv[1], 0, "h264_bm", "NV12", "width=160:height=120")
+for seed in range(9):
+    noise = np.random.default_rng(seed).integers(0, 255, (120, 160, 3), np.uint8)
+    assert encoder.video_write(sail.Bmcv(sail.Handle(0)).imdecode(cv2.imencode(".png", noise)[1].tobytes())) == 0
+try:
+    encoder.release()
+except sail.SailEncoderError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.ts"])
+def test_a_video_that_was_not_written_whole_is_said(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ENCODE, str(tmp_path / name)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert re.match(r"Encoder: (\d|no) frames? of 9 was written: ", done.stdout)
 
 
 def heads(seed: int = 0) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from doit.exceptions import TaskFailed
@@ -25,6 +26,14 @@ def test_a_users_mistake_fails_a_task_and_makes_a_check_say_no() -> None:
     failed = guarded(mistake)()
     assert isinstance(failed, TaskFailed) and "wrong\nhint: do it right" in failed.get_msg()
     assert quietly(mistake)() is False and quietly(lambda: True)() is True
+
+
+def test_a_full_disk_fails_a_task_whoever_meets_it() -> None:
+    failed = guarded(lambda: Path("/dev/full").write_text("more"))()
+    assert isinstance(failed, TaskFailed) and "cannot be written: No space left on device" in failed.get_msg()
+    assert "gc removes results" in failed.get_msg()
+    with pytest.raises(FileNotFoundError):
+        guarded(lambda: Path("/no/such/file").read_text())()
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -1,0 +1,25 @@
+"""A step on a disk that is full: what its tools were silent about is not taken for a result."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+from bmzoo.errors import StoreError
+from bmzoo.execute import run
+from bmzoo.results.artifact import build_artifact
+from bmzoo.system import files
+
+
+def test_what_a_step_wrote_on_a_full_disk_is_not_taken(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "is_full", lambda folder: True)
+    at = project.open()
+    with pytest.raises(StoreError, match="cannot be written: No space left on device") as caught:
+        build_artifact(at, at.target("bm1684_fp32_1b"))
+    assert "free some space" in caught.value.hint and caught.value.evidence
+    assert list((at.layout.build / "store").glob("*/*")) == []
+
+
+def test_a_disk_says_whether_it_is_full(project: Project) -> None:
+    assert not files.is_full(project.root) and not files.is_full(project.root / "none")
+    assert not files.is_full(Path("/proc"))  # has no blocks at all
