@@ -25,6 +25,14 @@ class Damaged(Exception):
     """An entry is corrupt, or does not belong to its fingerprint. The text says what is wrong with it."""
 
 
+class NotAManifest(Damaged):
+    """Something else came in place of a manifest: what is left of one, or an answer of a server about something."""
+
+
+class WebPage(NotAManifest):
+    """A page came in its place, as servers send it for a login or for what is missing."""
+
+
 @dataclass(frozen=True)
 class StoreManifest:
     """`files` maps name to sha256 and `sizes` name to bytes; `facts` is metadata from the step."""
@@ -47,12 +55,14 @@ def parse_manifest(data: bytes, fingerprint: str) -> StoreManifest:
     """Parse and validate the manifest of the entry with that fingerprint. Raises Damaged."""
     if len(data) > MAX_ENTRY_MANIFEST_BYTES:
         raise Damaged(f"{MANIFEST} is larger than {MAX_ENTRY_MANIFEST_BYTES} bytes")
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        raise WebPage("a web page came in place of a result, as for a login or for what is missing")
     try:
         raw = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise Damaged(f"{MANIFEST} is not JSON") from None
+        raise NotAManifest(f"{MANIFEST} is not JSON") from None
     if not isinstance(raw, dict) or not all(isinstance(raw.get(k), dict) for k in ("files", "sizes", "facts")):
-        raise Damaged(f"{MANIFEST} lacks files, sizes or facts")
+        raise NotAManifest(f"{MANIFEST} lacks files, sizes or facts")
     if raw.get("fingerprint") != fingerprint:
         raise Damaged(f"{MANIFEST} is another entry's: {str(raw.get('fingerprint'))[:64]}")
     _check_files(raw["files"], raw["sizes"])

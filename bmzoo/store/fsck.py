@@ -12,7 +12,7 @@ from stat import S_ISREG
 from bmzoo.errors import StoreError
 from bmzoo.store.entry import MANIFEST, Damaged, StoreManifest, check_material, parse_manifest
 from bmzoo.store.local import Store
-from bmzoo.store.remote import Remote
+from bmzoo.store.remote import Remote, UnreadableEntry
 from bmzoo.system.files import cannot_write
 from bmzoo.system.hashing import sha256
 
@@ -64,10 +64,24 @@ def check_remote(remote: Remote, store: Store, names: Iterable[str], advance: Ad
     bad = []
     for fingerprint in names:
         with store.scratch() as folder:
-            if problem := remote.examine(fingerprint, folder):
-                bad.append(Bad(fingerprint, problem, f"now {remote.set_aside(fingerprint)}"))
+            found = _examined(remote, fingerprint, folder)
+            bad += [found] if found is not None else []
         advance(1)
     return bad
+
+
+def _examined(remote: Remote, fingerprint: str, folder: Path) -> Bad | None:
+    """What is wrong with one entry; the others still count."""
+    try:
+        problem = remote.examine(fingerprint, folder)
+    except UnreadableEntry as error:
+        return Bad(fingerprint, f"cannot be read: {error.message}", "left where it is")
+    if not problem:
+        return None
+    try:
+        return Bad(fingerprint, problem, f"now {remote.set_aside(fingerprint)}")
+    except StoreError as error:
+        return Bad(fingerprint, problem, f"still in the store: {error.message}")
 
 
 def set_aside(store: Store, folder: Path) -> Path | None:

@@ -7,18 +7,24 @@ An entry is used only if every name, size and sha256 matches its manifest, and t
 That detects corruption, not attacks: whoever can write to a store can put a consistent wrong result there, so
 configure only stores whose writers you trust.
 
-An error of the store never stops a build: there is one warning, and the run goes on without the store.
+An error of the store never stops a build. One about an entry costs that entry: it counts as missing, and the first
+of its kind is said. Without a connection the run goes on without the store; so it does after PATIENCE entries in a
+row that failed, as each may have taken a time-out.
+
+In a directory, new files and folders take the mode and group of its root, so that those who may use it can use all.
 """
 
 import errno
+import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from stat import S_ISREG
+from stat import S_IMODE, S_ISREG
 from typing import Any
 
 from bmzoo.errors import StoreError
@@ -27,7 +33,9 @@ from bmzoo.store.entry import (
     MANIFEST,
     MAX_ENTRY_MANIFEST_BYTES,
     Damaged,
+    NotAManifest,
     StoreManifest,
+    WebPage,
     check_material,
     is_fingerprint,
     parse_manifest,
@@ -39,8 +47,26 @@ from bmzoo.system.hashing import sha256
 TRANSFER_THREADS = 4  # transfers at a time for one entry
 
 
+PATIENCE = 3  # entries in a row that may fail before the store is given up
+# What a directory says that takes nothing more, from anybody.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+class UnreadableEntry(StoreError):
+    """An entry of a shared store that cannot be read, while others may be."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a trial found: why a store cannot be read, why not written, and which of its folders are closed."""
+
+    reading: str = ""
+    writing: str = ""
+    closed: tuple[str, ...] = ()
+
+
 class Remote:
-    """One shared store. Safe for threads. `warn` is called once, when the store is given up, with the reason."""
+    """One shared store. Safe for threads. `warn` is called once for each kind of trouble, with the first of it."""
 
     def __init__(self, url: str, warn: Callable[[str], None]) -> None:
         """`url`: as `config.project.place` accepts it. Raises ConfigError when its driver is not installed."""
@@ -50,6 +76,8 @@ class Remote:
         self._reads = True
         self._writes = self._scheme not in urls.READ_ONLY
         self._damaged: set[str] = set()
+        self._said: set[str] = set()  # kinds of trouble
+        self._failed = 0  # entries in a row
         self._lock = threading.Lock()
         urls.require(url)
 
@@ -58,17 +86,19 @@ class Remote:
 
         Raises StoreError when the folder cannot be written.
         """
-        if not self._reads:
+        if not self._reads or not self._opens():
             return None
         try:
-            return self.download(fingerprint, into)
+            manifest = self.download(fingerprint, into)
         except Damaged as damage:
-            self._damaged.add(fingerprint)
-            self._warn(f"store {self.url}: {fingerprint[:16]} is not used, it is damaged: {damage}")
+            self._unsound(damage, fingerprint)
         except StoreError:
             raise
         except Exception as error:  # fsspec drivers have no common base class of errors
-            self._give_up(error, "going on without it", reads=True)
+            self._cost(error, fingerprint)
+        else:
+            self._failed = 0
+            return manifest
         return None
 
     def download(self, fingerprint: str, into: Path) -> StoreManifest | None:
@@ -78,6 +108,10 @@ class Remote:
             self._get(f"{folder}/{MANIFEST}", into / MANIFEST, MAX_ENTRY_MANIFEST_BYTES)
         except FileNotFoundError:
             return None
+        except Exception as error:  # as in fetch
+            if urls.is_gone(error):
+                return None
+            raise
         manifest = parse_manifest((into / MANIFEST).read_bytes(), fingerprint)
         check_material(manifest)
         with ThreadPoolExecutor(TRANSFER_THREADS) as pool:
@@ -87,47 +121,72 @@ class Remote:
 
     def push(self, entry: Entry) -> None:
         """Upload an entry unless the store has it. Never fails."""
-        if not self._writes:
+        if not self._writes or not self._opens():
             return
         try:
             folder = self._folder(entry.fingerprint)
-            if entry.fingerprint not in self._damaged and self._fs.exists(f"{folder}/{MANIFEST}"):
+            if entry.fingerprint not in self._damaged and self._has(f"{folder}/{MANIFEST}"):
                 return
             for name in (*entry.files, MANIFEST):
                 self._put(entry.path(name), f"{folder}/{name}")
             self._damaged.discard(entry.fingerprint)
+            self._failed = 0
         except Exception as error:  # as above
-            # A store that cannot be written may still be readable.
-            self._give_up(error, "results of this run are not shared", reads=urls.is_unreachable(error))
+            self._unshared(error, entry.fingerprint)
 
     # --- maintenance -------------------------------------------------------------------------------------
 
-    def trial(self, folder: Path) -> tuple[str, str]:
-        """Health check: why the store cannot be read, and why it cannot be written; empty if it can. Never fails.
+    def trial(self, folder: Path) -> Health:
+        """Health check: asks for an entry that is missing, then writes one and reads it back. Never fails.
 
         `folder` is an empty scratch folder.
         """
+        denied = ""
         try:
-            missing = self._folder("0" * 64)
+            self._opened  # noqa: B018  # opens it
         except Exception as error:  # as above
-            why = urls.cause(error, self.url)
-            return why, why
+            denied = urls.cause(error, self.url)
+            return Health(denied, denied)
         try:
-            with suppress(FileNotFoundError):
-                self._get(f"{missing}/{MANIFEST}", folder / MANIFEST, MAX_ENTRY_MANIFEST_BYTES)
+            self._get(f"{self._folder('0' * 64)}/{MANIFEST}", folder / MANIFEST, MAX_ENTRY_MANIFEST_BYTES)
+            return Health("answers for what it does not hold, such as a login page would", "not tried")
+        except FileNotFoundError:
+            pass
         except Exception as error:  # as above
-            why = urls.cause(error, self.url)
-            return why, why
+            denied = urls.cause(error, self.url)
+            if not urls.is_gone(error) and (not urls.is_denied(error) or self._scheme == "file"):
+                return Health(denied, denied)
         if self._scheme in urls.READ_ONLY:
-            return "", "a web server is only read from"
+            return Health(denied, "a web server is only read from")
         try:
-            probe = f"{self._root}/.probe-{secrets.token_hex(8)}"
-            (folder / "probe").write_text("bmzoo", encoding="utf-8")
-            self._put(folder / "probe", probe)
-            self._fs.rm_file(probe)
+            self._try_writing(folder)
         except Exception as error:  # as above
-            return "", urls.cause(error, self.url)
-        return "", ""
+            # Without the right to list, a bucket denies what is missing: only what was written can be told from it.
+            return Health(denied, urls.cause(error, self.url))
+        return Health(closed=tuple(self._closed()) if self._scheme == "file" else ())
+
+    def _try_writing(self, folder: Path) -> None:
+        """Write a file as an entry's files are, read it, and leave nothing. Raises what the driver raises."""
+        probe = f"{self._root}/.probe-{secrets.token_hex(8)}/content"
+        (folder / "probe").write_text("bmzoo", encoding="utf-8")
+        try:
+            self._put(folder / "probe", probe)
+            self._get(probe, folder / "back", MAX_ENTRY_MANIFEST_BYTES)
+            self._fs.rm_file(probe)
+        finally:
+            if self._scheme == "file":
+                with suppress(OSError):
+                    Path(probe).parent.rmdir()
+
+    def _closed(self) -> Iterator[str]:
+        """Folders of a directory that other users made, and that this one cannot use."""
+        for place in sorted(Path(self._root).glob("[0-9a-f][0-9a-f]")):
+            if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+                yield place.name
+                continue
+            for entry in sorted(place.iterdir()):
+                if not os.access(entry, os.R_OK | os.X_OK):
+                    yield f"{place.name}/{entry.name[:16]}"
 
     def fingerprints(self) -> list[str]:
         """All entries with a manifest. Raises StoreError."""
@@ -143,7 +202,10 @@ class Remote:
         return sorted(p[1] for p in places if len(p) == 3 and p[2] == MANIFEST and is_fingerprint(p[1]))
 
     def examine(self, fingerprint: str, into: Path) -> str:
-        """Download an entry and verify it: what is wrong with it, empty when it is valid. Raises StoreError."""
+        """Download an entry and verify it: what is wrong with it, empty when it is valid.
+
+        Raises UnreadableEntry where it alone cannot be read, StoreError where none can.
+        """
         try:
             self.download(fingerprint, into)
         except Damaged as damage:
@@ -151,7 +213,11 @@ class Remote:
         except StoreError:
             raise
         except Exception as error:  # as above
-            raise StoreError(f"store {self.url}: {urls.cause(error, self.url)}") from None
+            said = urls.cause(error, self.url)
+            if urls.is_away(error) or (not urls.is_denied(error) and self._fails() >= PATIENCE):
+                raise StoreError(f"store {self.url}: {said}") from None
+            raise UnreadableEntry(said) from None
+        self._failed = 0
         return ""
 
     def set_aside(self, fingerprint: str) -> str:
@@ -163,7 +229,7 @@ class Remote:
             for name in sorted(
                 names, key=lambda name: name != MANIFEST
             ):  # the manifest first: without it the entry is not used
-                self._fs.makedirs(f"{self._root}/{aside}", exist_ok=True)
+                self._make_folder(f"{self._root}/{aside}")
                 self._fs.mv(f"{folder}/{name}", f"{self._root}/{aside}/{name}")
         except Exception as error:  # as above
             raise StoreError(
@@ -172,6 +238,63 @@ class Remote:
         return f"{self.url.rstrip('/')}/{aside}"
 
     # --- details -----------------------------------------------------------------------------------------
+
+    def _opens(self) -> bool:
+        """Open the store; where that fails, all of it is given up."""
+        try:
+            return bool(self._opened)
+        except Exception as error:  # as in fetch
+            self._give_up(error, "going on without it", reads=True)
+            return False
+
+    def _unsound(self, damage: Damaged, fingerprint: str) -> None:
+        """An entry that is not as it was made, or an answer of a server that is about something else."""
+        self._damaged.add(fingerprint)
+        answer = self._scheme in urls.READ_ONLY and isinstance(damage, NotAManifest)
+        if answer or isinstance(damage, WebPage):
+            self._once("answer", f"{damage}; what is answered so counts as missing", fingerprint)
+        else:
+            self._warn(f"store {self.url}: {fingerprint[:16]} is not used, it is damaged: {damage}")
+
+    def _cost(self, error: Exception, fingerprint: str) -> None:
+        """An entry that could not be read."""
+        if urls.is_denied(error):
+            so = "what is denied counts as missing"
+            if self._scheme == "s3":
+                so += ", as what is missing is denied without s3:ListBucket; results may not be shared"
+            self._once("denied", f"{urls.cause(error, self.url)}; {so}", fingerprint)
+        elif urls.is_away(error) or self._fails() >= PATIENCE:
+            self._give_up(error, "going on without it", reads=True)
+        else:
+            self._once("failed", f"{urls.cause(error, self.url)}; it counts as missing", fingerprint)
+
+    def _unshared(self, error: Exception, fingerprint: str) -> None:
+        """An entry that could not be written; the store may still be readable."""
+        denied, so = urls.is_denied(error), "results of this run are not shared"
+        if denied and self._scheme == "file":  # another user's folder: the others may be open
+            self._once("closed", f"not shared: {urls.cause(error, self.url)}", fingerprint, "")
+        elif denied and "denied" in self._said:
+            self._writes = False
+        elif denied or urls.is_away(error) or isinstance(error, FileNotFoundError) or _is_full(error):
+            self._give_up(error, so, reads=urls.is_away(error))
+        elif self._fails() >= PATIENCE:
+            self._give_up(error, so, reads=urls.is_unreachable(error))
+        else:
+            self._once("unshared", f"not shared: {urls.cause(error, self.url)}", fingerprint, "")
+
+    def _fails(self) -> int:
+        """Count a failure; how many there have been in a row."""
+        with self._lock:
+            self._failed += 1
+            return self._failed
+
+    def _once(self, kind: str, said: str, fingerprint: str, so: str = "is not used, ") -> None:
+        """Warn of the first trouble of a kind."""
+        with self._lock:
+            news = kind not in self._said
+            self._said.add(kind)
+        if news:
+            self._warn(f"store {self.url}: {fingerprint[:16]} {so}{said}")
 
     def _give_up(self, error: Exception, so: str, reads: bool) -> None:
         """Stop writing to the store, and reading from it too if `reads`. Only the first call warns."""
@@ -197,6 +320,15 @@ class Remote:
 
     def _folder(self, fingerprint: str) -> str:
         return f"{self._root}/{fingerprint[:2]}/{fingerprint}"
+
+    def _has(self, path: str) -> bool:
+        """Whether a file is there; not where that is denied, as what is missing may be."""
+        try:
+            return bool(self._fs.exists(path))
+        except Exception as error:  # as above
+            if urls.is_denied(error):
+                return False
+            raise
 
     def _file(self, folder: str, name: str, into: Path, manifest: StoreManifest) -> None:
         size, digest = manifest.sizes[name], manifest.files[name]
@@ -230,14 +362,43 @@ class Remote:
             self._fs.put_file(str(source), path)
             return
         part = Path(f"{path}.{secrets.token_hex(4)}.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(str(part.parent))
         try:
             self._fs.put_file(str(source), str(part))
-            part.chmod(0o444)
+            _be_like(part, Path(self._root), 0o444)
             part.replace(path)
         finally:
             with suppress(OSError):
                 part.unlink()
+
+    def _make_folder(self, path: str) -> None:
+        """Make a folder below the root, in a directory each on the way with the root's mode and group."""
+        if self._scheme != "file":
+            self._fs.makedirs(path, exist_ok=True)
+            return
+        place = root = Path(self._root)
+        for name in Path(path).relative_to(root).parts:
+            place /= name
+            place.mkdir(exist_ok=True)
+            _be_like(place, root, 0o7777)
+
+
+def _be_like(path: Path, root: Path, mask: int) -> None:
+    """Give a file or folder of this user the group of the root, and of its mode what is in `mask`."""
+    wanted, found = root.stat(), path.stat()
+    if found.st_uid != os.geteuid():
+        return
+    mode = S_IMODE(wanted.st_mode) & mask
+    with suppress(OSError):  # of a group that this user is not in, or where the file system has no groups
+        if found.st_gid != wanted.st_gid:
+            os.chown(path, -1, wanted.st_gid)
+    with suppress(OSError):  # where it has no modes
+        if S_IMODE(path.stat().st_mode) != mode:
+            path.chmod(mode)
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def _bound(limit: int, name: str, size: int | None, value: int) -> None:

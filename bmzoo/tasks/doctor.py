@@ -216,13 +216,19 @@ def _shared_store(at: Workspace) -> Finding:
     if remote is None:
         return Finding(what, "none named, so results are not shared")
     with tempfile.TemporaryDirectory() as folder:
-        reading, writing = remote.trial(Path(folder))
-    if reading:
-        return Finding(what, f"{remote.url}: {reading}", fix="builds go on without it; $BMZOO_STORE= turns it off")
-    if writing:
+        found = remote.trial(Path(folder))
+    if found.reading:
         return Finding(
-            what, f"{remote.url}: readable; not writable: {writing}", fix="what is made here is not shared"
+            what, f"{remote.url}: {found.reading}", fix="builds go on without it; $BMZOO_STORE= turns it off"
         )
+    if found.writing:
+        return Finding(
+            what, f"{remote.url}: readable; not writable: {found.writing}", fix="what is made here is not shared"
+        )
+    if found.closed:
+        count, first = len(found.closed), ", ".join(found.closed[:4])
+        folders = f"{count} folder{'s' if count > 1 else ''} of other users closed: {first}"
+        return Finding(what, f"{remote.url}: {folders}", fix="their owners can open them: chmod -R g+rwX FOLDER")
     return Finding(what, f"{remote.url}: readable and writable")
 
 

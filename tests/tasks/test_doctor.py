@@ -8,6 +8,7 @@ from conftest import Project
 
 from bmzoo.errors import BmzooError
 from bmzoo.plan.step import Command, Step, Subject
+from bmzoo.store.remote import Health, Remote
 from bmzoo.tasks import doctor
 from bmzoo.tasks.doctor import Finding, examine
 from bmzoo.workspace import Workspace
@@ -102,6 +103,23 @@ def test_the_shared_store_is_told_and_stops_nothing(healthy: Project, tmp_path: 
     gone = store(tmp_path / "no mount" / "shared")
     assert not gone.bad and "No such file or directory" in gone.state and "builds go on without it" in gone.fix
     assert store("nonsense://x").bad
+
+
+HEALTH = {
+    "readable and writable": Health(),
+    "/shared: cannot be reached": Health("cannot be reached", "cannot be reached"),
+    "readable; not writable: access denied": Health(writing="access denied"),
+    "2 folders of other users closed: ab, cd/0123": Health(closed=("ab", "cd/0123")),
+}
+
+
+@pytest.mark.parametrize("state", HEALTH)
+def test_what_a_trial_of_the_shared_store_found_is_told(
+    state: str, healthy: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Remote, "trial", lambda remote, folder: HEALTH[state])
+    found = next(f for f in findings(healthy, {"BMZOO_STORE": "/shared"}) if f.what == "shared store")
+    assert state in found.state and not found.bad and bool(found.fix) == ("and writable" not in state)
 
 
 def test_a_package_that_is_not_as_locked_is_named(healthy: Project) -> None:
