@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 _PREPROCESSING = ("runtime/preprocess.py", "runtime/normalisation.py", "runtime/orientation.py", "runtime/bmcv.py")
 _DECODING = ("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py", *_PREPROCESSING)
-_SESSION = ("runtime/engines/session.py",)
+_SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py")
 # Which engine runs a file is the business of the registry, which imports them all.
 _ENGINES = ("runtime/engines/*.py",)
 _QUANTIZATION = ("quantization/*.py", "system/partial.py", "measure/degenerate.py", *_DECODING)
