@@ -1,6 +1,7 @@
 """Who may import what, and what nobody may do. Imports go down or sideways, never up."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -167,6 +168,13 @@ def test_the_runtime_loads_engines_only_when_used() -> None:
     for module in BOARD:
         names = {name.partition(".")[0] for name in imports(module, top_level=True)}
         assert not names & {"onnxruntime", "pymlir", "pyruntime_bm", "sophon"}, module
+
+
+def test_the_table_of_tasks_loads_nothing_that_computes() -> None:
+    heavy = {"numpy", "onnx", "cv2", "plotly", "boto3"}
+    code = f"import sys, bmzoo.tasks.registry; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("module", BOARD)

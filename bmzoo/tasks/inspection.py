@@ -6,13 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from bmzoo.errors import BmzooError, ConfigError
-from bmzoo.runtime.engines.registry import ENGINES
 from bmzoo.tasks.guard import Task, guarded
 from bmzoo.tasks.plan import render_plan
 from bmzoo.tasks.row import Context, Row
 from bmzoo.workspace import Workspace
 
-MODEL_SUFFIXES = {engine.suffix for engine in ENGINES.values()}
 USAGE_ERROR = 2  # argparse's exit status
 
 HELP = """bmzoo builds BModels from the YAML files in configs/, each one verified on a chip simulator.
@@ -76,7 +74,10 @@ def _detect(at: Workspace, start: Path, words: list[str]) -> None:
 
 def _model(at: Workspace, start: Path, word: str) -> str:
     """The artifact of a target, or the word itself for a model file. Raises ConfigError."""
-    if (start / word).is_file() or "/" in word or Path(word).suffix in MODEL_SUFFIXES:
+    from bmzoo.runtime.engines.registry import ENGINES  # engines bring numpy, which `list` has no use for
+
+    suffixes = {engine.suffix for engine in ENGINES.values()}
+    if (start / word).is_file() or "/" in word or Path(word).suffix in suffixes:
         return word
     path = at.layout.artifact(at.target(word))
     if not path.is_file():
