@@ -277,6 +277,23 @@ def test_a_changed_lock_is_installed_in_place_and_a_moved_checkout_anew(made: Ma
     assert bootstrap.Checkout(moved, True).stamped() == ""
 
 
+def test_what_a_link_points_to_is_emptied_only_where_it_is_of_this_checkout(made: Made, tmp_path: Path) -> None:
+    root, calls, make_run = made
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "bmzoo.stamp").write_text("/somewhere/else\nbundled\n")
+    for pointed in (other, tmp_path / "gone"):
+        (root / ".venv").symlink_to(pointed)
+        with pytest.raises(bootstrap.BootstrapError, match="is a link to"):
+            bootstrap.bootstrap(root, False, make_run, PYTHON)
+        (root / ".venv").unlink()
+    assert not calls
+    assert (other / "bmzoo.stamp").exists()
+    (tmp_path / "empty").mkdir()
+    (root / ".venv").symlink_to(tmp_path / "empty")
+    bootstrap.Checkout(root, True).spare_linked()
+
+
 @pytest.mark.parametrize("at", range(1, 5))
 def test_an_interruption_at_any_step_is_made_good(made: Made, at: int) -> None:
     root, calls, make_run = made

@@ -290,6 +290,7 @@ class Checkout:
         """Make the environment, or change a complete one in place."""
         lock = (self.root / "requirements.lock").read_text(encoding="utf-8")
         fresh = not self.stamped()
+        self.spare_linked()
         self.stamp.unlink(missing_ok=True)
         count = len(requirements(lock, self.bundled))
         if fresh:
@@ -309,6 +310,17 @@ class Checkout:
         self.keep_program()
         self.keep_lock()
         write_whole(self.stamp, f"{self.root}\n{'bundled' if self.bundled else 'external'}\n")
+
+    def spare_linked(self) -> None:
+        """Raise BootstrapError where .venv is a link to what is not this checkout's: a new one would empty that."""
+        folder = read_text(self.stamp).partition("\n")[0]
+        if not self.venv.is_symlink() or folder == str(self.root):
+            return
+        if not self.venv.is_dir() or any(self.venv.iterdir()):
+            raise BootstrapError(
+                f".venv is a link to {self.venv.readlink()}, which is not an environment of this checkout",
+                "remove the link, or let it point to an empty folder",
+            )
 
     def keep_program(self) -> None:
         """Make plain `doit` of the activated environment the same as `./doit`."""
