@@ -61,16 +61,28 @@ def ended(run: Callable[[], int]) -> int:
     for name in ("stdout", "stderr"):
         setattr(sys, name, Outlet(getattr(sys, name) or _nowhere(), name))
     try:
-        status = run()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        status = _status(run)
+        _status(
+            _flushed
+        )  # also after --help, which ends in SystemExit: at the interpreter's end nothing can be caught
     except KeyboardInterrupt:
         if not _ends:
             raise
         status = CLOSED
     return _ends[0] if _ends else status
+
+
+def _status(run: Callable[[], int]) -> int:
+    try:
+        return run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+def _flushed() -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return 0
 
 
 def _end(status: int) -> None:

@@ -1,5 +1,6 @@
 """The runtime's own command line, where its output goes nowhere."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,13 +24,15 @@ sys.exit(ended(run))
 """
 
 
-def shell(line: str) -> subprocess.CompletedProcess[str]:
+def shell(line: str, unbuffered: str = "") -> subprocess.CompletedProcess[str]:
     argv = ["/bin/bash", "-c", f"set -o pipefail; {line}", "sh", sys.executable, WRITES]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     return done
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     ("line", "status", "said"),
     [
@@ -42,8 +45,8 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
         ('"$1" -m bmzoo.runtime detect --nonsense > /dev/full', 2, "usage: "),
     ],
 )
-def test_output_that_goes_nowhere(line: str, status: int, said: str) -> None:
-    done = shell(line)
+def test_output_that_goes_nowhere(line: str, status: int, said: str, unbuffered: str) -> None:
+    done = shell(line, unbuffered)
     assert done.returncode == status and done.stderr.startswith(said)
 
 
