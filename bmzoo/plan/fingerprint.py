@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bmzoo.plan.step import Step
 
@@ -37,8 +37,3 @@ def fingerprint(facts: Mapping[str, object]) -> str:
     """sha256 (hex) of the canonical JSON of `material`."""
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest_of_list(digests: Sequence[str]) -> str:
-    """One sha256 for a list of files whose order matters and whose names do not."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

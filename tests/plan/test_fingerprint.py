@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmzoo.plan.fingerprint import digest_of_list, fingerprint, material
+from bmzoo.plan.fingerprint import fingerprint, material
 from bmzoo.plan.step import Command, File, Step, Subject
 
 FEW = settings(max_examples=20)
@@ -105,13 +105,3 @@ def test_arguments_do_not_run_into_each_other() -> None:
 def test_a_fingerprint_is_the_same_on_every_machine() -> None:
     step = Step("k", Subject(detail="s"), (Command("t", ("ä",)),), (("i", File("x")),), ("o",), (("d", "\ud800"),))
     assert key(step) == "1a5c03b66897bffca610a5a1cff515fe751c8a212b87c0e86f7370eb010cc0d2"
-
-
-DIGESTS = st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), max_size=4)
-
-
-@FEW
-@given(DIGESTS, DIGESTS)
-def test_the_digest_of_a_list_depends_on_its_order_and_length(a: list[str], b: list[str]) -> None:
-    assert (digest_of_list(a) == digest_of_list(b)) == (a == b)
-    assert digest_of_list([*a, "0000"]) != digest_of_list(a)

@@ -214,10 +214,8 @@ def test_pictures_are_as_many_as_there_are(tunable: Project) -> None:
 
 
 def test_a_table_written_by_hand_leaves_one_axis(tunable: Project) -> None:
-    at = tunable.open()
     (tunable.data / "my.table").write_text("x 4.0 -4.0 4.0\nc 4.0 -4.0 4.0\nr 4.0 0.0 4.0\ny 4.0 -4.0 4.0\n")
     tunable.edit("{images: {folder: pictures/calibration}, minimum: 2}", "{table: my.table}")
-    del at
     found = tuned(tunable)
     assert [str(p.setting) for p in found.points] == [f"max_float_layers {n}" for n in range(4)]
 
