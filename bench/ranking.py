@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from bmzoo.config.model import Model  # noqa: E402
 from bmzoo.config.options import Options  # noqa: E402
-from bmzoo.config.schema import Search  # noqa: E402
+from bmzoo.config.quantization import Search  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.plan.float_layers import cut_step  # noqa: E402
 from bmzoo.plan.lowering import int8_target, plain_lowering  # noqa: E402

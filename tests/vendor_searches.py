@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bmzoo.config import model as config
 from bmzoo.config.model import Model
-from bmzoo.config.schema import Search
+from bmzoo.config.quantization import Search
 from bmzoo.config.search_methods import RUN_QTABLE, RUN_SENSITIVE_LAYER
 from bmzoo.plan.lowering import int8_target
 from bmzoo.results import qtable

@@ -12,12 +12,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bmzoo.chips import CALIBRATED, CHIPS
-from bmzoo.config import project, schema, search_methods, yamlfile
+from bmzoo.config import project, search_methods, yamlfile
+from bmzoo.config.accuracy import Rule, Thresholds
 from bmzoo.config.fields import is_name
 from bmzoo.config.files import SUFFIX, is_config, misnamed
+from bmzoo.config.images import Images
 from bmzoo.config.messages import config_error, problem
+from bmzoo.config.quantization import Search
 from bmzoo.config.scene_sets import SceneSet, common, split, trained_on
-from bmzoo.config.schema import Images, ModelConfig, Thresholds, Weights
+from bmzoo.config.schema import ModelConfig
+from bmzoo.config.targets import Selection
+from bmzoo.config.weights import Weights
 from bmzoo.config.yamlfile import Document, Location, key_path
 from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.target import Target, check, parse
@@ -90,17 +95,17 @@ class Model:
         """Whether INT8 targets are built from the model after cross-layer equalization."""
         return self.config.calibration is not None and self.config.calibration.equalize
 
-    def search(self, target: Target) -> schema.Search | None:
+    def search(self, target: Target) -> Search | None:
         """Settings of the target's search for float layers; None without one: float, plain INT8, or a table."""
         if target.precision != "int8" or self.table(target) is not None or self.config.quantization.images is None:
             return None
         merged: dict[str, object] = dict(SEARCH_DEFAULTS)
         for _, section in self.searched(target):
             merged.update(section.model_dump(exclude_none=True))
-        wanted = schema.Search.model_validate(merged)
+        wanted = Search.model_validate(merged)
         return wanted if wanted.max_float_layers or wanted.keep else None
 
-    def searched(self, target: Target) -> tuple[tuple[str, schema.Search], ...]:
+    def searched(self, target: Target) -> tuple[tuple[str, Search], ...]:
         """(key path, section) of all search sections that apply to the target; later ones override."""
         quantization, name = self.config.quantization, str(target)
         chip, own = quantization.chips.get(target.chip), quantization.targets.get(name)
@@ -139,12 +144,12 @@ def _images(scenes: SceneSet) -> Images:
     return Images(folder=scenes.pictures, count=scenes.count)
 
 
-def search_from_options(values: Mapping[str, object]) -> schema.Search:
+def search_from_options(values: Mapping[str, object]) -> Search:
     """Search settings from command-line options. Raises ConfigError, `--key: what is wrong: value`."""
     try:
-        return schema.Search.model_validate(values)
+        return Search.model_validate(values)
     except ValidationError as error:
-        text, hint = problem(error.errors(include_url=False)[0], schema.Search)
+        text, hint = problem(error.errors(include_url=False)[0], Search)
         raise ConfigError(f"--{text}", hint) from None
 
 
@@ -181,7 +186,7 @@ def _checked_targets(config: ModelConfig, name: str, document: Document) -> Iter
         raise document.error(("targets",), "nothing is left after exclude", "drop an entry of exclude")
 
 
-def _asks_for(s: schema.Selection, target: Target) -> bool:
+def _asks_for(s: Selection, target: Target) -> bool:
     """Whether a target is one of those that `_expand` yields."""
     given = (
         (target.chip, s.chip),
@@ -192,7 +197,7 @@ def _asks_for(s: schema.Selection, target: Target) -> bool:
     return all(value in values for value, values in given)
 
 
-def _expand(name: str, s: schema.Selection) -> Iterator[Target]:
+def _expand(name: str, s: Selection) -> Iterator[Target]:
     for chip, precision, batch, cores in product(s.chip, s.precision, s.batch, s.cores):
         yield Target(name, chip, precision, batch, cores)
 
@@ -368,7 +373,7 @@ def _drawn(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "evaluate", evaluate.truth
 
 
-def _applies(rule: schema.Rule, target: Target, weights: str) -> bool:
+def _applies(rule: Rule, target: Target, weights: str) -> bool:
     return (
         rule.weights in (None, weights)
         and (rule.chip is None or target.chip in rule.chip)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bmzoo.chips import CHIPS
+from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.descriptions import described_schema
 from bmzoo.config.model import DEFAULT_THRESHOLDS, SEARCH_DEFAULTS
 from bmzoo.config.project import ZooConfig
-from bmzoo.config.schema import DEPLOY_FLAGS, ModelConfig, Thresholds
+from bmzoo.config.schema import ModelConfig
+from bmzoo.config.targets import DEPLOY_FLAGS
 
 Schema = Mapping[str, Any]
 Row = tuple[str, ...]

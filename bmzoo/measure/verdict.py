@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bmzoo.config.schema import Thresholds
+from bmzoo.config.accuracy import Thresholds
 
 # What to do where nothing was compared.
 FACES_HINT = (

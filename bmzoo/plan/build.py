@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import compiler_inputs
 from bmzoo.plan.shared import calibration, document, import_step, pictures, transform_for

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.measure import groundtruth
 from bmzoo.plan.lowering import LOWERED
 from bmzoo.plan.shared import document, import_step, input_request

@@ -6,7 +6,7 @@ from typing import Any
 
 from bmzoo.chips import CHIPS
 from bmzoo.config.model import Model
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import FLOAT_LAYERS, decision
 from bmzoo.plan.lowering import int8_target, thresholds
 from bmzoo.plan.shared import calibration, derived_from, equalization, equalized_for, network, pictures, stated

@@ -10,8 +10,9 @@ from types import ModuleType
 
 from bmzoo.chips import CHIPS
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Search, Weights
+from bmzoo.config.quantization import Search
 from bmzoo.config.search_methods import method_of
+from bmzoo.config.weights import Weights
 from bmzoo.plan.lowering import LOWERED, int8_target, lowering, plain_lowering
 from bmzoo.plan.shared import document, import_step, input_request, pictures
 from bmzoo.plan.step import Command, File, Input, Output, Step

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from bmzoo.chips import CALIBRATED, CHIPS, QUANTIZE
 from bmzoo.config.model import Model
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.plan.shared import calibration, mlir_inputs, transform_for
 from bmzoo.plan.step import Command, File, Input, Output, Step, Subject
 from bmzoo.target import Target

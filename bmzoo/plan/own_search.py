@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from bmzoo.chips import CHIPS
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Search, Weights
+from bmzoo.config.quantization import Search
+from bmzoo.config.weights import Weights
 from bmzoo.plan.float_decision import RANKED_PICTURES, float_layers, float_mode
 from bmzoo.plan.lowering import plain_lowering
 from bmzoo.plan.shared import document, import_step, input_request, pictures, quantized_source

@@ -8,8 +8,9 @@ from typing import Any
 
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config.fields import Section
+from bmzoo.config.images import Images
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Images, Weights
+from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
 from bmzoo.plan.step import Command, ExternalData, File, Input, Output, Pictures, Step, Subject
 from bmzoo.target import Target

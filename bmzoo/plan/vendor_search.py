@@ -8,8 +8,9 @@ its own, which takes no time.
 from dataclasses import replace
 
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Search, Weights
+from bmzoo.config.quantization import Search
 from bmzoo.config.search_methods import RUN_QTABLE, RUN_SENSITIVE_LAYER, method_of
+from bmzoo.config.weights import Weights
 from bmzoo.plan.float_decision import float_layers, float_mode
 from bmzoo.plan.lowering import int8_target, table_check, thresholds
 from bmzoo.plan.shared import (

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Weights
 from bmzoo.config.search_methods import method_of
+from bmzoo.config.weights import Weights
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import LOWERED, lowering

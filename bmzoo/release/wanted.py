@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.execute.layout import Layout
 from bmzoo.plan.shared import tables
 from bmzoo.plan.step import Step

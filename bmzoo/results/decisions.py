@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bmzoo.chips import CALIBRATED
 from bmzoo.config.model import Model
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.errors import BmzooError, ConfigError
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing

@@ -1,7 +1,7 @@
 """The imported model, `models/onnx/<model>.<weights>.onnx`."""
 
 from bmzoo.config.model import Model
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.plan.shared import import_step
 from bmzoo.system import files
 from bmzoo.workspace import Workspace

@@ -7,7 +7,7 @@ from typing import Any
 
 from bmzoo.config import search_methods
 from bmzoo.config.model import Model
-from bmzoo.config.schema import Search
+from bmzoo.config.quantization import Search
 from bmzoo.errors import VerifyFailed
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing, text_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.errors import BmzooError, SourceError
 from bmzoo.plan.shared import external_data as external_data_of
 from bmzoo.plan.step import ExternalData, File

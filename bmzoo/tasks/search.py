@@ -7,7 +7,7 @@ from typing import Any
 
 from bmzoo.config import yamlfile
 from bmzoo.config.model import SEARCH_DEFAULTS, Model, search_from_options
-from bmzoo.config.schema import Search
+from bmzoo.config.quantization import Search
 from bmzoo.config.search_methods import METHODS, why_not
 from bmzoo.errors import ConfigError
 from bmzoo.plan.float_layers import ranking_step

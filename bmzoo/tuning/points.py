@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bmzoo.config.model import Model
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.run import RunReport
 from bmzoo.plan.build import deploy_step

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from bmzoo.config.model import SEARCH_DEFAULTS, Model
-from bmzoo.config.schema import Calibration, Search
+from bmzoo.config.quantization import Calibration, Search
 from bmzoo.config.search_methods import DEFAULT
 from bmzoo.config.yamlfile import flow
 from bmzoo.errors import ConfigError

@@ -8,9 +8,10 @@ import yaml
 from conftest import CONFIG, Project
 
 from bmzoo.config import model as config
-from bmzoo.config import schema
+from bmzoo.config.accuracy import Rule
 from bmzoo.config.messages import MAX_SHOWN, keys_at
 from bmzoo.config.model import Model
+from bmzoo.config.schema import ModelConfig
 from bmzoo.config.yamlfile import flow, parse_yaml
 from bmzoo.errors import ConfigError
 from bmzoo.target import parse
@@ -462,6 +463,6 @@ def test_a_broken_config_stops_only_its_own_model(project: Project) -> None:
 
 
 def test_the_schema_lists_the_keys_of_every_place() -> None:
-    assert keys_at([], schema.ModelConfig) == list(schema.ModelConfig.model_fields)
-    assert keys_at(["verify", "thresholds", 0], schema.ModelConfig) == list(schema.Rule.model_fields)
-    assert keys_at(["calibration", "images"], schema.ModelConfig) == ["folder", "count", "first"]
+    assert keys_at([], ModelConfig) == list(ModelConfig.model_fields)
+    assert keys_at(["verify", "thresholds", 0], ModelConfig) == list(Rule.model_fields)
+    assert keys_at(["calibration", "images"], ModelConfig) == ["folder", "count", "first"]

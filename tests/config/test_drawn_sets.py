@@ -7,7 +7,7 @@ import pytest
 
 from bmzoo.config import model as config
 from bmzoo.config.scene_sets import FIRST_TRAINED_SCENE, SceneSet
-from bmzoo.config.schema import SceneSets
+from bmzoo.config.weights import SceneSets
 from bmzoo.errors import ConfigError
 from bmzoo.scenes import FIRST_TRAINING_SEED
 

@@ -13,8 +13,9 @@ from bmzoo.commands.prepare import input_spec
 from bmzoo.commands.registry import COMMANDS
 from bmzoo.config import model as config
 from bmzoo.config.descriptions import described_schema
+from bmzoo.config.images import Images
 from bmzoo.config.model import Model, using
-from bmzoo.config.schema import Images, ModelConfig
+from bmzoo.config.schema import ModelConfig
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.execute.toolchain import PACKAGE
 from bmzoo.measure.specs import decoder_spec

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.model import DEFAULT_THRESHOLDS
-from bmzoo.config.schema import Thresholds
 from bmzoo.measure.verdict import misses, summary
 
 LIMITS = Thresholds(cosine=0.95, sqnr=10.0, iou=0.5, missed=0.1, extra=0.2)

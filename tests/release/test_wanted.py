@@ -11,7 +11,7 @@ from conftest import Project
 
 from bmzoo.chips import CALIBRATED
 from bmzoo.config.model import Model
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.execute.decisions import text_of
 from bmzoo.execute.layout import Layout
 from bmzoo.plan.build import recipe

@@ -11,7 +11,7 @@ import pytest
 from bmzoo.config import model as config
 from bmzoo.config import scene_sets
 from bmzoo.config.scene_sets import SceneSet
-from bmzoo.config.schema import SceneRange
+from bmzoo.config.weights import SceneRange
 from bmzoo.errors import SourceError
 from bmzoo.measure.groundtruth import load
 from bmzoo.plan.step import File, Pictures, Tree

@@ -9,7 +9,7 @@ from conftest import Project, Silent
 from bmzoo.config import model as config
 from bmzoo.config.model import using
 from bmzoo.config.options import Options
-from bmzoo.config.schema import Weights
+from bmzoo.config.weights import Weights
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.plan.build import recipe
 from bmzoo.plan.step import Step

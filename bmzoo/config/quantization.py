@@ -1,0 +1,90 @@
+"""How a config's targets are quantized: activation thresholds, and layers that stay in float."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from bmzoo.config.fields import OneOf, PathText, Ratio, Section, as_tuple
+from bmzoo.config.images import Images
+from bmzoo.config.search_methods import METHODS
+
+
+class Calibration(Section):
+    """How activation thresholds are found by run_calibration; or a `table` written by hand, which then wins."""
+
+    images: Images | None = None
+    """Pictures over which the range of every activation is watched."""
+    table: PathText | None = None
+    """A calibration table written by hand, in place of `images`."""
+    method: Literal["kl", "mse", "max", "percentile9999", "aciq_laplace", "aciq_gauss"] = "kl"
+    """How a threshold is chosen from a layer's values."""
+    histogram_bins: Annotated[int, Field(ge=64, le=65536)] = 2048
+    """Bins of the histogram of each layer's values."""
+    tune: Annotated[int, Field(ge=0, le=100)] = 5
+    """How many pictures the thresholds are tuned on afterwards; 0 for none."""
+    equalize: bool = False
+    """Scale the channels of convolutions alike first: float results stay, INT8 gets better where they differ."""
+    minimum: Annotated[int, Field(ge=1)] = 8
+    """Fewer pictures than this, after damaged ones are skipped, are an error: thresholds would be chance."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Calibration":
+        if (self.images is None) == (self.table is None):
+            raise ValueError("either images or table is needed, and not both")
+        if self.equalize and self.images is None:
+            raise ValueError("equalize needs images: a table written by hand belongs to the model as it is")
+        return self
+
+
+LayerPattern = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Search(Section):
+    """Which layers of an INT8 network stay in float; unset values come from less specific sections.
+
+    `bmzoo` measures; the vendor's own two searches run TPU-MLIR's tools instead.
+    """
+
+    method: Annotated[str, OneOf(METHODS)] | None = None
+    """Who searches: bmzoo, or one of TPU-MLIR's own programs where the installed version has it."""
+    max_float_layers: Annotated[int, Field(ge=0, le=4096)] | None = None
+    """How many layers may stay in float; 0 is plain INT8, with no search."""
+    expected_cos: Ratio | None = None
+    """The search ends when the lowest cosine over heads is at least this."""
+    gain: Ratio | None = None
+    """The search ends when a further layer takes off less than this share of plain INT8's loss."""
+    keep: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Take the N most sensitive layers as ranked, with no search."""
+    metric: Literal["faces", "cosine"] | None = None
+    """What is made small: errors at faces, or 1 - cosine of heads."""
+    exclude: Annotated[tuple[LayerPattern, ...], BeforeValidator(as_tuple), Field(max_length=1000)] | None = None
+    """Layers that stay in INT8 whatever they do, such as those that cost too much in float: names or patterns."""
+
+
+class Quantization(Section):
+    """Mixed precision: layers that stay in float in INT8 networks, searched or named by hand.
+
+    `images` are for choosing (never calibrated with, never evaluated on); with `search.max_float_layers` they
+    start a search. `chips` and `targets` override `search`. `tables` names tables written by hand, by chip or by
+    target, which win.
+    """
+
+    tables: dict[str, PathText] = Field(default_factory=dict)
+    """Mixed-precision tables written by hand, by chip or by target; they win."""
+    images: Images | None = None
+    """Pictures to choose by; never calibrated with, never evaluated on."""
+    search: Search = Field(default_factory=Search)
+    """How layers are chosen, for every target."""
+    chips: dict[str, Search] = Field(default_factory=dict)
+    """The same for a chip, by its name."""
+    targets: dict[str, Search] = Field(default_factory=dict)
+    """The same for a target, by its name."""
+
+    @model_validator(mode="after")
+    def _images(self) -> "Quantization":
+        asked = [
+            s for s in (self.search, *self.chips.values(), *self.targets.values()) if s.max_float_layers or s.keep
+        ]
+        if asked and self.images is None:
+            raise ValueError("images is missing: a search for float layers needs pictures to choose by")
+        return self

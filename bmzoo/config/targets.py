@@ -1,0 +1,70 @@
+"""Which targets a config asks for, which it leaves out, and their flags of model_deploy."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, model_validator
+
+from bmzoo.config.fields import Batches, Chips, CoreCounts, Precisions, Section, as_tuple
+from bmzoo.errors import nearest
+from bmzoo.target import Target
+
+# Flags that change what model_deploy computes and that bmzoo does not already set from other keys.
+DEPLOY_FLAGS = (
+    "--asymmetric",
+    "--quant_input",
+    "--quant_output",
+    "--quant_input_int8",
+    "--quant_output_int8",
+    "--quant_output_bf16",
+    "--high_precision",
+    "--ignore_f16_overflow",
+    "--matmul_perchannel",
+    "--do_winograd",
+    "--op_divide",
+    "--opt_post_processor",
+    "--weight_deduplicate",
+    "--disable_layer_group",
+)
+
+
+class Selection(Section):
+    """A product of chips, precisions, batches and core counts."""
+
+    chip: Chips
+    """One chip or several."""
+    precision: Precisions
+    """One precision or several."""
+    batch: Batches = (1,)
+    """Pictures for each run, one number or several."""
+    cores: CoreCounts = (1,)
+    """TPU cores for each run, one number or several."""
+    deploy: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+    """Further flags of model_deploy, from the list of allowed ones."""
+
+    @model_validator(mode="after")
+    def _flags(self) -> "Selection":
+        for flag in self.deploy:
+            if flag not in DEPLOY_FLAGS:
+                guess = nearest(flag, DEPLOY_FLAGS)
+                near = f" (did you mean {guess}?)" if guess else ""
+                raise ValueError(f"deploy flag is not on the allowed list{near}: {flag}")
+        return self
+
+
+class Exclusion(Section):
+    """Leaves out the targets that match every key given."""
+
+    chip: Chips | None = None
+    """Targets of these chips."""
+    precision: Precisions | None = None
+    """Targets of these precisions."""
+    batch: Batches | None = None
+    """Targets of these batches."""
+    cores: CoreCounts | None = None
+    """Targets of these core counts."""
+
+    def covers(self, target: Target) -> bool:
+        return all(
+            allowed is None or getattr(target, key) in allowed
+            for key, allowed in ((k, getattr(self, k)) for k in ("chip", "precision", "batch", "cores"))
+        )
