@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from bmzoo.config.fields import Chips, Name, PathText, Precisions, Ratio, Section, as_tuple
 from bmzoo.config.images import Images
+from bmzoo.target import Target
 
 
 class Thresholds(Section):
@@ -42,6 +43,15 @@ class Rule(Thresholds):
     """Only this target, such as `bm1688_int8_4b_2core`."""
     weights: Name | None = None
     """Only what is made from these weights."""
+
+    def applies(self, target: Target, weights: str) -> bool:
+        """Whether the rule is for a target made from these weights."""
+        return (
+            self.weights in (None, weights)
+            and (self.chip is None or target.chip in self.chip)
+            and (self.precision is None or target.precision in self.precision)
+            and (self.target is None or self.target == str(target))
+        )
 
 
 class Verify(Section):

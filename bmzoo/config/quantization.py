@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from bmzoo.config.fields import OneOf, PathText, Ratio, Section, as_tuple
 from bmzoo.config.images import Images
 from bmzoo.config.search_methods import METHODS
+from bmzoo.target import Target
 
 
 class Calibration(Section):
@@ -88,3 +89,12 @@ class Quantization(Section):
         if asked and self.images is None:
             raise ValueError("images is missing: a search for float layers needs pictures to choose by")
         return self
+
+    def searched(self, target: Target) -> tuple[tuple[str, Search], ...]:
+        """(key path, section) of all search sections that apply to the target; later ones override."""
+        chip, own = self.chips.get(target.chip), self.targets.get(str(target))
+        return (
+            ("quantization.search", self.search),
+            *(() if chip is None else ((f"quantization.chips.{target.chip}", chip),)),
+            *(() if own is None else ((f"quantization.targets.{target}", own),)),
+        )

@@ -1,5 +1,7 @@
 """Which targets a config asks for, which it leaves out, and their flags of model_deploy."""
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Annotated
 
 from pydantic import BeforeValidator, model_validator
@@ -49,6 +51,21 @@ class Selection(Section):
                 near = f" (did you mean {guess}?)" if guess else ""
                 raise ValueError(f"deploy flag is not on the allowed list{near}: {flag}")
         return self
+
+    def targets(self, name: str) -> Iterator[Target]:
+        """The product, as targets of the model of this name."""
+        for chip, precision, batch, cores in product(self.chip, self.precision, self.batch, self.cores):
+            yield Target(name, chip, precision, batch, cores)
+
+    def asks_for(self, target: Target) -> bool:
+        """Whether a target is one of those that `targets` yields."""
+        given = (
+            (target.chip, self.chip),
+            (target.precision, self.precision),
+            (target.batch, self.batch),
+            (target.cores, self.cores),
+        )
+        return all(value in values for value, values in given)
 
 
 class Exclusion(Section):
