@@ -13,18 +13,18 @@ KEY, OTHER = "ab" * 32, "cd" * 32
 
 def rewrite(remote: Remote, name: str, data: bytes | None) -> None:
     """Change a file of the entry where it is shared, or remove it."""
-    path = f"{remote._root}/ab/{KEY}/{name}"
-    fs = remote._fs
+    path = f"{remote.files.root}/ab/{KEY}/{name}"
+    fs = remote.files.fs
     if data is None:
         fs.rm_file(path)
         return
-    if isinstance(remote._root, str) and Path(path).exists():
+    if isinstance(remote.files.root, str) and Path(path).exists():
         Path(path).chmod(0o644)
     fs.pipe_file(path, data)
 
 
 def read(remote: Remote, name: str) -> bytes:
-    return bytes(remote._fs.cat_file(f"{remote._root}/ab/{KEY}/{name}"))
+    return bytes(remote.files.fs.cat_file(f"{remote.files.root}/ab/{KEY}/{name}"))
 
 
 def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Remote], None]:

@@ -50,7 +50,7 @@ ONLY = {
         "bmzoo/tasks/command_line.py",
     },
     "filelock": {"bmzoo/store/scratch.py"},
-    "fsspec": {"bmzoo/store/urls.py", "bmzoo/store/remote.py", "bmzoo/sources/fetch.py"},
+    "fsspec": {"bmzoo/store/urls.py", "bmzoo/store/remote_files.py", "bmzoo/sources/fetch.py"},
     "aiohttp": {"bmzoo/store/urls.py"},
     "psutil": {"bmzoo/tasks/doctor.py"},
     "rich": {"bmzoo/tasks/progress.py"},

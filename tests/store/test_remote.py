@@ -20,7 +20,9 @@ from bmzoo.store import remote as remote_module
 from bmzoo.store.entry import MANIFEST
 from bmzoo.store.local import Entry, Store
 from bmzoo.store.remote import Remote
+from bmzoo.store.remote_files import RemoteFiles
 from bmzoo.store.shared import SharedStore
+from bmzoo.system.files import NO_ROOM
 
 
 @pytest.fixture(scope="module")
@@ -113,15 +115,15 @@ def test_an_entry_that_is_there_already_wins(remote: Remote, entry: Entry) -> No
 def test_an_interrupted_upload_does_not_count(
     remote: Remote, entry: Entry, yours: SharedStore, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, names = Remote._put, []
+    put, names = RemoteFiles.put, []
 
-    def dies(self: Remote, source: Path, path: str) -> None:
+    def dies(self: RemoteFiles, source: Path, path: str) -> None:
         names.append(source.name)
         if source.name == MANIFEST:
             raise KeyboardInterrupt
         put(self, source, path)
 
-    monkeypatch.setattr(Remote, "_put", dies)
+    monkeypatch.setattr(RemoteFiles, "put", dies)
     with pytest.raises(KeyboardInterrupt):
         remote.push(entry)
     assert sorted(names[:-1]) == sorted(entry.files) and names[-1] == MANIFEST
@@ -333,7 +335,7 @@ def test_a_folder_that_cannot_be_written_is_still_read(
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(remote._fs, "put_file", refuse)
+        patch.setattr(remote.files.fs, "put_file", refuse)
         for key in (OTHER, "ef" * 32):
             remote.push(publish(Store(tmp_path / "mine"), key))
     assert os.strerror(number) in said.one() and "not shared" in said[0]
@@ -341,17 +343,34 @@ def test_a_folder_that_cannot_be_written_is_still_read(
     assert [p for p in (tmp_path / "shared").rglob("*.part")] == []
 
 
-def test_a_full_disk_here_is_not_the_shared_stores_fault(
+def test_a_file_that_is_too_large_there_costs_its_entry(
     entry: Entry, tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = Remote(str(tmp_path / "shared"), said.append)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote.files.fs, "put_file", refuse)
+        remote.push(entry)
+    other = publish(Store(tmp_path / "mine"), OTHER)
+    remote.push(other)
+    assert "File too large" in said.one() and remote.fingerprints() == [OTHER]
+
+
+@pytest.mark.parametrize("number", NO_ROOM)
+def test_a_full_disk_here_is_not_the_shared_stores_fault(
+    number: int, entry: Entry, tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = Remote(str(tmp_path / "shared"), said.append)
     remote.push(entry)
 
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(remote._fs, "get_file", full)
-    with pytest.raises(StoreError, match="No space left on device"):
+    monkeypatch.setattr(remote.files.fs, "get_file", full)
+    with pytest.raises(StoreError, match=os.strerror(number)):
         SharedStore(tmp_path / "yours", remote).fetch(KEY)
     assert said == []
 

@@ -18,8 +18,9 @@ from bmzoo.errors import StoreError
 from bmzoo.store import fsck, urls
 from bmzoo.store.entry import MANIFEST
 from bmzoo.store.local import Entry, Store
-from bmzoo.store.remote import PATIENCE, Remote
+from bmzoo.store.remote import Remote
 from bmzoo.store.shared import SharedStore
+from bmzoo.store.trouble import PATIENCE
 
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 MISSING = [f"{number:02x}" * 32 for number in range(1, 7)]

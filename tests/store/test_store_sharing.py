@@ -15,7 +15,7 @@ from bmzoo.config import project as zoo_settings
 from bmzoo.errors import ConfigError
 from bmzoo.results.artifact import build_artifact
 from bmzoo.store.entry import MANIFEST
-from bmzoo.store.remote import Remote
+from bmzoo.store.remote_files import RemoteFiles
 from bmzoo.workspace import Workspace
 
 TARGET = "bm1688_int8_2b"
@@ -65,7 +65,7 @@ def test_a_build_that_finds_everything_here_does_not_ask_the_shared_store(
     project: Project, shared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(project, shared, toolchain_ran=True)
-    monkeypatch.setattr(Remote, "_opened", property(lambda self: pytest.fail("asked")))
+    monkeypatch.setattr(RemoteFiles, "opened", property(lambda self: pytest.fail("asked")))
     build(project, shared, toolchain_ran=False)
 
 

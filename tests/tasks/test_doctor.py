@@ -8,7 +8,8 @@ from conftest import Project
 
 from bmzoo.errors import BmzooError
 from bmzoo.plan.step import Command, Step, Subject
-from bmzoo.store.remote import Health, Remote
+from bmzoo.store.remote import Remote
+from bmzoo.store.trial import Health
 from bmzoo.tasks import doctor
 from bmzoo.tasks.doctor import Finding, examine
 from bmzoo.workspace import Workspace
