@@ -1,4 +1,4 @@
-"""What an error of a shared store costs: the entry that it is about, writing, or all of the store; each said once."""
+"""What an error of a shared store costs: an entry, writing, or all of the store; each kind is said once."""
 
 import errno
 import threading
@@ -8,7 +8,7 @@ from bmzoo.store import urls
 from bmzoo.store.entry import Damaged, NotAManifest, WebPage
 
 PATIENCE = 3  # entries in a row that may fail before the store is given up
-# What a directory says that takes nothing more, from anybody; where one file is too large (EFBIG), others may not be.
+# What a directory says that takes nothing more, from anybody; not EFBIG, as other files may be smaller.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
