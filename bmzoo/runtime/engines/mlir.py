@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.engines.overlay import overlay
 from bmzoo.runtime.engines.session import TensorInfo, check_batches
-from bmzoo.runtime.engines.worker import PACKAGE_ROOT, Worker, inherited
+from bmzoo.runtime.engines.worker import Worker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,9 +43,7 @@ class MlirSession:
         self._worker.model = mlir.resolve()
         self.log = self._worker.log
         try:
-            private = overlay(tpuc_root, ANY_CHIP, self._worker.folder / "tpuc")
-            self._worker.env = {**inherited(threads), **private}
-            self._worker.env["PYTHONPATH"] += f":{PACKAGE_ROOT}"
+            self._worker.use(tpuc_root, ANY_CHIP, threads)
             said = self._worker.start()
         except BaseException:
             self._worker.close()

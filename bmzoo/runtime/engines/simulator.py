@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.bmodel import BModelInfo, parse_info
-from bmzoo.runtime.engines.overlay import overlay
 from bmzoo.runtime.engines.session import check_batches
-from bmzoo.runtime.engines.worker import PACKAGE_ROOT, Worker, call, how_it_ended, inherited
+from bmzoo.runtime.engines.worker import Worker, call, how_it_ended, inherited
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,14 +50,12 @@ class SimulatorSession:
         self.log = self._worker.log
         try:
             self.info = read_info(bmodel, tpuc_root, timeout)
-            private = overlay(tpuc_root, self.info.chip, self._worker.folder / "tpuc")
+            self._worker.use(tpuc_root, self.info.chip, threads)
         except BaseException as error:
             self._worker.close()
             if isinstance(error, SessionError):
                 raise SessionError(f"{bmodel}: {error.message}", error.hint) from None
             raise
-        self._worker.env = {**inherited(threads), **private}
-        self._worker.env["PYTHONPATH"] += f":{PACKAGE_ROOT}"
         # float32 whatever the file holds: the worker converts both ways.
         self.inputs = tuple(replace(tensor, dtype="float32") for tensor in self.info.inputs)
         self.outputs = tuple(replace(tensor, dtype="float32") for tensor in self.info.outputs)

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Option
 import numpy as np
 
 from bmzoo.errors import SessionError
+from bmzoo.runtime.engines.overlay import overlay
 from bmzoo.runtime.engines.simulate import write_arrays
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class Worker:
         self._said: Dict[str, Any] = {}
         self._log_start = 0
         self._failed = self._closed = False
+
+    def use(self, tpuc_root: Path, chip: str, threads: int) -> None:
+        """Have the engine of this TPU-MLIR package, with the libraries of a chip. Raises SessionError."""
+        self.env = {**inherited(threads), **overlay(tpuc_root, chip, self.folder / "tpuc")}
+        self.env["PYTHONPATH"] += f":{PACKAGE_ROOT}"
 
     def start(self) -> Dict[str, Any]:
         """Have the engine up with the model loaded; what it says about the model. Raises SessionError."""
