@@ -12,6 +12,7 @@ from bmzoo.config.options import Options
 from bmzoo.errors import BmzooError
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.history import Last
+from bmzoo.execute.int8_settings import with_settings
 from bmzoo.execute.layout import Layout
 from bmzoo.execute.published import Documents
 from bmzoo.execute.run import RunReport
@@ -59,6 +60,7 @@ class Workspace:
         self.weights = WeightsInUse(
             self.options.weights, preferred, self.sources, self.digests.of, fetch, self.report
         )
+        self.models = with_settings(self.models, self.layout, self.weights.likely)
 
     @property
     def default_model(self) -> str:

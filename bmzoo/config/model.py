@@ -101,7 +101,8 @@ class Model:
         for _, section in self.config.quantization.searched(target):
             merged.update(section.model_dump(exclude_none=True))
         wanted = Search.model_validate(merged)
-        return wanted if wanted.max_float_layers or wanted.keep else None
+        counted = search_methods.method_of(wanted.method).counted
+        return wanted if wanted.max_float_layers or wanted.keep or not counted else None
 
     def table(self, target: Target) -> str | None:
         """Path text of the mixed-precision table that the config names for the target, if any."""

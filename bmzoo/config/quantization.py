@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from bmzoo.config.fields import OneOf, PathText, Ratio, Section, as_tuple
 from bmzoo.config.images import Images
-from bmzoo.config.search_methods import METHODS
+from bmzoo.config.search_methods import METHODS, method_of
 from bmzoo.target import Target
 
 
@@ -83,9 +83,8 @@ class Quantization(Section):
 
     @model_validator(mode="after")
     def _images(self) -> "Quantization":
-        asked = [
-            s for s in (self.search, *self.chips.values(), *self.targets.values()) if s.max_float_layers or s.keep
-        ]
+        sections = (self.search, *self.chips.values(), *self.targets.values())
+        asked = [s for s in sections if s.max_float_layers or s.keep or not method_of(s.method).counted]
         if asked and self.images is None:
             raise ValueError("images is missing: a search for float layers needs pictures to choose by")
         return self

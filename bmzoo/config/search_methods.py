@@ -34,6 +34,7 @@ class Method:
     shared: bool = True
     lacks: tuple[str, ...] = ()
     unfit: Mapping[str, str] = field(default_factory=dict)
+    counted: bool = True  # whether max_float_layers or keep says how many; else it is enough to name the method
 
     def program(self, installed: frozenset[str]) -> str | None:
         """Which of SEARCHES it runs; None for one of our own, and where none is installed."""
@@ -46,10 +47,17 @@ def _vendor(*programs: str, unfit: Mapping[str, str] | None = None) -> Method:
 
 
 DEFAULT = "bmzoo"
+HEAD_METHOD = "head"  # no search: what follows the last layers with weights, and these
 VENDOR_QTABLE = "vendor_qtable"
 VENDOR_SENSITIVE_LAYER = "vendor_sensitive_layer"
 METHODS: dict[str, Method] = {
     DEFAULT: Method("bmzoo.plan.own_search", "bmzoo.quantization.select"),
+    HEAD_METHOD: Method(
+        "bmzoo.plan.head_search",
+        "bmzoo.quantization.select",
+        lacks=("max_float_layers", "keep", "expected_cos", "gain", "metric"),
+        counted=False,
+    ),
     VENDOR_QTABLE: _vendor(RUN_QTABLE, SEARCH_QTABLE),
     VENDOR_SENSITIVE_LAYER: _vendor(
         RUN_SENSITIVE_LAYER, unfit={"bm1688": f"{RUN_SENSITIVE_LAYER} does not know bm1688"}

@@ -78,6 +78,12 @@ def is_ours(text: str) -> bool:
     return judge(text, {}).standing in (Standing.CURRENT, Standing.STALE)
 
 
+def content_of(text: str) -> str:
+    """What follows the facts; empty for what does not begin as a decision does."""
+    parsed = _parsed(text)
+    return parsed[2] if parsed is not None else ""
+
+
 def _parsed(text: str) -> tuple[dict[str, str], str, str] | None:
     """Facts, digest and content; None for what does not begin as a decision does."""
     first, _, rest = text.partition("\n")

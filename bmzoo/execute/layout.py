@@ -122,9 +122,15 @@ class Layout:
         """By what the channels of a quantizer's network are divided."""
         return self.table(model, weights, quantizer).with_suffix(".scales")
 
+    def int8_settings(self, model: str, weights: str) -> Path:
+        """How INT8 is calibrated and searched where the config does not say."""
+        return self.root / "calibration" / f"{model}.{weights}.int8"
+
     def decision(self, step: Step) -> Path:
         """The committed file of a step that makes a decision."""
         about = step.subject
+        if step.kind == "settings":
+            return self.int8_settings(about.model, about.weights)
         place = {"scales": self.scales, "calibrate": self.table, "cut": self.qtable}[step.kind]
         return place(about.model, about.weights, about.chip)
 

@@ -51,6 +51,22 @@ def _tensor_misses(tensors: Mapping[str, Mapping[str, float | None]], limits: Th
             yield f"{name}: SQNR {sqnr:.1f} dB is below {limits.sqnr:g} dB"
 
 
+def shortfall(figures: Mapping[str, Any], limits: Thresholds) -> float:
+    """How far the figures are from the thresholds: 0 for those that pass; shares of what is missing, added up."""
+    gaps = []
+    for values in figures["tensors"].values():
+        if limits.cosine is not None:
+            gaps.append(limits.cosine - (values["cosine"] or 0.0))
+        if limits.sqnr is not None and values["sqnr_db"] is not None:
+            gaps.append((limits.sqnr - values["sqnr_db"]) / 100)
+    found = figures["detections"]
+    if found is not None:
+        for key, limit in (("missed", limits.missed), ("extra", limits.extra)):
+            if limit is not None:
+                gaps.append(found[key] / max(found["expected"], 1) - limit)
+    return sum(max(gap, 0.0) for gap in gaps)
+
+
 def nothing_compared(figures: Mapping[str, Any], limits: Thresholds) -> str:
     """Why detections say nothing of the artifact: the ONNX model finds too few itself; empty when they do."""
     found = figures["detections"]

@@ -14,9 +14,10 @@ from bmzoo.plan.step import Decision, Input
 SCALES = "equalization scales"
 THRESHOLDS = "calibration thresholds"
 FLOAT_LAYERS = "float layers"
+INT8_SETTINGS = "INT8 settings"
 # Raise a number where the algorithm, or the import of a model, comes to other results: what was committed is then
 # derived again. tests/plan/test_decision_versions.py fails where results change and the number does not.
-VERSIONS: Mapping[str, int] = {SCALES: 1, THRESHOLDS: 1, FLOAT_LAYERS: 1}
+VERSIONS: Mapping[str, int] = {SCALES: 1, THRESHOLDS: 1, FLOAT_LAYERS: 1, INT8_SETTINGS: 1}
 
 
 def decision(
@@ -65,4 +66,4 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def command_for(kind: str) -> str:
     """The task that derives a kind of decision."""
-    return "qtable" if kind == FLOAT_LAYERS else "calibrate"
+    return {FLOAT_LAYERS: "qtable", INT8_SETTINGS: "quantize"}.get(kind, "calibrate")

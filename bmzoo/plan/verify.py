@@ -15,7 +15,7 @@ from bmzoo.config.weights import Weights
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import LOWERED, lowering
-from bmzoo.plan.shared import document, input_request, pictures, transform_for, weights_file
+from bmzoo.plan.shared import document, import_step, input_request, pictures, transform_for, weights_file
 from bmzoo.plan.step import Command, Input, Output, Step
 from bmzoo.target import Target
 
@@ -41,7 +41,7 @@ def proof(model: Model, target: Target, weights: Weights) -> Proof:
     model = using(model, weights)
     build = recipe(model, target, weights)
     lower = lower_step(model, target, weights)
-    infer = _infer_step(model, target, weights, lower, build)
+    infer = infer_step(model, target, weights, lower)
     related = tuple(recipe(model, other, weights) for other in siblings(model, target))
     return Proof(build, lower, infer, _compare_step(model, build, infer, related, weights), related)
 
@@ -107,7 +107,8 @@ def count(model: Model, target: Target) -> int:
     return min(wanted, verify.images.count or wanted)
 
 
-def _infer_step(model: Model, target: Target, weights: Weights, lower: Step, build: Recipe) -> Step:
+def infer_step(model: Model, target: Target, weights: Weights, lower: Step) -> Step:
+    """A target's lowering run on the pictures of its verification: `inputs.npz` and `outputs.npz`."""
     number = count(model, target)
     request = {**input_request(model), "minimum": 1, "slots": number}
     return Step(
@@ -119,7 +120,7 @@ def _infer_step(model: Model, target: Target, weights: Weights, lower: Step, bui
         ),
         (
             *((name, Output(lower, name)) for name in LOWERED),
-            ("model.json", Output(build.source, "model.json")),
+            ("model.json", Output(import_step(model, weights), "model.json")),
             ("pictures", replace(pictures(model.config.verify.images), count=number)),
         ),
         ("inputs.npz", "outputs.npz"),

@@ -221,7 +221,7 @@ def _imported(layout: Layout) -> Iterator[str]:
 
 
 def _tables(at: Workspace) -> Iterator[Orphan]:
-    for folder, suffixes in (("calibration", (".table", ".scales")), ("qtables", (".qtable",))):
+    for folder, suffixes in (("calibration", (".table", ".scales", ".int8")), ("qtables", (".qtable",))):
         for path in _files(at.root / folder):
             if path.suffix in suffixes and "." in path.stem:
                 ours = decisions.is_ours(_text(path))

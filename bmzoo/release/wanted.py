@@ -7,6 +7,7 @@ from pathlib import Path
 from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
 from bmzoo.execute.layout import Layout
+from bmzoo.plan.ladder import climbs
 from bmzoo.plan.shared import tables
 from bmzoo.plan.step import Step
 from bmzoo.plan.verify import drift_step, engine, proof
@@ -25,6 +26,8 @@ def wanted(at: Workspace) -> frozenset[Path]:
         found.update(path for target in model.targets for path in of_target(layout, target))
         for weights in model.config.weights:
             found.update(of_weights(layout, model, weights))
+            if climbs(at.configs.models[model.name]):
+                found.add(layout.int8_settings(model.name, weights.name))
         found.update(_named(at, model))
     return frozenset(found)
 

@@ -12,6 +12,7 @@ from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing
 from bmzoo.plan.build import recipe
 from bmzoo.plan.decisions import command_for
+from bmzoo.plan.ladder import climbs, settings_step
 from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry
 from bmzoo.workspace import Workspace
@@ -69,7 +70,7 @@ def listing(at: Workspace) -> Iterator[Listed]:
 
 def _of(at: Workspace, model: Model, weights: Weights) -> Iterator[Listed]:
     builder = at.builder(model)
-    found = (step for t in model.targets if t.precision in CALIBRATED for step in recipe(model, t, weights).grounds)
+    found = _steps(at, model, weights)
     doubtful: dict[Step, tuple[Path, bool | None]] = {}
     for step in dict.fromkeys(found):
         if step.decision is not None:
@@ -83,6 +84,13 @@ def _of(at: Workspace, model: Model, weights: Weights) -> Iterator[Listed]:
                 doubtful[step] = path, sound
             task = f"{command_for(step.decision.kind)}:{_subtask(at, model, step)}"
             yield Listed(path, weights.name, worth, sound, task)
+
+
+def _steps(at: Workspace, model: Model, weights: Weights) -> Iterator[Step]:
+    configured = at.configs.models[model.name]
+    if climbs(configured):
+        yield settings_step(configured, weights)
+    yield from (s for t in model.targets if t.precision in CALIBRATED for s in recipe(model, t, weights).grounds)
 
 
 def _worth(builder: Builder, step: Step) -> tuple[str, bool | None]:

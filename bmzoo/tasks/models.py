@@ -5,7 +5,7 @@ from functools import partial
 from bmzoo.config.model import Model
 from bmzoo.plan.shared import transform_step
 from bmzoo.plan.step import Step
-from bmzoo.results import calibration
+from bmzoo.results import calibration, ladder
 from bmzoo.results import model as imported
 from bmzoo.tasks.guard import Task, guarded, quietly
 from bmzoo.tasks.row import Context, TaskSubject
@@ -47,6 +47,21 @@ def calibrate(context: Context, subject: TaskSubject[str]) -> Task:
         "doc": at.layout.shown(at.layout.table(own.name, "<weights>", quantizer)),
         "actions": [guarded(partial(calibration.calibrate, at, own, quantizer))],
         "uptodate": [quietly(partial(calibration.is_current, at, own, quantizer))],
+        "task_dep": [f"model:{own.name}"],
+    }
+
+
+def quantize(context: Context, subject: TaskSubject[None]) -> Task:
+    """Climb the ladder of a model's INT8 settings."""
+    at, own = context.workspace, subject.model
+
+    def make() -> None:
+        at.report.say(f"quantize:{own.name}: {ladder.climb(at, own)}")
+
+    return {
+        "doc": at.layout.shown(at.layout.int8_settings(own.name, "<weights>")),
+        "actions": [guarded(make)],
+        "uptodate": [quietly(partial(ladder.is_current, at, own))],
         "task_dep": [f"model:{own.name}"],
     }
 

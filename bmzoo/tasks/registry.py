@@ -92,6 +92,12 @@ TASKS = (
         by_model=True,
     ),
     Group(
+        "quantize",
+        "Find INT8 settings that agree with ONNX, where the config has none: calibration/<model>.<weights>.int8",
+        subjects.CLIMBING,
+        models.quantize,
+    ),
+    Group(
         "rank",
         "Rank the layers by their sensitivity to INT8, measured on the selection pictures.",
         subjects.SEARCHABLE_CHIPS,

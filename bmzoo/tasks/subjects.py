@@ -5,6 +5,7 @@ from itertools import groupby
 
 from bmzoo import target as targets
 from bmzoo.config.model import Model
+from bmzoo.plan.ladder import climbs
 from bmzoo.plan.shared import tables
 from bmzoo.target import Target
 from bmzoo.tasks.row import By, Kind, TaskSubject
@@ -54,6 +55,11 @@ def _models(at: Workspace) -> Iterator[TaskSubject[None]]:
     return (TaskSubject(model.name, model, None) for model in at.models.values())
 
 
+def _climbing(at: Workspace) -> Iterator[TaskSubject[None]]:
+    """As their configs have them: what was decided before is what this decides anew."""
+    return (TaskSubject(model.name, model, None) for model in at.configs.models.values() if climbs(model))
+
+
 def calibration_name(model: Model, quantizer: str) -> str:
     """Name of the subtask that calibrates for a quantizer; empty where one calibration serves all."""
     return f"{model.name}.{quantizer}" if quantizer else model.name
@@ -87,6 +93,7 @@ EVALUATED = By(Kind.TARGET, _evaluated)  # and the ONNX models, of models with g
 TIMED = By(Kind.TARGET, _timed)  # and the ONNX models, of models with a decoder
 MODELS = By(Kind.MODEL, _models)
 CALIBRATIONS = By(Kind.MODEL, _calibrated)  # and quantizer, with calibration tables of bmzoo's own
+CLIMBING = By(Kind.MODEL, _climbing)  # models whose config says nothing of INT8
 BATCHES = By(Kind.MODEL, _batches)  # 1 is always one of them
 INT8_CHIPS = By(Kind.CHIP, _chips)  # with INT8 targets
 SEARCHABLE_CHIPS = By(Kind.CHIP, _searchable)  # those of them whose model has selection pictures

@@ -1,9 +1,11 @@
 """The doit tasks by target: `build`, `verify`, `eval`, `bench` and `reproduce`."""
 
+from collections.abc import Iterator
 from functools import partial
 
 from bmzoo.chips import CALIBRATED
 from bmzoo.config.model import Model
+from bmzoo.plan.ladder import climbs
 from bmzoo.plan.shared import equalized_for
 from bmzoo.plan.verify import siblings
 from bmzoo.results import artifact
@@ -19,22 +21,29 @@ from bmzoo.workspace import Workspace
 def build(context: Context, subject: TaskSubject[Target]) -> Task:
     """Compile a target and publish it once the simulator agrees with ONNX."""
     at, model, target = context.workspace, subject.model, subject.of
-    layout, needs = at.layout, [f"model:{model.name}"]
-    quantized = target.precision in CALIBRATED
-    if not (quantized and model.equalizes):  # the transform that equalizes is not shared with float targets
-        needs.append(transform_name(at, model, target.batch))
-    if quantized and model.calibrates:
-        needs.append(f"calibrate:{calibration_name(model, equalized_for(model, target.chip))}")
-    if model.search(target) is not None:
-        needs.append(f"qtable:{named(at, model, target.chip)}")
+    layout = at.layout
     return {
         "doc": f"build/{target.artifact}",
         "actions": [guarded(partial(_build, at, target))],
         "uptodate": [quietly(partial(artifact.is_current, at, target))],
-        "task_dep": needs,
+        "task_dep": [f"model:{model.name}", *_before_build(at, model, target)],
         "targets": [str(path(target)) for path in (layout.artifact, layout.provenance, layout.profile)],
         "clean": True,
     }
+
+
+def _before_build(at: Workspace, model: Model, target: Target) -> Iterator[str]:
+    """The tasks that make what targets share."""
+    quantized = target.precision in CALIBRATED
+    if quantized and climbs(at.configs.models[model.name]):
+        yield f"quantize:{model.name}"  # which also does what follows from the settings that it finds
+        return
+    if not (quantized and model.equalizes):  # the transform that equalizes is not shared with float targets
+        yield transform_name(at, model, target.batch)
+    if quantized and model.calibrates:
+        yield f"calibrate:{calibration_name(model, equalized_for(model, target.chip))}"
+    if model.search(target) is not None:
+        yield f"qtable:{named(at, model, target.chip)}"
 
 
 def verify(context: Context, subject: TaskSubject[Target]) -> Task:

@@ -10,9 +10,9 @@ import pytest
 from conftest import Project
 
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
-from bmzoo.plan.decisions import FLOAT_LAYERS, SCALES, THRESHOLDS, VERSIONS
+from bmzoo.plan.decisions import FLOAT_LAYERS, INT8_SETTINGS, SCALES, THRESHOLDS, VERSIONS
 from bmzoo.plan.lowering import int8_target
-from bmzoo.results import calibration, qtable
+from bmzoo.results import calibration, ladder, qtable
 from bmzoo.system.hashing import Digests
 from bmzoo.workspace import Workspace
 
@@ -21,6 +21,7 @@ FILES = {
     SCALES: "calibration/tiny.given.scales",
     THRESHOLDS: "calibration/tiny.given.table",
     FLOAT_LAYERS: "qtables/tiny.given.bm1688.qtable",
+    INT8_SETTINGS: "calibration/tiny.given.int8",
 }
 SEARCH = "quantization: {images: {folder: pictures/choosing, count: 3}, search: {max_float_layers: 1, gain: 0}}"
 
@@ -53,6 +54,19 @@ def test_the_algorithms_come_to_what_is_kept(project: Project, tmp_path: Path) -
     assert search is not None
     calibration.calibrate(at, model, "bm1684x")
     qtable.search_layers(at, model, "bm1688", search)
-    for name in FILES.values():
+    for name in (FILES[kind] for kind in (SCALES, THRESHOLDS, FLOAT_LAYERS)):
         found = kept((project.root / name).read_text(encoding="utf-8"))
         assert found == (GOLDEN / Path(name).name).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.toolchain
+def test_the_ladder_comes_to_what_is_kept(project: Project, tmp_path: Path) -> None:
+    installation = find_installation({})
+    assert installation is not None, "start the tests with ./doit test"
+    project.edit("pictures/selection}", "pictures/selection, count: 2}")
+    tools = LocalToolchain(installation, Digests(tmp_path / "digests.json"))
+    at = Workspace(project.root, {"BMZOO_DATA": str(project.data)}, project.report, toolchain_override=tools)
+    ladder.climb(at, at.configs.models["tiny"])
+    name = FILES[INT8_SETTINGS]
+    found = kept((project.root / name).read_text(encoding="utf-8"))
+    assert found == (GOLDEN / Path(name).name).read_text(encoding="utf-8")

@@ -77,7 +77,7 @@ def test_programs_are_found_where_an_installation_has_them(tmp_path: Path) -> No
             OLD,
             "[bm1684, bm1688]",
             "does not know bm1688",
-            "allowed: bmzoo, vendor_qtable",
+            "allowed: bmzoo, head, vendor_qtable",
         ),
         ("vendor_qtable, gain: 0.1", LOCKED, "bm1684", "search.gain: means nothing to vendor_qtable: 0.1", "leave"),
         ("vendor_qtable, metric: faces", LOCKED, "bm1684", "search.metric: means nothing", "leave it out"),

@@ -17,6 +17,7 @@ from bmzoo.execute.layout import Layout
 from bmzoo.plan.build import recipe
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.float_layers import agree_step, ranking_step
+from bmzoo.plan.ladder import climbs
 from bmzoo.plan.lowering import int8_target
 from bmzoo.plan.resources import BY_KIND
 from bmzoo.plan.shared import tables
@@ -95,6 +96,7 @@ def arguments(model: Model) -> dict[str, Iterable[Callable[[Any], Path]]]:
         "onnx": by_weights("onnx"),
         "table": by_weights("table", *tables(model)),
         "scales": by_weights("scales", *tables(model)),
+        "int8_settings": by_weights("int8_settings") if climbs(model) else (),
         "qtable": by_weights("qtable", *chips),
         "evaluation": by_weights("evaluation", *sorted(engines)),
         "artifact": by_target("artifact"),
@@ -117,7 +119,7 @@ def fill(layout: Layout, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     elif path.is_relative_to(layout.tuning("")):
         files.write("{}", path / "tune.json")
-    elif path.suffix in (".table", ".scales", ".qtable"):
+    elif path.suffix in (".table", ".scales", ".int8", ".qtable"):
         files.write(text_of({"decision": "made for a test"}, "x 1.0\n"), path)
     elif path.parent.name == "eval":
         *_, weights, engine_ = path.stem.rsplit(".", 2)

@@ -1,0 +1,165 @@
+"""INT8 settings that are found where a config has none: in which order, when it ends, and what is kept of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+from bmzoo.errors import ConfigError, VerifyFailed
+from bmzoo.execute.decisions import content_of, is_ours
+from bmzoo.measure.verdict import misses, shortfall
+from bmzoo.plan.ladder import CALIBRATION_RUNGS, Int8Settings, climbs
+from bmzoo.plan.step import Command
+from bmzoo.results import ladder
+from bmzoo.results.artifact import build_artifact
+from bmzoo.workspace import Workspace
+
+FILE = "calibration/tiny.given.int8"
+TRIED = ("outcome", "settings")
+
+
+@pytest.fixture
+def climbing(project: Project) -> Project:
+    project.edit("pictures/selection}", "pictures/selection, count: 2}")
+    return project
+
+
+def climb(at: Workspace) -> str:
+    return ladder.climb(at, at.configs.models["tiny"])
+
+
+def kept(project: Project) -> dict[str, object]:
+    content: dict[str, object] = json.loads(content_of((project.root / FILE).read_text()))
+    return content
+
+
+def tried(project: Project) -> list[tuple[str, ...]]:
+    rows = kept(project)["tried"]
+    assert isinstance(rows, list)
+    return [tuple(row[key] for key in TRIED) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("verify:", "verify:", True),
+        ("verify:", "quantization: {}\nverify:", False),
+        ("minimum: 2", "minimum: 2, method: kl", False),
+        ("minimum: 2", "minimum: 2, equalize: false", False),
+        ("minimum: 2", "minimum: 2, tune: 3", True),
+        ("images: {folder: pictures/calibration}, minimum: 2", "table: by_hand.table", False),
+        ("[fp32, int8]", "fp32", False),
+    ],
+)
+def test_it_is_for_configs_that_say_nothing_of_int8(project: Project, old: str, new: str, expected: bool) -> None:
+    project.edit(old, new)
+    assert climbs(project.open().configs.models["tiny"]) is expected
+
+
+def test_plain_int8_that_is_enough_is_taken(climbing: Project) -> None:
+    at = climbing.open()
+    assert climb(at) == f"{FILE}: thresholds by kl"
+    assert tried(climbing) == [("enough", "thresholds by kl")] * 2, "one for each quantizer"
+    assert kept(climbing)["left"] == []
+    assert is_ours((climbing.root / FILE).read_text())
+    assert (climbing.root / "calibration/tiny.given.table").is_file(), "what follows is written as well"
+    build_artifact(at, at.target("bm1688_int8_1b"))
+
+
+def test_what_is_decided_is_not_tried_again_and_part_of_the_model(climbing: Project) -> None:
+    at = climbing.open()
+    climb(at)
+    again = climbing.open()
+    assert ladder.is_current(again, again.configs.models["tiny"])
+    climb(again)
+    assert climbing.toolchain.ran == []
+    assert climbs(again.configs.models["tiny"])
+    assert not climbs(again.models["tiny"])
+
+
+def test_settings_in_the_checkout_count_from_the_start(climbing: Project) -> None:
+    at = climbing.open()
+    climb(at)
+    path = climbing.root / FILE
+    text = path.read_text()
+    path.write_text(text.replace('"equalize": false', '"equalize": true').replace('"kl"', '"mse"'))
+    calibration = climbing.open().models["tiny"].config.calibration
+    assert calibration is not None
+    assert (calibration.method, calibration.equalize) == ("mse", True)
+
+
+def test_the_rungs_are_climbed_as_far_as_needed(climbing: Project) -> None:
+    def noisy_until_equalized(command: Command, folder: Path) -> None:
+        climbing.toolchain.noise = 0.0 if "equalize" in climbing.toolchain.ran else 0.5
+
+    climbing.toolchain.before = noisy_until_equalized
+    assert climb(climbing.open()) == f"{FILE}: thresholds by kl, channels equalized"
+    assert tried(climbing) == [
+        *[("not enough", str(CALIBRATION_RUNGS[0]))] * 2,
+        *[("enough", str(CALIBRATION_RUNGS[1]))] * 2,
+    ]
+    scales = {path.name for path in (climbing.root / "calibration").glob("*.scales")}
+    assert scales == {"tiny.given.scales", "tiny.given.bm1684.scales"}, "what follows is written as well"
+
+
+def test_where_nothing_is_enough_it_says_so_and_the_build_is_refused(climbing: Project) -> None:
+    climbing.toolchain.noise = 0.5
+    at = climbing.open()
+    climb(at)
+    assert kept(climbing)["left"] == ["bm1684", "bm1684x"]
+    assert "not enough for bm1684, bm1684x" in "\n".join(climbing.report.said)
+    outcomes = {outcome for outcome, _ in tried(climbing)}
+    assert outcomes == {"not enough", "cannot be made"}, "the fake's MLIR has no layers to leave in float"
+    with pytest.raises(VerifyFailed, match="not published"):
+        build_artifact(at, at.target("bm1688_int8_1b"))
+
+
+def test_no_figure_is_in_the_decision(climbing: Project) -> None:
+    climbing.toolchain.noise = 0.5
+    climb(climbing.open())
+    assert not any("cosine" in value or "." in value.replace("...", "") for row in tried(climbing) for value in row)
+
+
+def test_a_file_by_hand_is_not_overwritten(climbing: Project) -> None:
+    path = climbing.root / FILE
+    path.parent.mkdir()
+    path.write_text("mse\n")
+    with pytest.raises(ConfigError, match=f"^{FILE}: written or edited by hand, so it is not overwritten$"):
+        climb(climbing.open())
+    assert path.read_text() == "mse\n"
+
+
+def test_locked_decides_nothing(climbing: Project) -> None:
+    at = climbing.open()
+    at.options = type(at.options)(locked=True)
+    with pytest.raises(ConfigError, match=f"^{FILE}: missing, and locked=yes$"):
+        climb(at)
+
+
+def test_other_pictures_make_it_stale(climbing: Project) -> None:
+    climb(climbing.open())
+    (climbing.data / "pictures/calibration/0.png").write_bytes(
+        (climbing.data / "pictures/selection/2.png").read_bytes()
+    )
+    at = climbing.open()
+    assert not ladder.is_current(at, at.configs.models["tiny"])
+
+
+def test_shortfall_is_nothing_exactly_where_nothing_is_missed(climbing: Project) -> None:
+    at = climbing.open()
+    limits = at.models["tiny"].thresholds(at.target("bm1688_int8_1b"))
+    figures = {
+        "images": 1,
+        "detections": None,
+        "tensors": {"y": {"cosine": 0.96, "sqnr_db": 12.0, "max_error": 1.0}},
+    }
+    assert not misses(figures, limits)
+    assert shortfall(figures, limits) == 0
+    worse = {**figures, "tensors": {"y": {"cosine": 0.90, "sqnr_db": 5.0, "max_error": 1.0}}}
+    assert shortfall(worse, limits) == pytest.approx(0.05 + 0.05)
+
+
+def test_settings_come_back_from_their_file() -> None:
+    for rung in CALIBRATION_RUNGS:
+        assert Int8Settings.from_json(json.loads(json.dumps(rung.as_json()))) == rung
