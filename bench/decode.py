@@ -32,7 +32,7 @@ from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
 from bmzoo.onnx_import.retinaface import build  # noqa: E402
 from bmzoo.runtime.decoders import retinaface  # noqa: E402
-from bmzoo.runtime.decoders.decode import decode  # noqa: E402
+from bmzoo.runtime.decoders.decode import decode_boxes  # noqa: E402
 from bmzoo.runtime.decoders.priors import prior_boxes  # noqa: E402
 from bmzoo.runtime.decoders.spec import DecoderSpec  # noqa: E402
 from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
@@ -168,12 +168,12 @@ def row(one: dict[str, Any], session: OnnxSession, rounds: int) -> dict[str, Any
     at, feed, scale = one["at"], one["feed"], one["at"][0].scale_x
     priors = prior_boxes(SIDE, SIDE)
     heads = session.run({"input": feed})
-    faces = decode(heads, DECODER, (SIDE, SIDE), CONFIDENCE, NMS, at)[0]
+    faces = decode_boxes(heads, DECODER, (SIDE, SIDE), CONFIDENCE, NMS, at)[0]
     # Ours divides by the scale in float64; so does the plain way if the scale is an array of that.
     boxes, scores, points = plain_decode(heads, priors, np.array([scale]))
     same = np.array_equal(faces.scores, scores) and np.array_equal(faces.boxes, boxes)
     ways: dict[str, Callable[[Heads], object]] = {
-        "ours": lambda heads: decode(heads, DECODER, (SIDE, SIDE), CONFIDENCE, NMS, at),
+        "ours": lambda heads: decode_boxes(heads, DECODER, (SIDE, SIDE), CONFIDENCE, NMS, at),
         "plain": lambda heads: plain_decode(heads, priors, scale),
         "plain_with_priors": lambda heads: plain_decode(heads, plain_priors(), scale),
     }

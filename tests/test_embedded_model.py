@@ -13,9 +13,9 @@ from onnx import numpy_helper
 
 from bmzoo.measure.average_precision import Predictions, Truth, curves
 from bmzoo.onnx_import.contract import io_signature, violations
-from bmzoo.runtime.decoders.decode import decode
-from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.decoders.decode import decode_boxes
 from bmzoo.runtime.engines.session import OnnxSession
+from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.preprocess import prepare_batch
 from bmzoo.runtime.settings import Settings
 from bmzoo.scenes import FIRST_TRAINING_SEED, Scene, draw
@@ -37,7 +37,7 @@ def detect(scenes: list[Scene], confidence: float = 0.02) -> list[Detections]:
     for scene in scenes:
         batch, geometries = prepare_batch([scene.image], Settings().input, 1)
         heads = session().run({"input": batch})
-        found += decode(heads, Settings().decoder, (SIZE, SIZE), confidence, Settings().nms, geometries)
+        found += decode_boxes(heads, Settings().decoder, (SIZE, SIZE), confidence, Settings().nms, geometries)
     return found
 
 

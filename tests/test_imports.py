@@ -35,6 +35,7 @@ ONLY = {
         "bmzoo/release/manifest.py",
         "bmzoo/config/schema.py",
         "bmzoo/config/accuracy.py",
+        "bmzoo/config/decoding.py",
         "bmzoo/config/images.py",
         "bmzoo/config/quantization.py",
         "bmzoo/config/targets.py",

@@ -27,9 +27,9 @@ from bmzoo.measure.average_precision import Predictions, Truth, curves  # noqa: 
 from bmzoo.onnx_import import contract, retinaface  # noqa: E402
 from bmzoo.onnx_import.batches import check_batches  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
-from bmzoo.runtime.decoders.decode import decode  # noqa: E402
-from bmzoo.runtime.detections import Detections  # noqa: E402
+from bmzoo.runtime.decoders.decode import decode_boxes  # noqa: E402
 from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
+from bmzoo.runtime.predictions.detections import Detections  # noqa: E402
 from bmzoo.runtime.preprocess import prepare_batch  # noqa: E402
 from bmzoo.runtime.settings import Settings  # noqa: E402
 from bmzoo.scenes import FIRST_TRAINING_SEED, Scene, draw  # noqa: E402
@@ -114,7 +114,7 @@ def _scenes(first: int, count: int, kind: str | None) -> Iterator[Scene]:
 def _detect(session: OnnxSession, scene: Scene) -> Detections:
     settings = Settings()
     batch, geometries = prepare_batch([scene.image], settings.input, 1)
-    return decode(
+    return decode_boxes(
         session.run({"input": batch}), settings.decoder, (SIZE, SIZE), DOUBTFUL, settings.nms, geometries
     )[0]
 

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from bmzoo.commands.measure import aligned, detection_figures, reference_heads, tensor_figures
+from bmzoo.commands.measure import aligned, decoded, detection_figures, reference_heads, tensor_figures
 from bmzoo.errors import VerifyFailed
-from bmzoo.measure.agreement import agreement
+from bmzoo.measure.comparisons.registry import comparison_of
+from bmzoo.measure.nouns import NOUNS
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.quantization.loss import Reference, added, total
-from bmzoo.runtime.decoders.decode import decode
 
 # Average precision needs low scores, too; this is the lowest in published WIDER FACE results.
 FAINT = 0.02
@@ -25,7 +25,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     reference = reference_heads(folder, feeds)
     test = aligned(reference, arrays(folder / "outputs.npz"), "its MLIR")
     size = (request["input"]["height"], request["input"]["width"])
-    spec = decoder_spec(request["decoder"])
+    spec = decoder_spec(request["decoder"], folder)
     noise, signal, cosines = [], [], []
     for index in range(number):
         one = Reference({name: head[index : index + 1] for name, head in reference.items()}, spec, size)
@@ -38,16 +38,19 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "loss": round(total(added(noise), added(signal)), 6),
         "cosine": round(sum(cosines) / number, 6),
         "tensors": tensor_figures(reference, test),
-        "detections": detection_figures(reference, test, request),
+        "detections": detection_figures(folder, reference, test, request),
         "agreement": None,
     }
-    if spec.kind != "none":
-        nms = request["decoder"]["nms"]
-        wanted, found = (decode(heads, spec, size, FAINT, nms) for heads in (reference, test))
-        if not any((faces.scores >= SURE).any() for faces in wanted):
+    wanted, found = (decoded(folder, heads, request, FAINT) for heads in (reference, test))
+    row = comparison_of(wanted)
+    if row is not None:
+        share = row.agreement(wanted, found, SURE)
+        if share is None:
+            what = row.what(wanted[0])
+            none = NOUNS[what].none
             raise VerifyFailed(
-                f"nothing was compared: the ONNX model finds no face of at least {SURE:g} in {number} pictures",
-                "put pictures with faces below quantization.images, where float layers are chosen by them",
+                f"nothing was compared: the ONNX model {none} of at least {SURE:g} in {number} pictures",
+                f"put pictures with {what} below quantization.images, where float layers are chosen by them",
             )
-        figures["agreement"] = round(agreement(wanted, found, SURE), 6)
+        figures["agreement"] = round(share, 6)
     (folder / "agreement.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")

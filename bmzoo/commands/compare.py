@@ -29,7 +29,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "images": len(next(iter(feeds.values()))),
         "simulated": batch,
         "tensors": tensor_figures(reference, test),
-        "detections": detection_figures(reference, test, request),
+        "detections": detection_figures(folder, reference, test, request),
         "engines": agreement(first, _head(mlir, batch)),
         "consistency": {
             name: _with_sibling(name, first, arrays(folder / f"sibling.{name}.npz")) for name in request["siblings"]

@@ -9,6 +9,7 @@ from bmzoo.errors import ConfigError
 from bmzoo.measure import groundtruth
 from bmzoo.measure.evaluate import detect_all, evaluate
 from bmzoo.measure.specs import decoder_spec
+from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.runtime.engines.registry import open_session
 from bmzoo.runtime.settings import Settings
 
@@ -16,13 +17,17 @@ from bmzoo.runtime.settings import Settings
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ap.json`. Raises SourceError for ground truth that does not fit, SessionError for the network."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
-    if request["decoder"]["kind"] == "none":
-        raise ConfigError("evaluate: needs a decoder that finds faces: none", "see `decoder` in docs/config.md")
+    kind = request["decoder"]["kind"]
+    if DECODERS[kind].gives != "detections":
+        raise ConfigError(f"evaluate: needs a decoder that finds faces: {kind}", "see `decoder` in docs/config.md")
     pictures = groundtruth.load(folder / request["truth"])
     session = open_session(folder / request["network"], log=folder / "engine.log")
     try:
         settings = Settings(
-            input_spec(request["input"]), decoder_spec(request["decoder"]), request["confidence"], request["nms"]
+            input_spec(request["input"]),
+            decoder_spec(request["decoder"], folder),
+            request["confidence"],
+            request["nms"],
         )
         found = detect_all(session, pictures, settings, request["confidence"])
     finally:

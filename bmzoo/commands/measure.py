@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bmzoo.errors import VerifyFailed
+from bmzoo.measure.comparisons.comparison import MatchRule
+from bmzoo.measure.comparisons.registry import comparison_of
 from bmzoo.measure.degenerate import Heads, check_alive, check_reference
 from bmzoo.measure.given_names import given_names
-from bmzoo.measure.matching import match_detections
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.measure.tensors import cosine, max_error, sqnr_db
-from bmzoo.runtime.decoders.decode import Detections, decode
+from bmzoo.runtime.decoders.decode import decode
 from bmzoo.runtime.engines.session import OnnxSession
+from bmzoo.runtime.predictions.prediction import Prediction
 
 WORST_SQNR = -999.0
 
@@ -30,7 +30,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     figures = {
         "images": len(next(iter(feeds.values()))),
         "tensors": tensor_figures(reference, test),
-        "detections": detection_figures(reference, test, request),
+        "detections": detection_figures(folder, reference, test, request),
     }
     (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
 
@@ -76,31 +76,21 @@ def tensor_figures(reference: Heads, test: Heads) -> dict[str, dict[str, float |
     return figures
 
 
-def detection_figures(reference: Heads, test: Heads, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Detections matched after decoding and NMS, over the whole batch; None for models without a decoder."""
+def detection_figures(
+    folder: Path, reference: Heads, test: Heads, request: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """What both mean, compared over the whole batch; None for models without a decoder."""
+    rule = MatchRule(request["confidence"], request["margin"], request["iou"])
+    wanted, found = (decoded(folder, heads, request, rule.confidence - rule.margin) for heads in (reference, test))
+    row = comparison_of(wanted)
+    return None if row is None else row.figures(wanted, found, rule)
+
+
+def decoded(folder: Path, heads: Heads, request: Mapping[str, Any], confidence: float) -> list[Prediction]:
+    """What the outputs mean, picture by picture, by the request's decoder. Raises SessionError, ConfigError."""
     settings = request["decoder"]
-    if settings["kind"] == "none":
-        return None
-    spec = decoder_spec(settings)
-    low = request["confidence"] - request["margin"]
     size = (request["input"]["height"], request["input"]["width"])
-    wanted, found = (decode(heads, spec, size, low, settings["nms"]) for heads in (reference, test))
-    slots = [
-        match_detections(a, b, request["confidence"], request["margin"], request["iou"])
-        for a, b in zip(wanted, found, strict=True)
-    ]
-    expected = [_certain(faces, request) for faces in wanted]
-    return {
-        "expected": sum(expected),
-        "expected_per_image": expected,
-        "missed": sum(len(m.missing) for m in slots),
-        "extra": sum(len(m.extra) for m in slots),
-        "mean_iou": _rounded(float(np.mean([m.mean_iou for m in slots]))),
-    }
-
-
-def _certain(faces: Detections, request: Mapping[str, Any]) -> int:
-    return int((faces.scores >= request["confidence"] + request["margin"]).sum())
+    return decode(heads, decoder_spec(settings, folder), size, confidence, settings.get("nms", 1.0))
 
 
 def _rounded(value: float) -> float | None:

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PREPROCESSING = ("runtime/preprocess.py", "runtime/normalisation.py", "runtime/orientation.py", "runtime/bmcv.py")
-_DECODING = ("runtime/decoders/*.py", "runtime/detections.py", "runtime/nms.py", *_PREPROCESSING)
+_DECODING = ("runtime/decoders/*.py", "runtime/predictions/*.py", "runtime/nms.py", *_PREPROCESSING)
 _SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py")
 # Which engine runs a file is the business of the registry, which imports them all.
 _ENGINES = ("runtime/engines/*.py",)
 _QUANTIZATION = ("quantization/*.py", "system/partial.py", "measure/degenerate.py", *_DECODING)
 _MEASURING = (
     *("commands/measure.py", "measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/specs.py"),
+    *("measure/comparisons/*.py", "measure/nouns.py", "measure/agreement.py", "measure/average_precision.py"),
     *("measure/given_names.py", "measure/degenerate.py"),
     *_SESSION,
     *_DECODING,
@@ -59,7 +60,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "evaluate": OwnCommand(
         "evaluate",
         (
-            *("commands/evaluate.py", "measure/evaluate.py", "measure/average_precision.py"),
+            *("commands/evaluate.py", "measure/evaluate.py"),
             *("measure/groundtruth.py", "measure/picture.py", "measure/listed.py", "measure/wider.py"),
             *("runtime/settings.py", "commands/prepare.py", "system/hashing.py", *_MEASURING, *_ENGINES),
         ),
@@ -93,8 +94,9 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "agree": OwnCommand(
         "agree",
         (
-            *("commands/agree.py", "measure/agreement.py", "measure/average_precision.py"),
-            *("quantization/loss.py", *_MEASURING),
+            "commands/agree.py",
+            "quantization/loss.py",
+            *_MEASURING,
         ),
     ),
     # Not a module of this package but a program of the runtime, which must also work without the rest of bmzoo.

@@ -17,13 +17,13 @@ class Thresholds(Section):
     sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None
     """Smallest signal-to-quantization-noise ratio of a head, in dB."""
     iou: Ratio | None = None
-    """Smallest IoU at which a face counts as found."""
+    """Smallest IoU at which a face, an object or a region counts as found; of points, how near they must be."""
     missed: Ratio | None = None
-    """Largest share of the ONNX model's faces that are not found."""
+    """Largest share of what the ONNX model finds that is missed: faces, objects, pictures, pixels, characters."""
     extra: Ratio | None = None
-    """Largest share of faces that the ONNX model does not have."""
+    """Largest share, of as many, of what is found and the ONNX model does not have."""
     faces: Annotated[int, Field(ge=0)] | None = None
-    """Fewest faces that both must find; 0 where pictures without any are enough to compare."""
+    """Fewest of these that both must find; 0 where pictures without any are enough to compare."""
     engines: Ratio | None = None
     """Largest difference between simulator and MLIR, relative to the range of the head."""
     engines_sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None

@@ -1,6 +1,6 @@
 """A model's config: every key that its YAML file in `configs/` may hold, its type, range and default.
 
-What the network is fed and what its heads mean is here, the other sections are in modules of their own beside it.
+What the network is fed is here, the other sections are in modules of their own beside it.
 `configs/schema.json` is this as JSON Schema, for editors.
 """
 
@@ -11,13 +11,12 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from bmzoo.config.accuracy import Evaluate, Verify
+from bmzoo.config.decoding import Decoder
 from bmzoo.config.descriptions import described_schema
-from bmzoo.config.fields import Means, OneOf, Pixels, Ratio, Scales, Section, as_tuple
+from bmzoo.config.fields import Means, Pixels, Scales, Section, as_tuple
 from bmzoo.config.quantization import Calibration, Quantization
 from bmzoo.config.targets import Exclusion, Selection
 from bmzoo.config.weights import Weights
-from bmzoo.runtime.decoders.registry import DECODERS
-from bmzoo.runtime.decoders.spec import DecoderSpec, unlike
 
 
 class Input(Section):
@@ -64,31 +63,6 @@ class Input(Section):
         return self
 
 
-Sizes = Annotated[tuple[Pixels, ...], Field(min_length=1)]
-Variance = Annotated[float, Field(gt=0, le=10)]
-
-
-class Decoder(Section):
-    """How heads become detections. Defaults are RetinaFace-MobileNet0.25's."""
-
-    kind: Annotated[str, OneOf(DECODERS)]
-    """What the heads mean; `none` for networks that find nothing in pictures: only their tensors are compared."""
-    strides: Annotated[Sizes, BeforeValidator(as_tuple)] = DecoderSpec.strides
-    """Pixels of the input for each cell of a head, by level."""
-    min_sizes: Annotated[tuple[Sizes, ...], BeforeValidator(as_tuple)] = DecoderSpec.min_sizes
-    """Sides of the anchors in pixels, by level."""
-    variance: Annotated[tuple[Variance, Variance], BeforeValidator(as_tuple)] = DecoderSpec.variance
-    """Scales of the offsets of centres and of sizes."""
-    nms: Ratio = 0.4
-    """Largest overlap (IoU) of two faces that both stay."""
-
-    @model_validator(mode="after")
-    def _levels(self) -> "Decoder":
-        if problem := unlike(self.strides, self.min_sizes):
-            raise ValueError(problem)
-        return self
-
-
 class ModelConfig(Section):
     """One model and the targets wanted of it; the model's name is the file's."""
 
@@ -97,7 +71,7 @@ class ModelConfig(Section):
     input: Input
     """What the network is fed."""
     decoder: Decoder
-    """How its heads become detections."""
+    """What its outputs mean."""
     calibration: Calibration | None = None
     """Needed where a target is `int8` or `int4`."""
     quantization: Quantization = Field(default_factory=Quantization)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bmzoo.measure.average_precision import Curve, Predictions, Truth, curves
-from bmzoo.runtime.decoders.decode import decode
+from bmzoo.runtime.decoders.decode import decode_boxes
 from bmzoo.runtime.preprocess import prepare_batch
 from bmzoo.runtime.settings import fitted
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bmzoo.measure.picture import Picture
-    from bmzoo.runtime.detections import Detections
     from bmzoo.runtime.engines.session import Session
+    from bmzoo.runtime.predictions.detections import Detections
     from bmzoo.runtime.settings import Settings
 
 # The confidence of the published figures. Average precision needs the uncertain detections, too.
@@ -45,7 +45,7 @@ def detect_all(
         images = [picture.read() for picture in pictures[start : start + settings.batch]]
         batch, geometries = prepare_batch(images, settings.input, settings.batch, batch)
         heads = session.run({tensor.name: batch})
-        found += decode(heads, settings.decoder, size, confidence, settings.nms, geometries)
+        found += decode_boxes(heads, settings.decoder, size, confidence, settings.nms, geometries)
         if progress is not None:
             progress(len(found), len(pictures))
     return found

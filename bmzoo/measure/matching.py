@@ -1,11 +1,11 @@
-"""One-to-one matching of two sets of detections by IoU."""
+"""One-to-one matching of two sets of detections, or of anything with scores, by IoU."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.predictions.detections import Detections
 
 
 def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -51,10 +51,27 @@ def match_detections(
     Certain faces choose each other first, so that a doubtful one never takes a partner away from a pair of
     certain ones. Both sides must be decoded at a confidence of at most threshold - margin.
     """
-    low, high = threshold - margin, threshold + margin
-    certain_ref, certain_test = reference.scores >= high, test.scores >= high
+    return match_scored(class_overlap(reference, test), (reference.scores, test.scores), threshold, margin, min_iou)
+
+
+def class_overlap(reference: Detections, test: Detections) -> NDArray[np.float64]:
+    """IoU of every reference box with every test box of its class, [n,m]; -1 for those of other classes."""
     overlap = iou_matrix(reference.boxes, test.boxes)
-    allowed = (reference.scores >= low)[:, None] & (test.scores >= low)[None] & (overlap >= min_iou)
+    return np.where(reference.labels[:, None] == test.labels[None], overlap, -1)
+
+
+def match_scored(
+    overlap: NDArray[np.float64],
+    scores: tuple[NDArray[np.float32], NDArray[np.float32]],
+    threshold: float,
+    margin: float,
+    min_iou: float,
+) -> Match:
+    """The same for anything with scores, of the reference [n] and the test [m], and an overlap [n,m]."""
+    low, high = threshold - margin, threshold + margin
+    certain_ref, certain_test = (side >= high for side in scores)
+    near = (overlap >= min_iou) & (overlap >= 0)
+    allowed = (scores[0] >= low)[:, None] & (scores[1] >= low)[None] & near
     both = certain_ref[:, None] & certain_test[None]
     either = certain_ref[:, None] | certain_test[None]
     pairs = _pair_up(overlap, allowed & both, [])

@@ -4,12 +4,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bmzoo.config.accuracy import Thresholds
+from bmzoo.measure.nouns import NOUNS, what_of
 
-# What to do where nothing was compared.
-FACES_HINT = (
-    "put pictures with faces first, with verify.images.first; where the model finds nothing in any of them, "
-    "`input` and `decoder` may not be what it was trained with; faces: 0 below verify.thresholds asks for none"
-)
+
+def nothing_hint(figures: Mapping[str, Any]) -> str:
+    """What to do where nothing was compared."""
+    what = what_of(figures["detections"])
+    return (
+        f"put pictures with {what} first, with verify.images.first; where the model finds nothing in any of them, "
+        "`input` and `decoder` may not be what it was trained with; faces: 0 below verify.thresholds asks for none"
+    )
 
 
 def misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
@@ -72,11 +76,12 @@ def nothing_compared(figures: Mapping[str, Any], limits: Thresholds) -> str:
     found = figures["detections"]
     if found is None or found["expected"] >= (limits.faces or 0):
         return ""
+    what = what_of(found)
     if found["expected"]:
-        return f"too little was compared: the ONNX model finds {found['expected']} faces, needed: {limits.faces}"
+        return f"too little was compared: the ONNX model finds {found['expected']} {what}, needed: {limits.faces}"
     number = figures["images"]
     where = "the picture" if number == 1 else f"the {number} pictures"
-    return f"nothing was compared: the ONNX model finds no face in {where}"
+    return f"nothing was compared: the ONNX model {NOUNS[what].none} in {where}"
 
 
 def _detection_misses(figures: Mapping[str, Any], limits: Thresholds) -> Iterator[str]:
@@ -87,15 +92,14 @@ def _detection_misses(figures: Mapping[str, Any], limits: Thresholds) -> Iterato
         yield said
     expected = detections["expected"]
     both = expected - detections["missed"]
-    for key, limit, what in (
-        ("missed", limits.missed, "faces of the ONNX model not found"),
-        ("extra", limits.extra, "faces that the ONNX model does not have"),
-    ):
+    what = what_of(detections)
+    noun = NOUNS[what]
+    for key, limit, told in (("missed", limits.missed, noun.missed), ("extra", limits.extra, noun.extra)):
         share = detections[key] / max(expected, 1)
         if limit is not None and share > limit:
-            yield f"{detections[key]} of {expected} {what}, allowed: {limit:.0%}"
+            yield f"{detections[key]} of {expected} {told}, allowed: {limit:.0%}"
         elif key == "missed" and both < (limits.faces or 0) <= expected:
-            yield f"{both} of {expected} faces of the ONNX model found, needed: {limits.faces}"
+            yield f"{both} of {expected} {what} of the ONNX model found, needed: {limits.faces}"
 
 
 def summary(figures: Mapping[str, Any]) -> str:
@@ -109,6 +113,7 @@ def summary(figures: Mapping[str, Any]) -> str:
     ]
     found = figures["detections"]
     if found is not None:
-        both = f"{found['expected'] - found['missed']}/{found['expected']} faces"
-        parts.append(f"{both if found['expected'] else 'no face to find'}, {found['extra']} extra")
+        what = what_of(found)
+        both = f"{found['expected'] - found['missed']}/{found['expected']} {what}"
+        parts.append(f"{both if found['expected'] else f'no {NOUNS[what].one} to find'}, {found['extra']} extra")
     return ", ".join(part for part in parts if part)

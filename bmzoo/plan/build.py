@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 
 from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
+from bmzoo.plan.decoding import decoder_files, decoder_request
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import compiler_inputs
 from bmzoo.plan.shared import calibration, document, import_step, pictures, transform_for
@@ -104,7 +105,7 @@ def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, wei
 def _measure_step(model: Model, target: Target, source: Step, simulate: Step, weights: Weights) -> Step:
     config = model.config
     request = {
-        "decoder": config.decoder.model_dump(),
+        "decoder": decoder_request(model),
         "confidence": config.verify.confidence,
         "margin": config.verify.margin,
         "iou": model.thresholds(target).iou,
@@ -119,6 +120,7 @@ def _measure_step(model: Model, target: Target, source: Step, simulate: Step, we
             ("model.json", Output(source, "model.json")),
             ("inputs.npz", Output(simulate, "inputs.npz")),
             ("outputs.npz", Output(simulate, "outputs.npz")),
+            *decoder_files(model),
         ),
         ("figures.json",),
         (document("request.json", request),),

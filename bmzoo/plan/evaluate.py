@@ -5,6 +5,7 @@ from functools import lru_cache
 from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
 from bmzoo.measure import groundtruth
+from bmzoo.plan.decoding import decoder_files, decoder_request
 from bmzoo.plan.lowering import LOWERED
 from bmzoo.plan.shared import document, import_step, input_request
 from bmzoo.plan.step import Command, Input, Output, Step, Subject, Tree
@@ -39,7 +40,7 @@ def _evaluate_step(model: Model, subject: Subject, network: str, inputs: tuple[t
     request = {
         **input_request(model),
         "network": network,
-        "decoder": model.config.decoder.model_dump(),
+        "decoder": decoder_request(model),
         "confidence": settings.confidence,
         "nms": settings.nms,
         "truth": f"truth/{inside}" if inside else "truth",
@@ -48,7 +49,7 @@ def _evaluate_step(model: Model, subject: Subject, network: str, inputs: tuple[t
         "evaluate",
         subject,
         (Command("evaluate", ("request.json",)),),
-        (*inputs, ("truth", Tree(folder))),
+        (*inputs, ("truth", Tree(folder)), *decoder_files(model)),
         ("ap.json",),
         (document("request.json", request),),
     )

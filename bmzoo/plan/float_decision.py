@@ -8,8 +8,9 @@ from bmzoo.chips import CHIPS
 from bmzoo.config.model import Model
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import FLOAT_LAYERS, decision
+from bmzoo.plan.decoding import decoder_decides
 from bmzoo.plan.lowering import int8_target, thresholds
-from bmzoo.plan.shared import calibration, derived_from, equalization, equalized_for, network, pictures, stated
+from bmzoo.plan.shared import calibration, derived_from, equalization, equalized_for, network, pictures
 from bmzoo.plan.step import Decision, Input
 
 # How many selection pictures layers are ranked and chosen by; all of them confirm the pick.
@@ -24,16 +25,18 @@ def float_mode(chip: str) -> str:
 def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[str, Any]) -> Decision:
     """What the choice of a chip's float layers is derived from. The model is that for the weights."""
     target = int8_target(model, chip)
-    config, images = model.config, model.config.quantization.images
+    images = model.config.quantization.images
     assert images is not None, "checked when the config was read"
+    decoder, files = decoder_decides(model)
     own = {
         **network(model, weights),
-        "decoder": stated(config.decoder),
+        "decoder": decoder,
         "flags": model.deploy_flags(target),
         **settings,
     }
     sources: dict[str, Input] = {
         **derived_from(weights),
+        **files,
         "pictures": replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES)),
         **equalization(model, weights, equalized_for(model, chip)),
         "calibration.table": thresholds(model, calibration(model, target, weights)),

@@ -13,6 +13,7 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.quantization import Search
 from bmzoo.config.search_methods import method_of
 from bmzoo.config.weights import Weights
+from bmzoo.plan.decoding import decoder_files, decoder_request
 from bmzoo.plan.lowering import LOWERED, int8_target, lowering, plain_lowering
 from bmzoo.plan.shared import document, import_step, input_request, pictures
 from bmzoo.plan.step import Command, File, Input, Output, Step
@@ -64,7 +65,7 @@ def agree_step(model: Model, chip: str, weights: Weights, qtable: Input | None) 
     assert images is not None, "checked when the config was read"
     request = {
         **input_request(model),
-        "decoder": config.decoder.model_dump(),
+        "decoder": decoder_request(model),
         "confidence": config.verify.confidence,
         "margin": config.verify.margin,
         "iou": model.thresholds(target).iou,
@@ -84,6 +85,7 @@ def agree_step(model: Model, chip: str, weights: Weights, qtable: Input | None) 
             ("model.onnx", Output(source, "model.onnx")),
             ("model.json", Output(source, "model.json")),
             ("pictures", replace(pictures(images), count=images.count or CONFIRMED)),
+            *decoder_files(model),
         ),
         ("agreement.json",),
         (document("request.json", request),),

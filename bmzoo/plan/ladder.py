@@ -14,7 +14,8 @@ from bmzoo.config.quantization import Quantization, Search
 from bmzoo.config.search_methods import HEAD_METHOD
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import INT8_SETTINGS, decision
-from bmzoo.plan.shared import derived_from, document, import_step, input_request, network, pictures, stated
+from bmzoo.plan.decoding import decoder_decides, decoder_files, decoder_request
+from bmzoo.plan.shared import derived_from, document, import_step, input_request, network, pictures
 from bmzoo.plan.step import Command, Output, Step, Subject
 from bmzoo.plan.verify import infer_step, lower_step
 from bmzoo.target import Target
@@ -126,9 +127,10 @@ def settings_step(model: Model, weights: Weights) -> Step:
     config = own.config
     assert config.calibration is not None and config.calibration.images is not None, "only of models that climb"
     limits = {q: own.thresholds(target).model_dump(include=set(_JUDGED_BY)) for q, target in judged(own).items()}
+    decoder, files = decoder_decides(own)
     said = {
         **network(own, weights),
-        "decoder": stated(config.decoder),
+        "decoder": decoder,
         "calibration": config.calibration.model_dump(include={"histogram_bins", "tune", "minimum"}),
         "thresholds": limits,
         "confidence": config.verify.confidence,
@@ -136,6 +138,7 @@ def settings_step(model: Model, weights: Weights) -> Step:
     count = min(config.verify.quantized, config.verify.images.count or config.verify.quantized)
     sources = {
         **derived_from(weights),
+        **files,
         "calibration": pictures(config.calibration.images),
         "pictures": replace(pictures(config.verify.images), count=count),
     }
@@ -158,7 +161,7 @@ def trial_step(model: Model, target: Target, weights: Weights) -> Step:
     infer = infer_step(own, target, weights, lower_step(own, target, weights))
     request = {
         **input_request(own),
-        "decoder": config.decoder.model_dump(),
+        "decoder": decoder_request(own),
         "confidence": config.verify.confidence,
         "margin": config.verify.margin,
         "iou": own.thresholds(target).iou,
@@ -171,6 +174,7 @@ def trial_step(model: Model, target: Target, weights: Weights) -> Step:
             ("model.onnx", Output(source, "model.onnx")),
             ("model.json", Output(source, "model.json")),
             *((name, Output(infer, name)) for name in ("inputs.npz", "outputs.npz")),
+            *decoder_files(own),
         ),
         ("figures.json",),
         (document("request.json", request),),

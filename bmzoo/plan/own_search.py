@@ -11,6 +11,7 @@ from bmzoo.chips import CHIPS
 from bmzoo.config.model import Model, using
 from bmzoo.config.quantization import Search
 from bmzoo.config.weights import Weights
+from bmzoo.plan.decoding import decoder_files, decoder_request
 from bmzoo.plan.float_decision import RANKED_PICTURES, float_layers, float_mode
 from bmzoo.plan.lowering import plain_lowering
 from bmzoo.plan.shared import document, import_step, input_request, pictures, quantized_source
@@ -83,6 +84,7 @@ def _inputs(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input
         ("model.json", Output(import_step(model, weights), "model.json")),
         ("lowered.mlir", Output(plain_lowering(model, chip, weights), "lowered.mlir")),
         ("pictures", replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES))),
+        *decoder_files(model),
     )
 
 
@@ -90,7 +92,7 @@ def _request(model: Model) -> dict[str, object]:
     images = model.config.quantization.images
     assert images is not None, "checked when the config was read"
     slots = min(images.count or RANKED_PICTURES, RANKED_PICTURES)
-    return {**input_request(model), "decoder": model.config.decoder.model_dump(), "minimum": 1, "slots": slots}
+    return {**input_request(model), "decoder": decoder_request(model), "minimum": 1, "slots": slots}
 
 
 def _subject(model: Model, weights: Weights, chip: str) -> Subject:

@@ -13,6 +13,7 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.search_methods import method_of
 from bmzoo.config.weights import Weights
 from bmzoo.plan.build import Recipe, recipe
+from bmzoo.plan.decoding import decoder_files, decoder_request
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import LOWERED, lowering
 from bmzoo.plan.shared import document, import_step, input_request, pictures, transform_for, weights_file
@@ -132,7 +133,7 @@ def _compare_step(model: Model, build: Recipe, infer: Step, related: tuple[Recip
     config = model.config
     request = {
         **input_request(model),
-        "decoder": config.decoder.model_dump(),
+        "decoder": decoder_request(model),
         "confidence": config.verify.confidence,
         "margin": config.verify.margin,
         "iou": model.thresholds(build.target).iou,
@@ -145,6 +146,7 @@ def _compare_step(model: Model, build: Recipe, infer: Step, related: tuple[Recip
         ("mlir.npz", Output(infer, "outputs.npz")),
         ("simulated.npz", Output(build.simulate, "outputs.npz")),
         *((f"sibling.{other.target}.npz", Output(other.simulate, "outputs.npz")) for other in related),
+        *decoder_files(model),
     ]
     return Step(
         "compare",

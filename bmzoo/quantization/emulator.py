@@ -41,7 +41,7 @@ class EmulatorJob:
         return lowered_network(model, lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8")))
 
     def spec(self) -> DecoderSpec:
-        return decoder_spec(self.decoder)
+        return decoder_spec(self.decoder, self.folder)
 
 
 class Workbench:

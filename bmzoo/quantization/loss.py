@@ -36,8 +36,9 @@ class Reference:
         self._norms = {name: float(np.linalg.norm(head)) for name, head in heads.items()}
         self._rows = rows(heads, spec, input_hw)
         scores = self._rows.get("scores")
-        self._confident = None if scores is None else np.flatnonzero(scores[:, 0] >= CONFIDENT)
-        self._weight = 1.0 if scores is None else scores[self._confident].astype(np.float64)
+        best = None if scores is None else scores.max(axis=1, keepdims=True)  # over classes
+        self._confident = None if best is None else np.flatnonzero(best[:, 0] >= CONFIDENT)
+        self._weight = 1.0 if best is None else best[self._confident].astype(np.float64)
         self.signal = {name: self._power(name, self._at(name, values)) for name, values in self._rows.items()}
 
     def noise(self, heads: Heads) -> dict[str, float]:
@@ -75,7 +76,8 @@ def added(powers: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def rows(heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> dict[str, Rows]:
-    """Heads of one picture by meaning, anchors first: scores [A,1], boxes [A,4], landmarks [A,10] where there are.
+    """Heads of one picture by meaning, anchors first: scores [A,C], boxes [A,4], landmarks [A,2K] where there
+    are.
 
     Outputs by name for decoders that know no meaning. Raises SessionError for heads that do not fit the decoder.
     """

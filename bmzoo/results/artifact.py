@@ -10,6 +10,7 @@ from bmzoo.execute import published
 from bmzoo.measure import verdict
 from bmzoo.plan.build import Recipe
 from bmzoo.plan.step import Step
+from bmzoo.results.decoding import told_decoder
 from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
@@ -83,7 +84,9 @@ def _keep_evidence(
     name = target.qualified(at.default_model)
     nothing = verdict.nothing_compared(figures, at.model(target).thresholds(target))
     if [nothing] == missed:
-        return VerifyFailed(f"{name}: not published, {nothing}", verdict.FACES_HINT, at.layout.shown(folder))
+        return VerifyFailed(
+            f"{name}: not published, {nothing}", verdict.nothing_hint(figures), at.layout.shown(folder)
+        )
     return VerifyFailed(
         f"{name}: not published, it disagrees with the ONNX model: {'; '.join(missed)}",
         "thresholds are below `verify` in the config",
@@ -105,7 +108,7 @@ def _provenance(
         "toolchain": at.toolchain.version,
         # What the runtime needs to feed it and to read its heads: `detect` takes both from here.
         "input": model.config.input.model_dump(),
-        "decoder": model.config.decoder.model_dump(),
+        "decoder": told_decoder(at, model, at.layout.artifact(target).parent),
         "facts": deploy.read_json("facts.json"),
         "verdict": {
             "passed": True,

@@ -7,6 +7,7 @@ from bmzoo.execute import published
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.measure.stages import machine, stage_times
 from bmzoo.plan.shared import pictures
+from bmzoo.results.decoding import told_decoder
 from bmzoo.runtime.engines.registry import open_session
 from bmzoo.runtime.preprocess import read_image
 from bmzoo.runtime.settings import Settings
@@ -28,7 +29,7 @@ def time_stages(at: Workspace, model: Model, target: Target | None) -> str:
     at.weights.announce(model)
     settings = Settings(
         input_spec(config.input.model_dump()),
-        decoder_spec(config.decoder.model_dump()),
+        decoder_spec(told_decoder(at, model, network.parent), network.parent),
         config.verify.confidence,
         config.decoder.nms,
     )

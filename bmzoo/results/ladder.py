@@ -155,7 +155,7 @@ class _Climb:
         else:
             limits = self._at.weights.using(model).thresholds(target)
             if said := verdict.nothing_compared(figures, limits):
-                raise VerifyFailed(f"{self._model.name}: {said}", verdict.FACES_HINT)
+                raise VerifyFailed(f"{self._model.name}: {said}", verdict.nothing_hint(figures))
             missed = tuple(verdict.misses(figures, limits))
             trial = Trial(missed, verdict.summary(figures), verdict.shortfall(figures, limits))
         told = "; ".join([trial.said, *trial.misses])

@@ -30,7 +30,7 @@ def verify_target(at: Workspace, target: Target) -> str:
         told["drift"] = _drift(at, target)
     files.write(files.json_text(told), at.layout.verification(target))
     if [nothing] == missed:
-        raise VerifyFailed(nothing, verdict.FACES_HINT, at.layout.shown(at.layout.verification(target)))
+        raise VerifyFailed(nothing, verdict.nothing_hint(figures), at.layout.shown(at.layout.verification(target)))
     if missed:
         raise VerifyFailed(
             f"disagrees with the ONNX model: {'; '.join(missed)}",

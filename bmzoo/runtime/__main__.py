@@ -1,4 +1,4 @@
-"""`python -m bmzoo.runtime detect MODEL INPUT...`: faces in pictures and videos, drawn and listed.
+"""`python -m bmzoo.runtime detect MODEL INPUT...`: what a model finds in pictures and videos, drawn and listed.
 
 Exit code: 0 when something was processed and nothing stopped the run, though inputs may have been left out with
 a warning (with --strict that is 1 too); 1 for an error or when every input was left out; 2 for a wrong command
@@ -20,9 +20,9 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 from bmzoo.errors import BmzooError, ConfigError, StoreError
 from bmzoo.runtime.album import Album, check_folder, is_special, write_whole
-from bmzoo.runtime.decoders.registry import DECODERS
+from bmzoo.runtime.decoders.registry import DECODERS, unread
+from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detect import Result, detect
-from bmzoo.runtime.draw import draw
 from bmzoo.runtime.engines.registry import ENGINES, open_session
 from bmzoo.runtime.pictures import count, find
 from bmzoo.runtime.preprocess import FLAVOURS, PIXEL_FORMATS, RESIZES
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser(
         "detect",
-        help="faces in pictures and videos",
+        help="what a model finds in pictures and videos",
         description=(__doc__ or "").partition("\n\n")[2],
         epilog=_decoders(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--results", type=Path, metavar="FILE", help="text in the samples' format (DIR/results.txt)")
     add("--json", type=Path, metavar="FILE", help="everything as JSON (DIR/results.json)")
     add("--no-draw", action="store_true", help="write no pictures")
-    add("--confidence", type=float, metavar="0..1", help="lowest score of a face (0.5)")
-    add("--nms", type=float, metavar="0..1", help="largest overlap of two faces (0.4)")
+    add("--confidence", type=float, metavar="0..1", help="lowest score of what is found (0.5)")
+    add("--nms", type=float, metavar="0..1", help="largest overlap of two boxes (0.4)")
     add("--engine", default="auto", choices=["auto", *ENGINES], help="what runs the model (auto)")
     add("--batch", type=int, default=0, help="pictures per run, for models that take any number")
     add("--size", type=_size, metavar="HxW|original", help="network size, for models that take any")
@@ -112,7 +112,7 @@ def _detect(args: argparse.Namespace) -> int:
     settings = _settings(args)
     if settings.decoder.kind == "none" and not args.decoder:
         raise ConfigError(
-            f"{args.model}: its outputs are no detections, so there is nothing to find: decoder: none",
+            f"{args.model}: nobody knows what its outputs mean, so there is nothing to find: decoder: none",
             "--decoder KIND names what reads them, if they are; --decoder none only runs the model",
         )
     sources = find(args.inputs, leave_out=args.out)
@@ -133,7 +133,7 @@ def _detect(args: argparse.Namespace) -> int:
             for result in detect(session, sources, settings, report, args.every):
                 if album is not None:
                     with report.times.stage("draw"):
-                        album.add(result.frame, draw(result.frame.image, result.faces))
+                        album.add(result.frame, result.found.drawn(result.frame.image))
                 record.add(result)
                 report.advance(record.pictures, total, result.frame.name)
             if album is not None:
@@ -173,7 +173,7 @@ class _Record:
     """The result file, written line by line, and the JSON file, written at the end."""
 
     def __init__(self, args: argparse.Namespace, settings: Settings, report: Report) -> None:
-        self.pictures, self.faces, self.complete = 0, 0, False
+        self.pictures, self.things, self.complete = 0, 0, False
         self._args, self._settings, self._report = args, settings, report
         self._json: Path = args.json or args.out / "results.json"
         self._path: Path = args.results or args.out / "results.txt"
@@ -187,10 +187,10 @@ class _Record:
 
     def add(self, result: Result) -> None:
         self.pictures += 1
-        self.faces += len(result.faces)
+        self.things += len(result.found)
         self._entries.append(as_json(result))
         try:
-            self._text.write(as_text(result.frame.name, result.faces))
+            self._text.write(as_text(result.frame.name, result.found))
             self._text.flush()
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from error
@@ -217,7 +217,8 @@ class _Record:
 
     def summary(self) -> str:
         report = self._report
-        lines = [f"{self.pictures} images, {self.faces} faces: {self._path}, {self._json}"]
+        what = DECODERS[self._settings.decoder.kind].what
+        lines = [f"{self.pictures} images, {self.things} {what}: {self._path}, {self._json}"]
         if report.skipped or report.warnings:
             lines.append(f"left out: {len(report.skipped)}, other warnings: {len(report.warnings)}")
         rate = self.pictures / max(self._seconds, 1e-9)
@@ -237,13 +238,18 @@ class _Record:
             "nms": settings.nms,
             "batch": settings.batch,
             "input": asdict(settings.input),
-            "decoder": asdict(settings.decoder),
+            "decoder": told(settings.decoder),
             "pictures": self._entries,
             "skipped": [{"name": name, "reason": reason} for name, reason in report.skipped],
             "warnings": report.warnings,
             "milliseconds": {stage.name: asdict(stage) for stage in report.times.stages()},
             "seconds": round(self._seconds, 3),
         }
+
+
+def told(decoder: DecoderSpec) -> Dict[str, Any]:
+    """The settings that the decoder reads."""
+    return {key: value for key, value in asdict(decoder).items() if not unread(decoder.kind, key)}
 
 
 def _opened(path: Path) -> TextIO:

@@ -1,4 +1,4 @@
-"""Pictures in, detections out: reading, batching, inference and decoding as one stream that keeps the order."""
+"""Pictures in, predictions out: reading, batching, inference and decoding as one stream that keeps the order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator, List, Optional
 import numpy as np
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.decoders.decode import BadOutputs, Detections, decode
+from bmzoo.runtime.decoders.decode import BadOutputs, decode
 from bmzoo.runtime.decoders.heads import Heads
 from bmzoo.runtime.pictures import Frame, Source, read_frames
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_into
@@ -17,6 +17,7 @@ from bmzoo.runtime.settings import Settings, fitted
 
 if TYPE_CHECKING:
     from bmzoo.runtime.engines.session import Session
+    from bmzoo.runtime.predictions.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Result:
     """A picture or frame and what was found in it, in its own pixels, not cut off at its edges."""
 
     frame: Frame
-    faces: Detections
+    found: Prediction
 
 
 def detect(
@@ -96,20 +97,20 @@ def _finish(session: Session, batch: _Batch, settings: Settings, report: Report)
     with report.times.stage("postprocess", images):
         found = _decode(heads, batch, settings, report)
     for i, frame in enumerate(batch.frames):
-        faces = found[i]
-        if faces is not None:
-            yield Result(frame, faces)
+        one = found[i]
+        if one is not None:
+            yield Result(frame, one)
 
 
-def _decode(heads: Heads, batch: _Batch, settings: Settings, report: Report) -> List[Optional[Detections]]:
-    """Detections per frame; where one frame's outputs are no numbers, None for that one alone."""
+def _decode(heads: Heads, batch: _Batch, settings: Settings, report: Report) -> List[Optional[Prediction]]:
+    """Predictions by frame; where one frame's outputs are no numbers, None for that one alone."""
     try:
         return [*_decode_slots(heads, batch, settings, slice(0, len(batch.frames)))]
     except BadOutputs:
         return [_decode_one(heads, batch, i, settings, report) for i in range(len(batch.frames))]
 
 
-def _decode_one(heads: Heads, batch: _Batch, i: int, settings: Settings, report: Report) -> Optional[Detections]:
+def _decode_one(heads: Heads, batch: _Batch, i: int, settings: Settings, report: Report) -> Optional[Prediction]:
     alone = {name: head[i : i + 1] for name, head in heads.items()} if len(batch.array) > 1 else heads
     try:
         return _decode_slots(alone, batch, settings, slice(i, i + 1))[0]
@@ -119,7 +120,7 @@ def _decode_one(heads: Heads, batch: _Batch, i: int, settings: Settings, report:
         return None
 
 
-def _decode_slots(heads: Heads, batch: _Batch, settings: Settings, slots: slice) -> List[Detections]:
+def _decode_slots(heads: Heads, batch: _Batch, settings: Settings, slots: slice) -> List[Prediction]:
     size = (batch.spec.height, batch.spec.width)
     geometries = batch.geometries[slots]
     return decode(heads, settings.decoder, size, settings.confidence, settings.nms, geometries)

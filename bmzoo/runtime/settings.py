@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from bmzoo.errors import ConfigError, SessionError, nearest
 from bmzoo.runtime.decoders.decode import load
-from bmzoo.runtime.decoders.registry import DECODERS
+from bmzoo.runtime.decoders.names import read_names
+from bmzoo.runtime.decoders.registry import DECODERS, unread
 from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.preprocess import InputSpec, for_picture
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bmzoo.runtime.engines.session import Session, TensorInfo
 
 
@@ -90,21 +90,40 @@ def read_config(path: Path) -> Dict[str, Any]:
 
 
 def settings_from(config: Mapping[str, Any], where: str, decoder: str = "") -> Settings:
-    """Settings from `read_config`'s answer; `decoder` wins over its kind. Raises ConfigError naming `where`."""
+    """Settings from `read_config`'s answer; `decoder` wins over its kind, and over what that alone reads.
+
+    Files that it names are looked up beside `where`. Raises ConfigError naming `where`, SourceError.
+    """
     section = dict(config.get("decoder", {}))
     kind = decoder or section.get("kind", "retinaface")
     known = load(kind if kind in DECODERS else "retinaface").input
+    if kind != section.pop("kind", kind):
+        section = {key: value for key, value in section.items() if not unread(kind, key)}
     overlap = section.pop("nms", None)
-    section.pop("kind", None)
     settings = Settings(
         input=_changed(known, config.get("input", {}), f"{where}: input"),
-        decoder=_changed(DecoderSpec(kind), section, f"{where}: decoder"),
+        decoder=_decoder(kind, section, where),
     )
     if overlap is None:
         return settings
     if isinstance(overlap, bool) or not isinstance(overlap, (int, float)):
         raise ConfigError(f"{where}: decoder: nms: must be a number: {overlap!r}")
     return replace(settings, nms=float(overlap))
+
+
+def _decoder(kind: str, section: Mapping[str, Any], where: str) -> DecoderSpec:
+    """The section as settings, with the names that its files hold."""
+    folder = Path(where).parent
+    told = dict(section)
+    for key in ("classes", "characters"):
+        if isinstance(told.get(key), str):
+            told[key] = list(read_names(folder / told[key]))
+    spec: DecoderSpec = _changed(DecoderSpec(kind), told, f"{where}: decoder")
+    for key in told:  # what says nothing new does no harm: artifacts of earlier versions name every key
+        problem = unread(kind, key)
+        if problem and getattr(spec, key) != getattr(DecoderSpec, key):
+            raise ConfigError(f"{where}: decoder: {problem}")
+    return replace(spec, plugin=str(folder / spec.plugin)) if spec.plugin else spec
 
 
 def _changed(spec: Any, values: Mapping[str, Any], where: str) -> Any:  # InputSpec or DecoderSpec, as given
@@ -126,7 +145,7 @@ def _changed(spec: Any, values: Mapping[str, Any], where: str) -> Any:  # InputS
 def _like(model: Any, value: Any, where: str) -> Any:
     """`value` as the type of `model`: a tuple from a list, a float from an int."""
     if isinstance(model, tuple) and isinstance(value, list):
-        return tuple(_like(model[0], item, where) for item in value)
+        return tuple(_like(model[0] if model else "", item, where) for item in value)
     if isinstance(model, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(model):

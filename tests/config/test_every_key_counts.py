@@ -64,7 +64,7 @@ BASE: dict[str, Any] = {
 CHANGES: dict[str, list[tuple[str, Any]]] = {
     ".weights": [("weights", BASE["weights"][1:])],
     ".input": [("input.height", 32)],
-    ".decoder": [("decoder.kind", "none")],
+    ".decoder": [("decoder.kind", "scrfd")],
     ".calibration": [("calibration", {"table": "hand.table"})],
     ".quantization": [("quantization", {})],
     ".verify": [("verify", {"images": {"folder": "others"}})],
@@ -101,7 +101,7 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Input.resize": [("input.resize", "stretch"), ("input.resize", "letterbox_center")],
     "Input.pad_value": [("input.pad_value", 7)],
     "Input.flavour": [("input.flavour", "bmcv")],
-    "Decoder.kind": [("decoder.kind", "none")],
+    "Decoder.kind": [("decoder.kind", "scrfd")],
     "Decoder.strides": [("decoder.strides", [8, 32])],
     "Decoder.min_sizes": [("decoder.min_sizes", [[16, 32], [64, 256]])],
     "Decoder.variance": [("decoder.variance", [0.1, 0.3])],

@@ -4,7 +4,8 @@ import pytest
 
 from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.model import DEFAULT_THRESHOLDS
-from bmzoo.measure.verdict import misses, summary
+from bmzoo.measure.nouns import NOUNS
+from bmzoo.measure.verdict import misses, nothing_compared, nothing_hint, summary
 
 LIMITS = Thresholds(cosine=0.95, sqnr=10.0, iou=0.5, missed=0.1, extra=0.2)
 
@@ -91,3 +92,22 @@ def test_the_summary_is_the_worst_head_and_the_faces() -> None:
 def test_an_exact_artifact_is_called_so() -> None:
     tensors = {"y": {"cosine": 1.0, "sqnr_db": None, "max_error": 0.0}}
     assert summary({"tensors": tensors, "detections": None}) == "cosine 1.00000, exact"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("objects", "3 of 9 objects of the ONNX model not found, allowed: 20%"),
+        ("pictures", "3 of 9 pictures not classified as by the ONNX model, allowed: 20%"),
+        ("pixels", "3 of 9 pixels not labelled as by the ONNX model, allowed: 20%"),
+        ("characters", "3 of 9 characters of the ONNX model not read, allowed: 20%"),
+    ],
+)
+def test_a_verdict_speaks_of_what_was_compared(what: str, said: str) -> None:
+    detections = {"expected": 9, "missed": 3, "extra": 0, "what": what}
+    told = {"images": 1, "tensors": {}, "detections": detections}
+    assert misses(told, DEFAULT_THRESHOLDS["int8"]) == [said]
+    assert f"6/9 {what}, 0 extra" in summary(told)
+    nothing = {**told, "detections": {**detections, "expected": 0, "missed": 0}}
+    assert NOUNS[what].none in nothing_compared(nothing, DEFAULT_THRESHOLDS["int8"])
+    assert f"put pictures with {what} first" in nothing_hint(nothing)

@@ -30,7 +30,7 @@ from bmzoo.quantization.select import cut_path, cut_ranking, excluded, explain_l
 from bmzoo.quantization.sensitivity import Sweep
 from bmzoo.quantization.session import session
 from bmzoo.runtime.decoders.spec import DecoderSpec
-from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.predictions.detections import Detections
 
 SETTINGS = {
     "max_float_layers": 8,

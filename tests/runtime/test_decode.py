@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bmzoo.config.schema import Decoder
+from bmzoo.config.decoding import Decoder
 from bmzoo.errors import ConfigError, SessionError
 from bmzoo.measure.specs import decoder_spec
-from bmzoo.runtime.decoders.decode import BadOutputs, DecoderSpec, decode, load
+from bmzoo.runtime.decoders.decode import BadOutputs, DecoderSpec, decode, decode_boxes, load
 from bmzoo.runtime.decoders.priors import prior_boxes
 from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.runtime.preprocess import Geometry, prepare, read_image
@@ -47,7 +47,7 @@ def test_boxes_scores_and_landmarks() -> None:
     prior = prior_boxes(*SIZE)[50]
     target = np.array([[44, 12], [55, 12], [50, 20], [45, 30], [55, 31]], np.float32)
     heads["landms"][0, 50] = ((target / (96, 64) - prior[:2]) / (0.1 * prior[2:])).ravel()
-    (faces,) = decode(heads, SPEC, SIZE, 0.5, 0.4)
+    (faces,) = decode_boxes(heads, SPEC, SIZE, 0.5, 0.4)
     np.testing.assert_allclose(faces.boxes, [[40, 10, 60, 40], [3, 4, 23, 30]], atol=1e-3)
     np.testing.assert_allclose(faces.scores, [0.9, 0.6])
     np.testing.assert_allclose(faces.landmarks[0], target, atol=1e-3)
@@ -58,10 +58,10 @@ def test_confidence_is_inclusive_and_comes_before_nms() -> None:
     heads = empty_heads()
     put(heads, 0, 0, [0, 0, 20, 20], 0.5)
     put(heads, 0, 1, [0, 0, 21, 20], 0.25)
-    assert len(decode(heads, SPEC, SIZE, 0.5, 0.9)[0]) == 1
-    assert len(decode(heads, SPEC, SIZE, 0.2, 1.0)[0]) == 2
-    assert len(decode(heads, SPEC, SIZE, 0.2, 0.4)[0]) == 1
-    (nobody,) = decode(heads, SPEC, SIZE, 0.6, 0.4)
+    assert len(decode_boxes(heads, SPEC, SIZE, 0.5, 0.9)[0]) == 1
+    assert len(decode_boxes(heads, SPEC, SIZE, 0.2, 1.0)[0]) == 2
+    assert len(decode_boxes(heads, SPEC, SIZE, 0.2, 0.4)[0]) == 1
+    (nobody,) = decode_boxes(heads, SPEC, SIZE, 0.6, 0.4)
     assert (nobody.boxes.shape, nobody.landmarks.shape) == ((0, 4), (0, 5, 2))
 
 
@@ -71,7 +71,7 @@ def test_each_face_has_its_own_landmarks() -> None:
     heads["loc"][:] = random.randn(*heads["loc"].shape)
     heads["conf"][0, :, 1] = random.permutation(COUNT) / COUNT  # so a score tells the anchor
     geometry = Geometry(0.5, 0.25, 3, 5, 200, 300)
-    (faces,), (moved,) = (decode(heads, SPEC, SIZE, 0.3, 0.4, at) for at in (None, [geometry]))
+    (faces,), (moved,) = (decode_boxes(heads, SPEC, SIZE, 0.3, 0.4, at) for at in (None, [geometry]))
     priors, offsets = prior_boxes(*SIZE), heads["landms"].reshape(-1, 5, 2)
     assert 10 < len(faces) < COUNT * 0.6
     for found in (faces, moved):
@@ -90,10 +90,10 @@ def test_a_batch_gives_what_its_images_give_in_any_head_order() -> None:
     put(heads, 0, 3, [0, 0, 20, 20], 0.8)
     put(heads, 2, 7, [10, 10, 30, 50], 0.7)
     shuffled = {f"{name}_Softmax_f32": heads[name] for name in ("landms", "conf", "loc")}
-    together = decode(shuffled, SPEC, SIZE, 0.1, 0.4)
+    together = decode_boxes(shuffled, SPEC, SIZE, 0.1, 0.4)
     assert [len(faces) for faces in together] == [1, 0, 1]
     for i, faces in enumerate(together):
-        (alone,) = decode({name: head[i : i + 1] for name, head in heads.items()}, SPEC, SIZE, 0.1, 0.4)
+        (alone,) = decode_boxes({name: head[i : i + 1] for name, head in heads.items()}, SPEC, SIZE, 0.1, 0.4)
         np.testing.assert_array_equal(faces.boxes, alone.boxes)
 
 
@@ -101,7 +101,7 @@ def test_geometries_give_original_pixels_and_drop_unused_slots() -> None:
     heads = empty_heads(2)
     put(heads, 0, 3, [10, 20, 30, 40], 0.8)
     put(heads, 1, 3, [10, 20, 30, 40], 0.8)
-    (faces,) = decode(heads, SPEC, SIZE, 0.1, 0.4, [Geometry(0.5, 0.5, 2, 4, 100, 100)])
+    (faces,) = decode_boxes(heads, SPEC, SIZE, 0.1, 0.4, [Geometry(0.5, 0.5, 2, 4, 100, 100)])
     np.testing.assert_allclose(faces.boxes, [[16, 32, 56, 72]], atol=1e-2)
 
 
@@ -109,7 +109,7 @@ def test_absurd_sizes_do_not_overflow() -> None:
     heads = empty_heads()
     heads["loc"][0, 0] = 1e6
     heads["conf"][0, 0, 1] = 1
-    (faces,) = decode(heads, SPEC, SIZE, 0.5, 0.4)
+    (faces,) = decode_boxes(heads, SPEC, SIZE, 0.5, 0.4)
     assert np.isfinite(faces.boxes).all()
 
 
@@ -123,7 +123,7 @@ def test_wrong_heads_are_explained() -> None:
     }
     for message, given in cases.items():
         with pytest.raises(SessionError, match=message):
-            decode(given, SPEC, SIZE, 0.5, 0.4)
+            decode_boxes(given, SPEC, SIZE, 0.5, 0.4)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -131,17 +131,19 @@ def test_values_that_are_not_finite_name_the_head(value: float) -> None:
     heads = empty_heads()
     heads["landms"][0, 5, 3] = value
     with pytest.raises(SessionError, match=r"`landms`.*1 of \d+, the first at \[0, 5, 3\]"):
-        decode(heads, SPEC, SIZE, 0.5, 0.4)
+        decode_boxes(heads, SPEC, SIZE, 0.5, 0.4)
 
 
-def test_none_finds_nothing_in_any_output() -> None:
+def test_none_gives_the_outputs_and_no_detections() -> None:
     found = decode({"y": np.zeros((2, 7), np.float32)}, DecoderSpec("none"), SIZE, 0.5, 0.4)
-    assert [len(faces) for faces in found] == [0, 0]
+    assert [one.lines() for one in found] == [["1", "y [7] 0 0"]] * 2
+    with pytest.raises(ConfigError, match="decoder: none gives tensors, not detections"):
+        decode_boxes({"y": np.zeros((2, 7), np.float32)}, DecoderSpec("none"), SIZE, 0.5, 0.4)
 
 
 def test_unknown_decoder() -> None:
     with pytest.raises(ConfigError) as caught:
-        decode({}, DecoderSpec("retinafce"), SIZE, 0.5, 0.4)
+        decode_boxes({}, DecoderSpec("retinafce"), SIZE, 0.5, 0.4)
     assert caught.value.hint == "did you mean `retinaface`?"
     with pytest.raises(ConfigError, match="differ in length: 1, 3"):
         DecoderSpec("scrfd", strides=(8,))
@@ -211,7 +213,7 @@ CASES = {
 def test_a_face_is_found_where_it_was_put(case: str) -> None:
     kind, heads = CASES[case]
     for given in (heads, dict(reversed(heads.items()))):
-        *others, faces = decode(given, DecoderSpec(kind), SIZE, 0.5, 0.4)
+        *others, faces = decode_boxes(given, DecoderSpec(kind), SIZE, 0.5, 0.4)
         assert [len(other) for other in others] == [0] * len(others)
         np.testing.assert_allclose(faces.boxes, [BOX], atol=1e-4)
         np.testing.assert_allclose(faces.scores, [0.9])
@@ -228,7 +230,7 @@ def test_other_heads_than_wanted_are_listed(case: str) -> None:
             continue  # then it counts as a model without points
         wrong = {**heads, name: heads[name][..., :-1]}
         with pytest.raises(SessionError) as caught:
-            decode(wrong, DecoderSpec(kind), SIZE, 0.5, 0.4)
+            decode_boxes(wrong, DecoderSpec(kind), SIZE, 0.5, 0.4)
         assert caught.value.message.startswith(kind)
         assert f"{name} {list(wrong[name].shape)}" in caught.value.message or f"`{name}`" in caught.value.message
 
@@ -240,7 +242,7 @@ def test_every_decoder_names_a_head_that_is_not_finite(case: str) -> None:
         bad = heads[name].copy()
         bad[(-1,) * bad.ndim] = np.nan
         with pytest.raises(BadOutputs, match=f"{kind}: output `{name}`.*1 of"):
-            decode({**heads, name: bad}, DecoderSpec(kind), SIZE, 0.5, 0.4)
+            decode_boxes({**heads, name: bad}, DecoderSpec(kind), SIZE, 0.5, 0.4)
 
 
 def test_every_decoder_has_a_case() -> None:
@@ -249,25 +251,25 @@ def test_every_decoder_has_a_case() -> None:
 
 @pytest.mark.parametrize("kind", DECODERS)
 def test_a_row_reads_settings_that_there_are(kind: str) -> None:
-    assert set(DECODERS[kind].reads) <= {field.name for field in fields(DecoderSpec)} - {"kind"}
+    assert set(DECODERS[kind].reads) <= {field.name for field in fields(DecoderSpec)} | {"nms"} - {"kind"}
     assert load(kind).input.channels == 3
 
 
 def test_a_config_has_the_decoders_settings() -> None:
     section = Decoder(kind="scrfd")
     assert decoder_spec(section.model_dump()) == DecoderSpec("scrfd")
-    assert set(Decoder.model_fields) == {field.name for field in fields(DecoderSpec)} | {"nms"}
+    assert set(Decoder.model_fields) <= {field.name for field in fields(DecoderSpec)} | {"nms"}
 
 
 def test_retinafaces_offsets_are_not_taken_for_ultrafaces_boxes() -> None:
     with pytest.raises(SessionError, match="ultraface: needs two outputs.*landms"):
-        decode(empty_heads(), DecoderSpec("ultraface"), SIZE, 0.5, 0.4)
+        decode_boxes(empty_heads(), DecoderSpec("ultraface"), SIZE, 0.5, 0.4)
 
 
 def test_outputs_for_fewer_images_than_fed() -> None:
     geometry = Geometry(1, 1, 0, 0, *SIZE[::-1])
     with pytest.raises(SessionError, match="fewer images than the 2 fed.*score_8") as caught:
-        decode(scrfd_heads(), DecoderSpec("scrfd"), SIZE, 0.5, 0.4, [geometry] * 2)
+        decode_boxes(scrfd_heads(), DecoderSpec("scrfd"), SIZE, 0.5, 0.4, [geometry] * 2)
     assert "baked" in caught.value.hint
 
 
@@ -281,7 +283,7 @@ def test_caffes_retinaface_finds_the_faces_of_group_photos(data: Path) -> None:
     tensor, geometry = prepare(read_image(data / "group_photos" / name), load("retinaface_maps").input)
     net.setInput(tensor[None])
     heads = dict(zip(names, net.forward(names), strict=True))
-    (faces,) = decode(heads, DecoderSpec("retinaface_maps"), (640, 640), 0.5, 0.4, [geometry])
+    (faces,) = decode_boxes(heads, DecoderSpec("retinaface_maps"), (640, 640), 0.5, 0.4, [geometry])
     truth = json.loads((data / "group_photos" / "gt.json").read_text())[name]["boxes"]
     centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     assert len(faces) == len(truth)

@@ -20,9 +20,10 @@ from bmzoo.errors import ConfigError, SessionError, StoreError
 from bmzoo.runtime.__main__ import main
 from bmzoo.runtime.album import Album
 from bmzoo.runtime.decoders.decode import DecoderSpec, load
-from bmzoo.runtime.detect import detect, detect_frames
+from bmzoo.runtime.detect import Result, detect, detect_frames
 from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.pictures import Frame, Source, find
+from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.report import Report, TerminalReport
 from bmzoo.runtime.settings import Settings, fitted, read_config, settings_from
 from bmzoo.runtime.timing import StageTimes
@@ -40,12 +41,17 @@ def session(model: Path) -> OnnxSession:
     return OnnxSession(model, threads=1)
 
 
+def faces_of(result: Result) -> Detections:
+    assert isinstance(result.found, Detections)
+    return result.found
+
+
 def test_boxes_are_in_the_pictures_own_pixels(session: OnnxSession) -> None:
     small, large = squares((2, 3)), cv2.resize(squares((2, 3)), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     one, two = detect_frames(session, frames(small, large), Settings())
-    np.testing.assert_allclose(one.faces.boxes, [[12, 20, 28, 36]], atol=1e-4)
-    np.testing.assert_allclose(two.faces.boxes, [[24, 40, 56, 72]], atol=1e-4)
-    assert one.faces.scores[0] > 0.99 and one.faces.landmarks.shape == (1, 5, 2)
+    np.testing.assert_allclose(faces_of(one).boxes, [[12, 20, 28, 36]], atol=1e-4)
+    np.testing.assert_allclose(faces_of(two).boxes, [[24, 40, 56, 72]], atol=1e-4)
+    assert faces_of(one).scores[0] > 0.99 and faces_of(one).landmarks.shape == (1, 5, 2)
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2, 3, 7])
@@ -54,7 +60,7 @@ def test_batches_are_filled_and_the_order_is_kept(session: OnnxSession, batch: i
     images = [squares(*((k + 1, 2) for k in range(0, 2 * n, 3))) for n in range(5)]
     found = list(detect_frames(spy, frames(*images), Settings(batch=batch), report))
     assert [result.frame.name for result in found] == [f"{n}.png" for n in range(5)]
-    assert [len(result.faces) for result in found] == [0, 1, 2, 2, 3]
+    assert [len(faces_of(result)) for result in found] == [0, 1, 2, 2, 3]
     slots = batch or 1
     assert spy.batches == [slots] * -(-5 // slots)
     assert [(s.name, s.images) for s in report.times.stages()] == [
@@ -79,9 +85,9 @@ def test_one_tensor_serves_all_batches_and_keeps_nothing_of_the_last(session: On
         alone = Copying(session)
         (single,) = detect_frames(alone, [result.frame], Settings())
         np.testing.assert_array_equal(together[i], alone.fed[0][0])
-        np.testing.assert_array_equal(result.faces.boxes, single.faces.boxes)
-        np.testing.assert_array_equal(result.faces.landmarks, single.faces.landmarks)
-        assert len(result.faces) == 2
+        np.testing.assert_array_equal(faces_of(result).boxes, faces_of(single).boxes)
+        np.testing.assert_array_equal(faces_of(result).landmarks, faces_of(single).landmarks)
+        assert len(faces_of(result)) == 2
 
 
 def test_onnxruntime_is_done_with_a_tensor_once_it_has_answered() -> None:
@@ -104,7 +110,7 @@ def test_only_the_picture_whose_outputs_are_no_numbers_is_skipped(session: OnnxS
     images = frames(squares((3, 3)), squares((0, 0)), squares((5, 5)))
     found = list(detect_frames(Spoiled(session), images, Settings(batch=batch), report))
     assert [result.frame.name for result in found] == ["0.png", "2.png"]
-    assert [len(result.faces) for result in found] == [1, 1]
+    assert [len(faces_of(result)) for result in found] == [1, 1]
     ((name, reason),) = report.skipped
     assert name == "1.png" and "`loc`" in reason and "not finite" in reason
 
@@ -122,8 +128,8 @@ def test_a_network_as_large_as_each_picture() -> None:
     spy = Spoiled(OnnxSession(square_finder(size=("H", "W")).SerializeToString(), threads=1))
     images = [squares((3, 3)), squares((4, 4))[:50, :60], squares((9, 9), side=100), squares((1, 1))]
     found = list(detect_frames(spy, frames(*images), Settings(multiple=32, batch=2)))
-    assert [len(result.faces) for result in found] == [1, 1, 1, 1]
-    np.testing.assert_allclose(found[2].faces.boxes, [[68, 68, 84, 84]], atol=1e-4)
+    assert [len(faces_of(result)) for result in found] == [1, 1, 1, 1]
+    np.testing.assert_allclose(faces_of(found[2]).boxes, [[68, 68, 84, 84]], atol=1e-4)
     assert spy.batches == [2, 2, 2], "pictures of one network size share a batch"
 
 
@@ -379,7 +385,7 @@ def test_the_real_model_finds_the_faces_of_a_group_photo(data: Path, tmp_path: P
         report = Report(StageTimes())
         sources = find([data / "group_photos" / "2007_007763.jpg"])
         (result,) = detect(OnnxSession(model, threads=1), sources, settings, report)
-        centres = (result.faces.boxes[:, :2] + result.faces.boxes[:, 2:]) / 2
+        centres = (faces_of(result).boxes[:, :2] + faces_of(result).boxes[:, 2:]) / 2
         for x, y, w, h in truth:
             assert any(x < cx < x + w and y < cy < y + h for cx, cy in centres)
-        assert len(result.faces) == len(truth)
+        assert len(faces_of(result)) == len(truth)

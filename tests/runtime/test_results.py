@@ -1,6 +1,6 @@
 import numpy as np
 
-from bmzoo.runtime.detections import Detections, nothing
+from bmzoo.runtime.predictions.detections import Detections, nothing
 from bmzoo.runtime.results import as_text
 from bmzoo.runtime.timing import StageTimes
 

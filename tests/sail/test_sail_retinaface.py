@@ -13,7 +13,7 @@ from sail_samples import SCRIPTS, SIDE, album, run, video
 
 from bmzoo.onnx_import import retinaface
 from bmzoo.runtime.__main__ import main as detect_main
-from bmzoo.runtime.decoders.decode import DecoderSpec, decode
+from bmzoo.runtime.decoders.decode import DecoderSpec, decode_boxes
 from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_batch, read_image
 
@@ -70,7 +70,7 @@ def expected(model: Path, pictures: list[Path]) -> Faces:
 def rows_of(model: Path, batch: NDArray[Any], geometries: list[Geometry], pictures: list[Path]) -> Faces:
     heads = OnnxSession(model, threads=1).run({"input": batch})
     rows = {}
-    found_all = decode(heads, DecoderSpec("retinaface"), (SIDE, SIDE), SCORE, IOU, geometries)
+    found_all = decode_boxes(heads, DecoderSpec("retinaface"), (SIDE, SIDE), SCORE, IOU, geometries)
     for path, found in zip(pictures, found_all, strict=True):
         corners = np.trunc(found.boxes).astype(int)
         sizes = corners[:, 2:] - corners[:, :2]

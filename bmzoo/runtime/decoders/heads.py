@@ -12,28 +12,34 @@ import numpy as np
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.decoders.spec import DecoderSpec
-from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.preprocess import InputSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bmzoo.runtime.predictions.prediction import Prediction
+
 
 @dataclass(frozen=True)
 class Candidates:
-    """What may be a face in one slot, before suppression: unsorted, in network pixels.
+    """What may be an object in one slot, before suppression: unsorted, in network pixels.
 
     boxes float32 [n,4] xyxy, scores float32 [n]; `landmarks` gives those of the candidates at the indices asked
-    for, float32 [k,5,2] xy or [k,0,2], as most candidates are suppressed and need none.
+    for, float32 [k,K,2] xy or [k,0,2], as most candidates are suppressed and need none. labels int64 [n] where the
+    network tells classes apart, `names` theirs, and point_scores float32 [n,K] where it scores points.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     landmarks: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    labels: Optional[NDArray[np.int64]] = None
+    names: Tuple[str, ...] = ()
+    point_scores: Optional[NDArray[np.float32]] = None
 
     @staticmethod
     def of(faces: Detections) -> Candidates:
-        """The same where the landmarks are there already."""
+        """The same where the landmarks are there already, of one class."""
         return Candidates(faces.boxes, faces.scores, lambda at: faces.landmarks.take(at, 0))
 
 
@@ -48,19 +54,24 @@ def by_name(heads: Heads, spec: DecoderSpec, input_hw: Tuple[int, int]) -> Dict[
 
 @dataclass(frozen=True)
 class DecoderRow:
-    """One kind of heads, as its module offers it under the name DECODER.
+    """One kind of heads, as its module offers it under the name DECODER: with `candidates` or `predictions`.
 
-    `candidates` takes outputs, settings, the network's size (height, width) and the lowest score 0..1, and gives
-    candidates for each slot of the batch. Raises SessionError for heads that are not of this kind, of these
-    BadOutputs for values that are not finite.
-    `parts` takes the outputs for one picture, and gives them by meaning, anchors first: scores [A,1], boxes [A,4],
-    landmarks [A,10] where there are; a quantized network is judged by them. Raises SessionError.
+    Both take outputs, settings, the network's size (height, width) and the lowest score 0..1. `candidates` are
+    boxes of each slot of the batch, which `decode` suppresses: class by class, with sides that count pixels where
+    `plus_one` says so, not at all without `suppress`. `predictions` gives whatever else there is for each slot, in
+    network pixels. They raise SessionError for heads that are not of this kind, of these BadOutputs for values that
+    are not finite.
+    `parts` takes the outputs for one picture, and gives them by meaning, anchors first: scores [A,C], boxes [A,4],
+    landmarks [A,2K] where there are; a quantized network is judged by them. Raises SessionError.
     `input` is what the published networks of this kind take.
     """
 
-    candidates: Callable[[Heads, DecoderSpec, Tuple[int, int], float], List[Candidates]]
+    candidates: Optional[Callable[[Heads, DecoderSpec, Tuple[int, int], float], List[Candidates]]] = None
     parts: Callable[[Heads, DecoderSpec, Tuple[int, int]], Dict[str, NDArray[np.float32]]] = by_name
     input: InputSpec = InputSpec(640, 640, "bgr", (104.0, 117.0, 123.0), (1.0,) * 3, "letterbox")  # noqa: RUF009
+    predictions: Optional[Callable[[Heads, DecoderSpec, Tuple[int, int], float], Sequence[Prediction]]] = None
+    plus_one: bool = True
+    suppress: bool = True
 
 
 class BadOutputs(SessionError):

@@ -8,7 +8,7 @@ import numpy as np
 
 from bmzoo.runtime.decoders.heads import Candidates, DecoderRow, Heads, Level, joined, levels, parts_of
 from bmzoo.runtime.decoders.spec import DecoderSpec
-from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.preprocess import InputSpec
 
 if TYPE_CHECKING:

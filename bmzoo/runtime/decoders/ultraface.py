@@ -9,7 +9,7 @@ import numpy as np
 from bmzoo.errors import SessionError
 from bmzoo.runtime.decoders.heads import Candidates, DecoderRow, Heads, one_head, shapes
 from bmzoo.runtime.decoders.spec import DecoderSpec
-from bmzoo.runtime.detections import Detections
+from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.preprocess import InputSpec
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""How near two sets of predictions are, one module for each kind of prediction; `registry` lists them."""

@@ -1,0 +1,32 @@
+"""Detections compared: one-to-one by IoU, and only within a class."""
+
+from collections.abc import Sequence
+
+from bmzoo.measure.agreement import agreement
+from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
+from bmzoo.measure.matching import match_detections
+from bmzoo.measure.nouns import FACES
+from bmzoo.runtime.predictions.detections import Detections
+
+
+def _compare(wanted: Sequence[Detections], found: Sequence[Detections], rule: MatchRule) -> list[Tally]:
+    return [_tally(a, b, rule) for a, b in zip(wanted, found, strict=True)]
+
+
+def _tally(wanted: Detections, found: Detections, rule: MatchRule) -> Tally:
+    match = match_detections(wanted, found, rule.confidence, rule.margin, rule.iou)
+    expected = int((wanted.scores >= rule.confidence + rule.margin).sum())
+    return Tally(expected, len(match.missing), len(match.extra), match.mean_iou)
+
+
+def _agreement(wanted: Sequence[Detections], found: Sequence[Detections], sure: float) -> float | None:
+    if not any((one.scores >= sure).any() for one in wanted):
+        return None
+    return agreement(wanted, found, sure)
+
+
+def _what(one: Detections) -> str:
+    return FACES if one.names is None else "objects"
+
+
+COMPARISON = PredictionComparison(_what, _compare, _agreement, "mean_iou")

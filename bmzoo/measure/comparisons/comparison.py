@@ -1,0 +1,59 @@
+"""What every comparison of predictions offers, and its figures as JSON has them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bmzoo.measure.nouns import FACES
+from bmzoo.runtime.predictions.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class MatchRule:
+    """What counts as found: the lowest score, how near to it (or to the next best) is doubtful, the lowest IoU."""
+
+    confidence: float
+    margin: float
+    iou: float
+
+
+@dataclass(frozen=True)
+class Tally:
+    """One picture: how many things of the reference are certain, how many of these are missed in the test, how many
+    certain ones the test has on top, and the mean closeness 0..1 of what both have.
+    """
+
+    expected: int
+    missed: int
+    extra: int
+    closeness: float
+
+
+@dataclass(frozen=True)
+class PredictionComparison:
+    """How one kind of prediction is compared, as its module offers it under the name COMPARISON.
+
+    `compare` takes the reference's and the test's predictions, picture by picture, and a rule.
+    `agreement` takes the same, decoded down to a low confidence, and the lowest score of a sure one: 0..1, or None
+    where the reference has nothing sure. `what` says what is counted, in the plural, for a prediction.
+    """
+
+    what: Callable[[Any], str]
+    compare: Callable[[Sequence[Any], Sequence[Any], MatchRule], list[Tally]]
+    agreement: Callable[[Sequence[Any], Sequence[Any], float], float | None]
+    closeness: str = "closeness"
+
+    def figures(self, wanted: Sequence[Prediction], found: Sequence[Prediction], rule: MatchRule) -> dict[str, Any]:
+        """The whole set in numbers, as `measure` and `compare` write them; faces are not named, as ever."""
+        tallies = self.compare(wanted, found, rule)
+        what = self.what(wanted[0])
+        return {
+            "expected": sum(tally.expected for tally in tallies),
+            "expected_per_image": [tally.expected for tally in tallies],
+            "missed": sum(tally.missed for tally in tallies),
+            "extra": sum(tally.extra for tally in tallies),
+            self.closeness: round(float(np.mean([tally.closeness for tally in tallies])), 6),
+            **({} if what == FACES else {"what": what}),
+        }
