@@ -78,7 +78,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
     ),
     "rank": OwnCommand("rank", ("commands/rank.py", *_MEASURING, *_QUANTIZATION)),
     "choose": OwnCommand("choose", ("commands/choose.py", *_MEASURING, *_QUANTIZATION)),
-    "head": OwnCommand("head", ("commands/head.py", *_QUANTIZATION)),
+    "head": OwnCommand("head", ("commands/head.py", *_MEASURING, *_QUANTIZATION)),
     "cut": OwnCommand("cut", ("commands/cut.py", "quantization/select.py")),
     "vendor-start": OwnCommand("vendor_start", ("commands/vendor_start.py",)),
     "vendor-read": OwnCommand(
