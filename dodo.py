@@ -18,7 +18,7 @@ GIVEN = command_line.given()
 WORKSPACE = Workspace(ROOT, os.environ, PROGRESS, GIVEN.options)
 OUTCOMES = Outcomes()
 CONTEXT = Context(WORKSPACE, TASKS, OUTCOMES, confirmed=GIVEN.confirmed, start=command_line.start(os.environ))
-atexit.register(WORKSPACE.close)
+atexit.register(WORKSPACE.digests.save)
 
 DOIT_CONFIG = {
     "default_tasks": ["usage"],

@@ -116,7 +116,7 @@ def main() -> int:
         recipes = [at.recipe(at.target(name)) for name in options.targets]
         for one in recipes:
             at.builder(model).run(one.deploy)
-        at.close()
+        at.digests.save()
         steps = [one.simulate for one in recipes]
         taken: dict[int, list[float]] = {1: [], 2: []}
         each: dict[int, list[dict[str, float]]] = {1: [], 2: []}

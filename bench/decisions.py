@@ -79,7 +79,7 @@ def opened(root: Path, data: Path) -> Workspace:
         shutil.copytree(ROOT / "configs", root / "configs")
     environ = {**os.environ, "BMZOO_DATA": str(data)}
     at = Workspace(root, environ, Progress(), Options(weights="official"))
-    at.open()
+    at.layout.make_build()
     return at
 
 

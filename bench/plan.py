@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bmzoo.measure.stages import machine  # noqa: E402
-from bmzoo.tasks.plan import render_plan  # noqa: E402
+from bmzoo.tasks.actions.plan import render_plan  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
 

@@ -208,7 +208,7 @@ class Round:
 def opened(folder: Path, data: Path, count: int, equalized: bool) -> Workspace:
     config(folder / "configs", count, equalized)
     at = workspace(folder, data)
-    at.open()
+    at.layout.make_build()
     for error in at.broken.values():
         raise error
     return at
@@ -221,7 +221,7 @@ def one_round(folder: Path, data: Path, names: Sequence[str], count: int) -> Rou
         targets = [at.target(name) for name in names] or list(at.models[MODEL].targets)
         print(f"bmzoo, {place}", flush=True)
         runs[equalized] = ours(at, targets)
-        at.close()
+        at.digests.save()
         print(f"bmzoo, {place}: {runs[equalized].seconds:.1f} s", flush=True)
     at = opened(folder / "sequence" / "checkout", data, count, equalized=False)
     model = at.models[MODEL]

@@ -76,7 +76,7 @@ def _checkout(root: Path, data: Path) -> Workspace:
         shutil.copytree(ROOT / name, root / name)
     (root / "models" / "onnx").mkdir(parents=True)
     at = Workspace(root, {**os.environ, "BMZOO_DATA": str(data)}, Progress(), Options(weights="official"))
-    at.open()
+    at.layout.make_build()
     return at
 
 

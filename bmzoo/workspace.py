@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bmzoo.cluster.client import Cluster
+from bmzoo.cluster import elsewhere
 from bmzoo.config.catalogue import Catalogue
 from bmzoo.config.model import Model
 from bmzoo.config.options import Options
@@ -18,14 +19,16 @@ from bmzoo.execute.published import Documents
 from bmzoo.execute.run import RunReport
 from bmzoo.execute.toolchain import Toolchain, find_installation, installed_searches, opened
 from bmzoo.plan.build import Recipe, recipe
-from bmzoo.sources import download
+from bmzoo.sources import cache
 from bmzoo.sources.lookup import Sources
 from bmzoo.sources.weights import WeightsInUse
 from bmzoo.store.local import Store
-from bmzoo.store.remote import Remote
-from bmzoo.store.shared import SharedStore
 from bmzoo.system.hashing import Digests
 from bmzoo.target import Target
+
+if TYPE_CHECKING:
+    from bmzoo.cluster.client import Cluster
+    from bmzoo.store.remote import Remote
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Workspace:
         searches = installed_searches(self._installation) if given is None else given.searches
         self.configs = Catalogue.read(self.layout.configs, self.root, searches)
         self.models, self.broken = self.configs.models, self.configs.broken
-        fetch, preferred = download.fetcher(self.environ), self.configs.preferred_weights
+        fetch, preferred = cache.fetcher(self.environ), self.configs.preferred_weights
         self.weights = WeightsInUse(
             self.options.weights, preferred, self.sources, self.digests.of, fetch, self.report
         )
@@ -73,28 +76,26 @@ class Workspace:
         return self.toolchain_override or opened(self._installation, self.digests, self.options.echo)
 
     @cached_property
-    def remote(self) -> Remote | None:
+    def remote(self) -> "Remote | None":
         """Where results are shared with other checkouts. Raises ConfigError."""
-        url = self.configs.store_url(self.environ)
-        return Remote(url, self.report.warn) if url is not None else None
+        return elsewhere.remote_at(self.configs.store_url(self.environ), self.report)
 
     @cached_property
     def store(self) -> Store:
         """Results of steps. Raises ConfigError."""
-        remote = self.remote
-        return Store(self.layout.build) if remote is None else SharedStore(self.layout.build, remote)
+        return elsewhere.store_with(self.remote, self.layout.build)
 
     @cached_property
-    def cluster(self) -> Cluster | None:
+    def cluster(self) -> "Cluster | None":
         """Other machines that run the steps; None for this one. Raises ConfigError."""
         address = self.options.scheduler or self.environ.get("BMZOO_SCHEDULER")
-        return Cluster(address, self.store, self.remote, self.report) if address else None
+        return elsewhere.cluster_at(address, self.store, self.remote, self.report)
 
     def sources(self, model: Model) -> Sources:
         """Where files named in a model's config are looked up, in order."""
         data = self.environ.get("BMZOO_DATA")
         folders = [model.path.parent, *([Path(data)] if data else []), self.layout.shared_data]
-        return Sources(folders, self.layout.scenes, download.folder(self.environ))
+        return Sources(folders, self.layout.scenes, cache.folder(self.environ))
 
     def builder(self, model: Model | None) -> Builder:
         """The builder of a model's steps, or of steps that read no files from outside. Raises BmzooError."""
@@ -118,12 +119,3 @@ class Workspace:
     def recipe(self, target: Target) -> Recipe:
         model = self.models[target.model]
         return recipe(model, target, self.weights.chosen(model))
-
-    def open(self) -> None:
-        """Make `build/`, where everything made goes, and clear it of what a kill left. Raises BmzooError."""
-        self.layout.make_build()
-        Store(self.layout.build).sweep()
-
-    def close(self) -> None:
-        """Keep what was learned about files for the next run."""
-        self.digests.save()

@@ -53,7 +53,7 @@ ONLY = {
     "filelock": {"bmzoo/store/scratch.py"},
     "fsspec": {"bmzoo/store/urls.py", "bmzoo/store/remote_files.py", "bmzoo/sources/fetch.py"},
     "aiohttp": {"bmzoo/store/urls.py"},
-    "psutil": {"bmzoo/tasks/doctor.py"},
+    "psutil": {"bmzoo/tasks/actions/doctor.py"},
     "rich": {"bmzoo/tasks/progress.py"},
     "plotly": {"bmzoo/tuning/plot.py"},
     "distributed": {"bmzoo/cluster/client.py", "bmzoo/cluster/worker.py"},

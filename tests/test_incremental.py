@@ -20,7 +20,7 @@ from bmzoo.results import calibration
 from bmzoo.results.artifact import build_artifact, is_current
 from bmzoo.store.local import Store
 from bmzoo.system.hashing import sha256
-from bmzoo.tasks.explain import subtasks
+from bmzoo.tasks.actions.explain import subtasks
 from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace
@@ -77,7 +77,7 @@ def build(w: World) -> SimpleNamespace:
         if not is_current(at, at.target(name)):
             build_artifact(at, at.target(name))
         assert is_current(at, at.target(name))
-    at.close()
+    at.digests.save()
     return SimpleNamespace(at=at, findings=findings, ran=list(w.names.steps), tabled=tabled)
 
 

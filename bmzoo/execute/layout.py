@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bmzoo.plan.step import Step
+from bmzoo.store.local import Store
 from bmzoo.system.files import cannot_write
 from bmzoo.target import Target
 
@@ -37,11 +38,12 @@ class Layout:
         return self.build / "cache" / "scenes"
 
     def make_build(self) -> None:
-        """Make `build/`, where everything made goes. Raises StoreError."""
+        """Make `build/`, where everything made goes, and clear it of what a kill left. Raises BmzooError."""
         try:
             self.build.mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(self.build, error) from None
+        Store(self.build).sweep()
 
     def partial(self, fingerprint: str) -> Path:
         """What an interrupted step has finished so far."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, Literal
 
-from bmzoo.config.model import Model, using
 from bmzoo.errors import BmzooError
 from bmzoo.plan.verify import engine
 from bmzoo.quantization import tables
 from bmzoo.release.manifest import Accuracy, Agreement, Artifact, ZooManifest
 from bmzoo.release.outcomes import Outcomes, Problem
+from bmzoo.results.truth import has_truth
 from bmzoo.system.text import printable
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
@@ -38,12 +38,6 @@ def take(at: Workspace, outcomes: Outcomes) -> ZooManifest:
         broken={name: printable(error.message) for name, error in at.broken.items()},
         tools={tool: tuple(sorted(found)) for tool, found in sorted(tools.items())},
     )
-
-
-def has_truth(at: Workspace, model: Model) -> bool:
-    """Whether the model has ground truth that is available on this machine."""
-    settings = using(model, at.weights.likely(model)).config.evaluate
-    return settings is not None and at.sources(model).has(settings.truth)
 
 
 def _problems(at: Workspace, target: Target, outcomes: Outcomes) -> Iterator[tuple[Stage, Problem]]:

@@ -8,9 +8,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
@@ -21,23 +19,10 @@ from bmzoo.errors import SourceError
 from bmzoo.system.hashing import sha256
 from bmzoo.system.text import printable
 
-OFFLINE = "BMZOO_OFFLINE"
 DOWNLOAD_TIMEOUT = 10.0  # seconds to connect, and for each read
 TOTAL = 120.0  # seconds for all of it
 LARGEST = 1 << 30
 _CHUNK = 1 << 16
-
-
-def fetcher(environ: Mapping[str, str]) -> Callable[[str, str], Path] | None:
-    """`fetch` into the usual folder; None where nothing is to be fetched."""
-    offline = environ.get(OFFLINE, "") not in ("", "0")
-    return None if offline else partial(fetch, into=folder(environ))
-
-
-def folder(environ: Mapping[str, str]) -> Path:
-    """The cache folder of downloads."""
-    cache = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME') or Path.home()}/.cache"
-    return Path(cache) / "bmzoo" / "weights"
 
 
 def fetch(url: str, digest: str, into: Path, timeout: float = DOWNLOAD_TIMEOUT, total: float = TOTAL) -> Path:

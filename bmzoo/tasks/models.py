@@ -1,13 +1,11 @@
 """The doit tasks by model, whose results its targets share: `model`, `transform` and `calibrate`."""
 
-from functools import partial
-
 from bmzoo.config.model import Model
 from bmzoo.plan.shared import transform_step
 from bmzoo.plan.step import Step
-from bmzoo.results import calibration, ladder
 from bmzoo.results import model as imported
 from bmzoo.tasks.guard import Task, guarded, quietly
+from bmzoo.tasks.later import later
 from bmzoo.tasks.row import Context, TaskSubject
 from bmzoo.workspace import Workspace
 
@@ -17,8 +15,8 @@ def model(context: Context, subject: TaskSubject[None]) -> Task:
     at, own = context.workspace, subject.model
     return {
         "doc": f"models/onnx/{own.name}.<weights>.onnx",
-        "actions": [guarded(partial(imported.import_model, at, own))],
-        "uptodate": [quietly(partial(imported.is_current, at, own))],
+        "actions": [guarded(later("results.model:import_model", at, own))],
+        "uptodate": [quietly(later("results.model:is_current", at, own))],
         "targets": _imported(at, own),
         "clean": True,
     }
@@ -45,8 +43,8 @@ def calibrate(context: Context, subject: TaskSubject[str]) -> Task:
     at, own, quantizer = context.workspace, subject.model, subject.of
     return {
         "doc": at.layout.shown(at.layout.table(own.name, "<weights>", quantizer)),
-        "actions": [guarded(partial(calibration.calibrate, at, own, quantizer))],
-        "uptodate": [quietly(partial(calibration.is_current, at, own, quantizer))],
+        "actions": [guarded(later("results.calibration:calibrate", at, own, quantizer))],
+        "uptodate": [quietly(later("results.calibration:is_current", at, own, quantizer))],
         "task_dep": [f"model:{own.name}"],
     }
 
@@ -54,14 +52,10 @@ def calibrate(context: Context, subject: TaskSubject[str]) -> Task:
 def quantize(context: Context, subject: TaskSubject[None]) -> Task:
     """Climb the ladder of a model's INT8 settings."""
     at, own = context.workspace, subject.model
-
-    def make() -> None:
-        at.report.say(f"quantize:{own.name}: {ladder.climb(at, own)}")
-
     return {
         "doc": at.layout.shown(at.layout.int8_settings(own.name, "<weights>")),
-        "actions": [guarded(make)],
-        "uptodate": [quietly(partial(ladder.is_current, at, own))],
+        "actions": [guarded(later("tasks.actions.quantize:run_quantize", at, own))],
+        "uptodate": [quietly(later("results.ladder:is_current", at, own))],
         "task_dep": [f"model:{own.name}"],
     }
 

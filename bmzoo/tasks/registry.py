@@ -9,21 +9,18 @@ from collections.abc import Callable, Iterator
 from doit.exceptions import InvalidDodoFile
 
 from bmzoo.errors import BmzooError, ConfigError, nearest
-from bmzoo.explain import goals
 from bmzoo.tasks import (
-    decisions,
     development,
-    explain,
     inspection,
     models,
     search,
     store,
     subjects,
     targets,
-    tune,
     zoo,
 )
 from bmzoo.tasks.guard import Task
+from bmzoo.tasks.later import later
 from bmzoo.tasks.row import Context, Group, Row, Single
 from bmzoo.workspace import Workspace
 
@@ -35,7 +32,7 @@ TASKS = (
         subjects.TARGETS,
         targets.build,
         order=subjects.longest_first,
-        goal=goals.of_build,
+        goal=later("explain.goals:of_build"),
     ),
     Group(
         "verify",
@@ -43,14 +40,14 @@ TASKS = (
         subjects.TARGETS,
         targets.verify,
         order=subjects.longest_first,
-        goal=goals.of_verify,
+        goal=later("explain.goals:of_verify"),
     ),
     Group(
         "eval",
         "Average precision where there is ground truth, and the difference to the ONNX model.",
         subjects.EVALUATED,
         targets.evaluate,
-        goal=goals.of_eval,
+        goal=later("explain.goals:of_eval"),
     ),
     Group(
         "bench",
@@ -74,21 +71,21 @@ TASKS = (
         "Import the checkpoint or ONNX file into models/onnx/, checked and converted if need be.",
         subjects.MODELS,
         models.model,
-        goal=goals.of_model,
+        goal=later("explain.goals:of_model"),
     ),
     Group(
         "transform",
         "Convert the ONNX model to MLIR, once for each batch.",
         subjects.BATCHES,
         models.transform,
-        goal=goals.of_transform,
+        goal=later("explain.goals:of_transform"),
     ),
     Group(
         "calibrate",
         "Derive equalization scales and activation thresholds over pictures: calibration/<model>.<weights>.table",
         subjects.CALIBRATIONS,
         models.calibrate,
-        goal=goals.of_calibrate,
+        goal=later("explain.goals:of_calibrate"),
         by_model=True,
     ),
     Group(
@@ -108,19 +105,19 @@ TASKS = (
         "Choose and check the layers that stay in float: qtables/<model>.<weights>.<chip>.qtable",
         subjects.SEARCHABLE_CHIPS,
         search.qtable,
-        goal=goals.of_qtable,
-        explained=goals.is_searched,
+        goal=later("explain.goals:of_qtable"),
+        explained=later("explain.goals:is_searched"),
     ),
     Single(
         "decisions",
         "List committed scales, thresholds and float layers: current, or stale and why; locked=yes fails on those",
-        decisions.decisions,
+        inspection.decisions,
     ),
     Group(
         "tune",
         "Try INT8 settings one axis at a time; writes a table, a plot and the lines for the config.",
         subjects.INT8_CHIPS,
-        tune.tune,
+        search.tune,
     ),
     Single(
         "zoo",
@@ -140,7 +137,7 @@ TASKS = (
     Single(
         "explain",
         "Say what would run and why, and run nothing: explain build:bm1684_int8_1b, explain 'verify:*'",
-        explain.task,
+        inspection.explain,
     ),
     Group(
         "reproduce",
@@ -170,7 +167,7 @@ def creators(context: Context) -> dict[str, Callable[[], Iterator[Task]]]:
     Raises InvalidDodoFile where nothing can be done at all: no build folder, or a broken zoo.yaml.
     """
     try:
-        context.workspace.open()
+        context.workspace.layout.make_build()
         _ = context.workspace.default_model
         _check_weights(context.workspace)
     except BmzooError as error:

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bmzoo.config.model import Model
-from bmzoo.explain.goals import Goal
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.tasks.guard import Task
 from bmzoo.workspace import Workspace
+
+if TYPE_CHECKING:
+    from bmzoo.explain.goals import Goal
 
 T = TypeVar("T")
 
@@ -68,7 +70,7 @@ class Group(Generic[T]):
     make: Callable[["Context", TaskSubject[T]], Task]
     order: Callable[[Iterable[TaskSubject[T]]], Iterable[TaskSubject[T]]] = tuple  # in which they start
     # The steps and files of a subtask, for `explain`. Raises BmzooError where unknown, as without weights.
-    goal: Callable[[Workspace, Model, T], Goal] | None = None
+    goal: Callable[[Workspace, Model, T], "Goal"] | None = None
     explained: Callable[[Model, T], bool] = lambda model, of: True  # whether `explain` lists this one
     shown: bool = True  # in the usage
     by_model: bool = False  # a model's name stands for all its subtasks

@@ -1,26 +1,13 @@
-"""The doit tasks of mixed precision: rank and qtable, by model and chip."""
+"""The doit tasks of INT8 by model and chip: `rank`, `qtable` and `tune`."""
 
-import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
-from bmzoo.config import yamlfile
-from bmzoo.config.model import SEARCH_DEFAULTS, Model, search_from_options
-from bmzoo.config.quantization import Search
-from bmzoo.config.search_methods import METHODS, why_not
-from bmzoo.errors import ConfigError
-from bmzoo.plan.float_layers import ranking_step
-from bmzoo.plan.lowering import int8_target
-from bmzoo.results import qtable as tables
-from bmzoo.sources import overlap
-from bmzoo.system import files
-from bmzoo.system.text import aligned
+from bmzoo.config.search_methods import METHODS
 from bmzoo.tasks.guard import Task, guarded, params, quietly
+from bmzoo.tasks.later import later
 from bmzoo.tasks.row import Context, TaskSubject
-from bmzoo.workspace import Workspace
 
-SHOWN = 20
 # Options on the command line: `./doit qtable:bm1684 --max_float_layers 8`.
 SEARCH_OPTIONS: Mapping[str, str] = {
     "max_float_layers": "most layers that may stay in float",
@@ -31,19 +18,21 @@ SEARCH_OPTIONS: Mapping[str, str] = {
     "exclude": "layers that stay INT8: patterns, separated by commas",
     "method": f"how to search: {', '.join(METHODS)}",
 }
-# How an option's text is read; as it is where none is named.
-_PARSERS: Mapping[str, Callable[[str], object]] = {
-    **dict.fromkeys(("max_float_layers", "keep", "expected_cos", "gain"), yamlfile.number),
-    "exclude": lambda text: tuple(filter(None, text.split(","))),
+# Which points to evaluate (average precision): none, those on the Pareto front, or all.
+EVALUATION_CHOICES = ("none", "front", "all")
+TUNE_OPTIONS: Mapping[str, str] = {
+    "ap": f"settings whose average precision is evaluated: {', '.join(EVALUATION_CHOICES)}; default: front",
+    "minutes": "time limit after which no new trial starts; default: 20",
 }
 
 
 def rank(context: Context, subject: TaskSubject[str]) -> Task:
     """Show how sensitive a model's layers are on a chip."""
+    at, model, chip = context.workspace, subject.model, subject.of
     return {
-        "doc": f"layers of {subject.model.name} by sensitivity on {subject.of}",
-        "actions": [guarded(partial(_rank, context.workspace, subject.model, subject.of, subject.name))],
-        "task_dep": [f"model:{subject.model.name}"],
+        "doc": f"layers of {model.name} by sensitivity on {chip}",
+        "actions": [guarded(later("tasks.actions.search:run_rank", at, model, chip, subject.name))],
+        "task_dep": [f"model:{model.name}"],
         "verbosity": 2,
     }
 
@@ -53,61 +42,21 @@ def qtable(context: Context, subject: TaskSubject[str]) -> Task:
     at, model, chip = context.workspace, subject.model, subject.of
     return {
         "doc": f"qtables/{model.name}.<weights>.{chip}.qtable",
-        "actions": [guarded(partial(_qtable, at, model, chip, subject.name))],
-        "uptodate": [_unless_tried(quietly(partial(_is_current, at, model, chip)))],
+        "actions": [guarded(later("tasks.actions.search:run_qtable", at, model, chip, subject.name))],
+        "uptodate": [_unless_tried(quietly(later("tasks.actions.search:is_current_qtable", at, model, chip)))],
         "task_dep": [f"model:{model.name}"],
         "params": params(SEARCH_OPTIONS),
     }
 
 
-def _rank(at: Workspace, model: Model, chip: str, name: str) -> None:
-    at.weights.announce(model)
-    overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
-    search = model.search(int8_target(model, chip))
-    entry = at.builder(model).run(ranking_step(model, chip, at.weights.chosen(model), search))
-    ranking = entry.read_json("ranking.json")
-    rows = ranking["layers"][:SHOWN]
-    lines = [f"rank:{name}: {len(ranking['layers'])} layers on {ranking['pictures']} pictures, the worst first"]
-    columns = {
-        "layer": [row["layer"] for row in rows],
-        "loss": [f"{row['loss']:.5f}" for row in rows],
-        "1 - cosine": [f"{row['cosine_loss']:.6f}" for row in rows],
+def tune(context: Context, subject: TaskSubject[str]) -> Task:
+    """Try settings of INT8 for a model on a chip."""
+    return {
+        "doc": f"build/tune/{subject.model.name}.<weights>.{subject.of}/",
+        "actions": [guarded(later("tasks.actions.tune:run_tune", context.workspace, subject))],
+        "task_dep": [f"model:{subject.model.name}"],
+        "params": params(TUNE_OPTIONS),
     }
-    lines += [f"  {line}" for line in aligned(columns, ("layer",))]
-    more = len(ranking["layers"]) - len(rows)
-    lines.append(f"  and {more} more, all of them in {at.layout.shown(entry.path('ranking.json'))}")
-    at.report.say("\n".join(lines))
-
-
-def _qtable(at: Workspace, model: Model, chip: str, name: str, **options: str) -> None:
-    given = {key: text for key, text in options.items() if text}
-    configured = model.search(int8_target(model, chip))
-    search = _with_options(configured, given)
-    if problem := why_not(search.method, chip, model.searches):
-        raise ConfigError(f"--method: {problem[0]}: {search.method}", problem[1])
-    if not search.max_float_layers and not search.keep:
-        at.report.say(f"qtable:{name}: nothing to search: max_float_layers is 0, so INT8 is plain")
-        return
-    found = tables.search_layers(at, model, chip, search, publish_it=search == configured)
-    if search == configured:
-        where = at.layout.qtable(model.name, at.weights.chosen(model).name, chip)
-        at.report.say(f"qtable:{name}: {at.layout.shown(where)}: {found}")
-        return
-    tried = re.sub(r"[^A-Za-z0-9.,-]+", "_", "_".join(given.values()))
-    path = at.layout.build / "qtables" / f"{model.name}.{chip}.{tried[:100]}.qtable"
-    layers = "".join(f"{layer} {found.choice['mode']}\n" for layer in found.choice["layers"])
-    files.write(layers, path)
-    chosen = search.model_dump(include=set(given), mode="json")
-    line = yamlfile.flow({"quantization": {"chips": {chip: chosen}}}).strip()
-    at.report.say(
-        f"qtable:{name}: tried, not used yet: {at.layout.shown(path)}: {found}\n"
-        f"to use it: in {at.layout.shown(model.path)}, {line}"
-    )
-
-
-def _is_current(at: Workspace, model: Model, chip: str) -> bool:
-    search = model.search(int8_target(model, chip))
-    return search is not None and tables.is_current(at, model, chip, search)
 
 
 def _unless_tried(check: Callable[[], bool]) -> Callable[..., bool]:
@@ -117,14 +66,3 @@ def _unless_tried(check: Callable[[], bool]) -> Callable[..., bool]:
         return not any((task.options or {}).values()) and check()
 
     return call
-
-
-def _with_options(configured: Search | None, given: Mapping[str, str]) -> Search:
-    """The configured search with the options of the command line. Raises ConfigError for invalid values."""
-    values: dict[str, Any] = dict(SEARCH_DEFAULTS) if configured is None else configured.model_dump()
-    for key, text in given.items():
-        try:
-            values[key] = _PARSERS.get(key, str)(text)
-        except ValueError:
-            raise ConfigError(f"--{key}: not a number: {text}", SEARCH_OPTIONS[key]) from None
-    return search_from_options(values)

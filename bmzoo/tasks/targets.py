@@ -1,18 +1,15 @@
 """The doit tasks by target: `build`, `verify`, `eval`, `bench` and `reproduce`."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from bmzoo.chips import CALIBRATED
 from bmzoo.config.model import Model
 from bmzoo.plan.ladder import climbs
 from bmzoo.plan.shared import equalized_for
 from bmzoo.plan.verify import siblings
-from bmzoo.results import artifact
-from bmzoo.results import eval as evaluation
-from bmzoo.results import verify as verification
 from bmzoo.target import Target
 from bmzoo.tasks.guard import Task, guarded, quietly
+from bmzoo.tasks.later import later
 from bmzoo.tasks.row import Context, TaskSubject
 from bmzoo.tasks.subjects import calibration_name, named, transform_name
 from bmzoo.workspace import Workspace
@@ -24,8 +21,8 @@ def build(context: Context, subject: TaskSubject[Target]) -> Task:
     layout = at.layout
     return {
         "doc": f"build/{target.artifact}",
-        "actions": [guarded(partial(_build, at, target))],
-        "uptodate": [quietly(partial(artifact.is_current, at, target))],
+        "actions": [guarded(later("tasks.actions.targets:run_build", at, target))],
+        "uptodate": [quietly(later("results.artifact:is_current", at, target))],
         "task_dep": [f"model:{model.name}", *_before_build(at, model, target)],
         "targets": [str(path(target)) for path in (layout.artifact, layout.provenance, layout.profile)],
         "clean": True,
@@ -52,8 +49,8 @@ def verify(context: Context, subject: TaskSubject[Target]) -> Task:
     related = [other.qualified(at.default_model) for other in siblings(model, target)]
     return {
         "doc": f"build/{target.artifact.removesuffix('.bmodel')}.verify.json",
-        "actions": [guarded(partial(_verify, at, target, subject.name))],
-        "uptodate": [quietly(partial(verification.is_current, at, target))],
+        "actions": [guarded(later("tasks.actions.targets:run_verify", at, target, subject.name))],
+        "uptodate": [quietly(later("results.verify:is_current", at, target))],
         "task_dep": [f"build:{name}" for name in (subject.name, *related)] + [transform_name(at, model, 1)],
         "targets": [str(at.layout.verification(target))],
         "clean": True,
@@ -66,14 +63,14 @@ def evaluate(context: Context, subject: TaskSubject[Target | None]) -> Task:
     if target is None:
         return {
             "doc": f"the ONNX model {model.name}",
-            "actions": [guarded(partial(_evaluate_onnx, at, model, subject.name))],
-            "uptodate": [quietly(partial(evaluation.is_current_onnx, at, model))],
+            "actions": [guarded(later("tasks.actions.targets:run_eval_onnx", at, model, subject.name))],
+            "uptodate": [quietly(later("results.eval:is_current_onnx", at, model))],
             "task_dep": [f"model:{model.name}"],
         }
     return {
         "doc": f"{target.chip} {target.precision}, whatever the batch and cores",
-        "actions": [guarded(partial(_evaluate, at, target, subject.name))],
-        "uptodate": [quietly(partial(evaluation.is_current, at, target))],
+        "actions": [guarded(later("tasks.actions.targets:run_eval", at, target, subject.name))],
+        "uptodate": [quietly(later("results.eval:is_current", at, target))],
         "task_dep": [f"build:{subject.name}", f"eval:{named(at, model, 'onnx')}"],
     }
 
@@ -83,7 +80,7 @@ def bench(context: Context, subject: TaskSubject[Target | None]) -> Task:
     needs = f"model:{subject.model.name}" if subject.of is None else f"build:{subject.name}"
     return {
         "doc": f"stage times of {subject.name}",
-        "actions": [guarded(partial(_bench, context.workspace, subject))],
+        "actions": [guarded(later("tasks.actions.measuring:run_bench", context.workspace, subject))],
         "task_dep": [needs],
     }
 
@@ -92,36 +89,8 @@ def reproduce(context: Context, subject: TaskSubject[Target]) -> Task:
     """Compile a target again and compare the bytes."""
     return {
         "doc": f"build/{subject.of.artifact} made again, byte for byte",
-        "actions": [guarded(partial(_reproduce, context.workspace, subject.of, subject.name))],
+        "actions": [
+            guarded(later("tasks.actions.measuring:run_reproduce", context.workspace, subject.of, subject.name))
+        ],
         "task_dep": [f"build:{subject.name}"],
     }
-
-
-def _build(at: Workspace, target: Target) -> None:
-    figures = artifact.build_artifact(at, target)
-    at.report.say(f"build/{target.artifact}: {figures}")
-
-
-def _verify(at: Workspace, target: Target, name: str) -> None:
-    figures = verification.verify_target(at, target)
-    at.report.say(f"{name}: verified on {figures}")
-
-
-def _evaluate_onnx(at: Workspace, model: Model, name: str) -> None:
-    at.report.say(f"eval:{name}: {evaluation.evaluate_model(at, model)}")
-
-
-def _evaluate(at: Workspace, target: Target, name: str) -> None:
-    at.report.say(f"eval:{name}: {evaluation.evaluate_target(at, target)}")
-
-
-def _bench(at: Workspace, subject: TaskSubject[Target | None]) -> None:
-    from bmzoo.results import bench as benchmark  # imports OpenCV, which listing tasks should not wait for
-
-    at.report.say(f"bench:{subject.name}: {benchmark.time_stages(at, subject.model, subject.of)} per image")
-
-
-def _reproduce(at: Workspace, target: Target, name: str) -> None:
-    from bmzoo.results import reproduce as again  # imports numpy, which listing tasks should not wait for
-
-    at.report.say(f"reproduce:{name}: {again.build_twice(at, target)}")

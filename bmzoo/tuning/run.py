@@ -27,8 +27,6 @@ from bmzoo.tuning.report import Accuracy, TuningReport, markdown, number, recomm
 from bmzoo.tuning.settings import Setting
 from bmzoo.workspace import Workspace
 
-# Which points to evaluate (average precision): none, those on the Pareto front, or all.
-EVALUATION_CHOICES = ("none", "front", "all")
 # Expected durations, relative to one lowering with inference over the selection pictures: the same with another
 # calibration before it, and an evaluation.
 CALIBRATION_WEIGHT, EVALUATION_WEIGHT = 3.0, 2.0
@@ -37,7 +35,7 @@ Axis = Callable[[Setting], tuple[Setting, ...]]
 
 @dataclass(frozen=True)
 class TuningOptions:
-    """Which points to evaluate (EVALUATION_CHOICES), minutes until no new point is started, points at a time."""
+    """Points to evaluate (`none`, the Pareto `front`, `all`), minutes until no new one starts, points at a time."""
 
     evaluated: str = "front"
     minutes: float = 20.0

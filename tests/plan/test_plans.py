@@ -12,7 +12,7 @@ from bmzoo.config.model import Model
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.plan.step import Output, Step
 from bmzoo.target import parse
-from bmzoo.tasks.plan import render_plan, render_recipe
+from bmzoo.tasks.actions.plan import render_plan, render_recipe
 from bmzoo.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from bmzoo.plan.step import Output
 from bmzoo.plan.vendor_search import ranking_step as search_step
 from bmzoo.plan.verify import family, lower_step
 from bmzoo.target import parse
-from bmzoo.tasks.plan import render_recipe
+from bmzoo.tasks.actions.plan import render_recipe
 
 PLANS = Path(__file__).parents[1] / "data" / "plans"
 # Golden plan -> method, what is installed.

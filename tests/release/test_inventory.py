@@ -11,7 +11,7 @@ from bmzoo.release.manifest import Artifact, ZooManifest, manifest_json, read_ma
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.results import artifact, calibration, verify
 from bmzoo.results.reference import reference
-from bmzoo.tasks.zoo import sums
+from bmzoo.tasks.actions.zoo import sums
 from bmzoo.workspace import Workspace
 
 

@@ -14,7 +14,7 @@ from bmzoo.plan.verify import count, family, proof, siblings
 from bmzoo.results import verify as verification
 from bmzoo.system.hashing import sha256
 from bmzoo.system.junit import junit_xml
-from bmzoo.tasks.explain import explain
+from bmzoo.tasks.actions.explain import explain
 from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace

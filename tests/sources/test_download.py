@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bmzoo.errors import SourceError
-from bmzoo.sources import download
+from bmzoo.sources import cache, download
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -167,8 +167,8 @@ def test_a_cache_that_cannot_be_written_is_one_line(url: str, tmp_path: Path) ->
 
 
 def test_where_downloads_are_kept() -> None:
-    assert download.folder({"HOME": "/home/me"}) == Path("/home/me/.cache/bmzoo/weights")
-    assert download.folder({"HOME": "/home/me", "XDG_CACHE_HOME": "/cache"}) == Path("/cache/bmzoo/weights")
+    assert cache.folder({"HOME": "/home/me"}) == Path("/home/me/.cache/bmzoo/weights")
+    assert cache.folder({"HOME": "/home/me", "XDG_CACHE_HOME": "/cache"}) == Path("/cache/bmzoo/weights")
 
 
 def test_a_cache_that_cannot_be_used_is_not_called_a_failed_download(tmp_path: Path, server: Server) -> None:

@@ -15,7 +15,7 @@ from bmzoo.plan.step import ExternalData, File
 from bmzoo.sources.external_data import external_data
 from bmzoo.sources.lookup import Sources
 from bmzoo.system.hashing import sha256
-from bmzoo.tasks.plan import render_plan
+from bmzoo.tasks.actions.plan import render_plan
 
 INT8 = "bm1688_int8_2b"
 

@@ -218,7 +218,7 @@ def test_gc_keeps_to_the_limit_and_spares_what_the_configs_use(project: Project)
     assert all(path.exists() for path in manifests)
     at = Workspace(project.root, {"BMZOO_DATA": str(project.data)}, Silent(), toolchain_override=project.toolchain)
     from bmzoo.store.local import Store
-    from bmzoo.tasks.store import _gc, _needed
+    from bmzoo.tasks.actions.store import _needed, run_gc
 
     needed = _needed(at, Store(at.layout.build, stamping=False))
     kept = {json.loads(path.read_text())["fingerprint"] for path in manifests} & needed
@@ -226,7 +226,7 @@ def test_gc_keeps_to_the_limit_and_spares_what_the_configs_use(project: Project)
     total = sum(p.stat().st_size for m in manifests if m.parent.name in kept for p in m.parent.iterdir())
     (project.root / "configs/zoo.yaml").write_text(f"store: {{limit: {total / 1000:.3f}kB}}\n")
     at = Workspace(project.root, {"BMZOO_DATA": str(project.data)}, Silent(), toolchain_override=project.toolchain)
-    _gc(at, dry_run=False)  # with the toolchain of the test
+    run_gc(at, dry_run=False)  # with the toolchain of the test
     left = {path.parent.name for path in (project.root / "build/store").rglob(MANIFEST)}
     assert left == kept
     build(project, None, toolchain_ran=False)

@@ -11,7 +11,7 @@ from bmzoo.release.diff import Change, Comparison
 from bmzoo.release.diff_report import comparison_json
 from bmzoo.system import markdown
 from bmzoo.system.junit import SILENT, junit_xml
-from bmzoo.tasks.doctor import Finding
+from bmzoo.tasks.actions.doctor import Finding
 from bmzoo.tasks.progress import Progress
 
 ODD = {

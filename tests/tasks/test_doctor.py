@@ -10,8 +10,8 @@ from bmzoo.errors import BmzooError
 from bmzoo.plan.step import Command, Step, Subject
 from bmzoo.store.remote import Remote
 from bmzoo.store.trial import Health
-from bmzoo.tasks import doctor
-from bmzoo.tasks.doctor import Finding, examine
+from bmzoo.tasks.actions import doctor
+from bmzoo.tasks.actions.doctor import Finding, examine
 from bmzoo.workspace import Workspace
 
 # The fake compiler cannot do what the real self-test asks for; this only needs bmzoo's own command.

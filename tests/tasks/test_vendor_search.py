@@ -15,8 +15,8 @@ from bmzoo.plan.float_layers import cut_step, ranking_step
 from bmzoo.plan.step import Command
 from bmzoo.results import model as imported
 from bmzoo.results import qtable
-from bmzoo.tasks import doctor
-from bmzoo.tasks.explain import explain
+from bmzoo.tasks.actions import doctor
+from bmzoo.tasks.actions.explain import explain
 from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
 
@@ -175,7 +175,7 @@ def test_explain_of_a_committed_table_says_how_to_get_the_losses_and_uses_those_
     made(searching.open())
     (searching.root / "build").rename(tmp_path / "build")
     at = searching.open()
-    at.open()
+    at.layout.make_build()
     model, search = searched(at)
     at.builder(model).run(cut_step(model, "bm1684", at.weights.chosen(model), search))
     assert "vendor-cut" not in searching.toolchain.ran  # taken from the checkout

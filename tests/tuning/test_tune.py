@@ -14,9 +14,9 @@ from bmzoo.config.model import load
 from bmzoo.errors import BmzooError, ConfigError, ToolFailed
 from bmzoo.plan.step import Command
 from bmzoo.quantization.tables import float_layers
+from bmzoo.tasks.actions.tune import options
 from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
-from bmzoo.tasks.tune import options
 from bmzoo.tuning.report import TuningReport, markdown
 from bmzoo.tuning.run import Tuner, TuningOptions, publish_found
 from bmzoo.tuning.settings import Setting

@@ -242,3 +242,14 @@ def _selftest(at: Workspace) -> Finding:
         return Finding("self-test", error.message, True, error.hint)
     how = "passed before with this toolchain" if known else f"passed in {time.monotonic() - start:.1f} s"
     return Finding("self-test", f"{how}: transform, calibrate, deploy, simulate, float and INT8")
+
+
+def run_doctor(at: Workspace) -> None:
+    """Print what `examine` finds. Raises BmzooError where one of it is a problem."""
+    bad = False
+    for finding in examine(at):
+        bad |= finding.bad
+        sys.stdout.write(f"{finding}\n")
+        sys.stdout.flush()
+    if bad:
+        raise BmzooError("a build could not work here", "each problem above has its fix beside it")

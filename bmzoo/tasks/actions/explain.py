@@ -1,4 +1,4 @@
-"""The doit task `explain`: what would run, and why."""
+"""What `explain` does: say what would run, and why."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,6 @@ from bmzoo.explain.text import TaskExplanation, render
 from bmzoo.explain.why import Explainer
 from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry, Store
-from bmzoo.tasks.guard import Task, guarded
 from bmzoo.tasks.row import Context, Group, Kind
 from bmzoo.tasks.variables import belongs_in_front
 from bmzoo.workspace import Workspace
@@ -29,13 +28,9 @@ class Subtask:
     goal: Callable[[], Goal]
 
 
-def task(context: Context) -> Task:
-    """Say what would run."""
-    return {
-        "actions": [guarded(lambda names: sys.stdout.write(explain(context, names)))],
-        "pos_arg": "names",
-        "verbosity": 2,
-    }
+def run_explain(context: Context, names: Sequence[str]) -> None:
+    """Print `explain`. Raises BmzooError."""
+    sys.stdout.write(explain(context, names))
 
 
 def explain(context: Context, names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Every command of every target as text, from the configs alone: no toolchain, no images, no weights needed."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
@@ -9,6 +10,11 @@ from bmzoo.plan.step import ExternalData, File, Input, Output, Pictures, Tree
 from bmzoo.target import Target
 from bmzoo.tasks.variables import belongs_in_front
 from bmzoo.workspace import Workspace
+
+
+def run_plan(at: Workspace, names: Sequence[str]) -> None:
+    """Print `render_plan`. Raises ConfigError."""
+    sys.stdout.write(render_plan(at, names))
 
 
 def render_plan(at: Workspace, names: Sequence[str]) -> str:

@@ -1,0 +1,26 @@
+"""What `build`, `verify` and `eval` do."""
+
+from bmzoo.config.model import Model
+from bmzoo.results import artifact
+from bmzoo.results import eval as evaluation
+from bmzoo.results import verify as verification
+from bmzoo.target import Target
+from bmzoo.workspace import Workspace
+
+
+def run_build(at: Workspace, target: Target) -> None:
+    figures = artifact.build_artifact(at, target)
+    at.report.say(f"build/{target.artifact}: {figures}")
+
+
+def run_verify(at: Workspace, target: Target, name: str) -> None:
+    figures = verification.verify_target(at, target)
+    at.report.say(f"{name}: verified on {figures}")
+
+
+def run_eval_onnx(at: Workspace, model: Model, name: str) -> None:
+    at.report.say(f"eval:{name}: {evaluation.evaluate_model(at, model)}")
+
+
+def run_eval(at: Workspace, target: Target, name: str) -> None:
+    at.report.say(f"eval:{name}: {evaluation.evaluate_target(at, target)}")
