@@ -33,6 +33,10 @@ class Disguised:
         return self._name.version
 
     @property
+    def release(self) -> str:
+        return self._name.release
+
+    @property
     def searches(self) -> frozenset[str]:
         return self._name.searches
 
@@ -56,7 +60,7 @@ class Disguised:
 class Idle:
     """Has the names of the tests' fake tools and runs nothing: where all is made, nothing is missed."""
 
-    version = "fake 1"
+    version = release = "fake 1"
     searches = LOCKED
     environment: Mapping[str, str] = {}
 

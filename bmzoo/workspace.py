@@ -11,12 +11,10 @@ from bmzoo.config.catalogue import Catalogue
 from bmzoo.config.model import Model
 from bmzoo.config.options import Options
 from bmzoo.errors import BmzooError
-from bmzoo.execute.builder import Builder
 from bmzoo.execute.history import Last
 from bmzoo.execute.int8_settings import with_settings
 from bmzoo.execute.layout import Layout
 from bmzoo.execute.published import Documents
-from bmzoo.execute.run import RunReport
 from bmzoo.execute.toolchain import Toolchain, find_installation, installed_searches, opened
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.sources import cache
@@ -28,6 +26,8 @@ from bmzoo.target import Target
 
 if TYPE_CHECKING:
     from bmzoo.cluster.client import Cluster
+    from bmzoo.execute.builder import Builder
+    from bmzoo.execute.run import RunReport
     from bmzoo.store.remote import Remote
 
 
@@ -37,7 +37,7 @@ class Workspace:
 
     root: Path
     environ: Mapping[str, str]
-    report: RunReport
+    report: "RunReport"
     options: Options = Options()
     toolchain_override: Toolchain | None = None
     layout: Layout = field(init=False)
@@ -48,7 +48,7 @@ class Workspace:
     documents: Documents = field(init=False, default_factory=Documents)
     last: Last = field(init=False)
     weights: WeightsInUse = field(init=False)
-    _builders: dict[str, Builder] = field(init=False, default_factory=dict)
+    _builders: dict[str, "Builder"] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
@@ -59,10 +59,8 @@ class Workspace:
         searches = installed_searches(self._installation) if given is None else given.searches
         self.configs = Catalogue.read(self.layout.configs, self.root, searches)
         self.models, self.broken = self.configs.models, self.configs.broken
-        fetch, preferred = cache.fetcher(self.environ), self.configs.preferred_weights
-        self.weights = WeightsInUse(
-            self.options.weights, preferred, self.sources, self.digests.of, fetch, self.report
-        )
+        wanted, preferred, fetch = self.options.weights, self.configs.preferred_weights, cache.fetcher(self.environ)
+        self.weights = WeightsInUse(wanted, preferred, self.sources, self.digests.of, fetch, self.report)
         self.models = with_settings(self.models, self.layout, self.weights.likely)
 
     @property
@@ -97,8 +95,10 @@ class Workspace:
         folders = [model.path.parent, *([Path(data)] if data else []), self.layout.shared_data]
         return Sources(folders, self.layout.scenes, cache.folder(self.environ))
 
-    def builder(self, model: Model | None) -> Builder:
+    def builder(self, model: Model | None) -> "Builder":
         """The builder of a model's steps, or of steps that read no files from outside. Raises BmzooError."""
+        from bmzoo.execute.builder import Builder  # listing and planning do without
+
         name = model.name if model is not None else ""
         if name not in self._builders:
             sources, cluster = (self.sources(model), self.cluster) if model is not None else (Sources(()), None)

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmzoo.execute.run import RunReport
 from bmzoo.store.local import Store
 
 if TYPE_CHECKING:
     from bmzoo.cluster.client import Cluster
+    from bmzoo.execute.run import RunReport
     from bmzoo.store.remote import Remote
 
 
-def remote_at(url: str | None, report: RunReport) -> "Remote | None":
+def remote_at(url: str | None, report: "RunReport") -> "Remote | None":
     """The shared store of a URL."""
     if url is None:
         return None
@@ -29,7 +29,7 @@ def store_with(remote: "Remote | None", build: Path) -> Store:
     return SharedStore(build, remote)
 
 
-def cluster_at(address: str | None, store: Store, remote: "Remote | None", report: RunReport) -> "Cluster | None":
+def cluster_at(address: str | None, store: Store, remote: "Remote | None", report: "RunReport") -> "Cluster | None":
     """The machines of a scheduler. Raises ConfigError."""
     if not address:
         return None

@@ -9,14 +9,16 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bmzoo.errors import StoreError
 from bmzoo.execute.layout import Layout
-from bmzoo.execute.resolve import Resolved
 from bmzoo.plan.fingerprint import fingerprint as fingerprint_of
 from bmzoo.plan.step import Step
 from bmzoo.system import files
+
+if TYPE_CHECKING:
+    from bmzoo.execute.resolve import Resolved
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Record:
     origins: Mapping[str, str]
 
 
-def record(resolved: Resolved) -> Record:
+def record(resolved: "Resolved") -> Record:
     """What a step would be made from now."""
     return Record(resolved.fingerprint, resolved.material, resolved.origins)
 
@@ -47,7 +49,7 @@ class Last:
             return None
         return _parse(raw, str(step)) if isinstance(raw, dict) else None
 
-    def note(self, step: Step, resolved: Resolved) -> None:
+    def note(self, step: Step, resolved: "Resolved") -> None:
         """Keep what a result is made from. Never fails: what cannot be kept is not explained later."""
         told = {
             "step": str(step),

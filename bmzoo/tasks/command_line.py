@@ -3,6 +3,7 @@
 `./doit` starts here. Plain `doit` takes every word with a `=` for a variable; dodo.py refuses those not known.
 """
 
+import gc
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,6 +59,7 @@ class Main(DoitMain):  # type: ignore[misc]  # doit ships no types
     )
 
     def run(self, all_args: list[str]) -> int:
+        gc.disable()  # what planning makes lives to the end; the first action turns it on again, see guard.py
         try:
             return int(super().run(all_args))
         except BmzooError as error:

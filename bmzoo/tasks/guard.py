@@ -28,7 +28,7 @@ def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def call(**values: Any) -> Any:  # noqa: ANN401
-        if not gc.isenabled():  # turned off in run_command.py; objects of the planning are exempt
+        if not gc.isenabled():  # turned off in command_line.py; objects of the planning are exempt
             gc.freeze()
             gc.enable()
         try:

@@ -1,6 +1,5 @@
 """`doit run` for bmzoo: unknown tasks, options and patterns explained, SIGTERM handled like Ctrl-C."""
 
-import gc
 import signal
 import sys
 from collections.abc import Iterable, Sequence
@@ -24,9 +23,6 @@ class Run(Explained, DoitRun):  # type: ignore[misc]  # doit ships no types
     name = "run"
 
     def execute(self, params: dict[str, Any], args: list[str]) -> int:
-        # Nearly all objects of planning live to the end, and garbage collection takes a fifth of the time of a run
-        # where everything is up to date. The first action turns it on again, see guard.py.
-        gc.disable()
         signal.signal(signal.SIGTERM, _interrupt)
         try:
             return int(super().execute(params, args))
