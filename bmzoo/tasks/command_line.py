@@ -59,7 +59,9 @@ class Main(DoitMain):  # type: ignore[misc]  # doit ships no types
     )
 
     def run(self, all_args: list[str]) -> int:
-        gc.disable()  # what planning makes lives to the end; the first action turns it on again, see guard.py
+        # What planning makes lives to the end. Collecting took 9% of the processor time of `list`, 18% of `plan`,
+        # 22% of `zoo` with nothing to do. The first action turns it on again, see guard.py.
+        gc.disable()
         try:
             return int(super().run(all_args))
         except BmzooError as error:
