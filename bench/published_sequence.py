@@ -209,7 +209,7 @@ def opened(folder: Path, data: Path, count: int, equalized: bool) -> Workspace:
     config(folder / "configs", count, equalized)
     at = workspace(folder, data)
     at.layout.make_build()
-    for error in at.broken.values():
+    for error in at.configs.broken.values():
         raise error
     return at
 

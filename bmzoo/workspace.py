@@ -10,7 +10,6 @@ from bmzoo.cluster import elsewhere
 from bmzoo.config.catalogue import Catalogue
 from bmzoo.config.model import Model
 from bmzoo.config.options import Options
-from bmzoo.errors import BmzooError
 from bmzoo.execute.history import Last
 from bmzoo.execute.int8_settings import with_settings
 from bmzoo.execute.layout import Layout
@@ -43,7 +42,6 @@ class Workspace:
     layout: Layout = field(init=False)
     configs: Catalogue = field(init=False)
     models: Mapping[str, Model] = field(init=False)
-    broken: Mapping[str, BmzooError] = field(init=False)  # model -> what is wrong with its config
     digests: Digests = field(init=False)
     documents: Documents = field(init=False, default_factory=Documents)
     last: Last = field(init=False)
@@ -58,10 +56,9 @@ class Workspace:
         self._installation = find_installation(self.environ) if given is None else None
         searches = installed_searches(self._installation) if given is None else given.searches
         self.configs = Catalogue.read(self.layout.configs, self.root, searches)
-        self.models, self.broken = self.configs.models, self.configs.broken
         wanted, preferred, fetch = self.options.weights, self.configs.preferred_weights, cache.fetcher(self.environ)
         self.weights = WeightsInUse(wanted, preferred, self.sources, self.digests.of, fetch, self.report)
-        self.models = with_settings(self.models, self.layout, self.weights.likely)
+        self.models = with_settings(self.configs.models, self.layout, self.weights.likely)
 
     @property
     def default_model(self) -> str:

@@ -154,7 +154,7 @@ def test_a_search_method_with_commands_of_its_own(
     assert [line for line in text.splitlines() if not line.startswith("#")] == ["c F16"]
     assert '"toy"' in json_schema()
     project.edit("method: toy,", "method: toy, gain: 0.1,")
-    assert "gain: means nothing to toy: 0.1" in str(project.open().broken["tiny"])
+    assert "gain: means nothing to toy: 0.1" in str(project.open().configs.broken["tiny"])
 
 
 def test_a_command(project: Project, module: AddModule, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -264,7 +264,7 @@ def test_overlapping_image_sets_are_refused(project: Project) -> None:
 def test_a_broken_config_stops_only_its_own_model(project: Project) -> None:
     (project.root / "configs/other.yaml").write_text("weights: [")
     at = project.open()
-    assert list(at.models) == ["tiny"] and list(at.broken) == ["other"]
+    assert list(at.models) == ["tiny"] and list(at.configs.broken) == ["other"]
     with pytest.raises(ConfigError, match="not valid YAML"):
         at.target("other.bm1684_fp32_1b")
     assert at.target("tiny.bm1684_fp32_1b").batch == 1

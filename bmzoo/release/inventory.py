@@ -35,7 +35,7 @@ def take(at: Workspace, outcomes: Outcomes) -> ZooManifest:
             artifacts.append(_artifact(at, target, told, problems, accuracy))
     return ZooManifest(
         artifacts=tuple(artifacts),
-        broken={name: printable(error.message) for name, error in at.broken.items()},
+        broken={name: printable(error.message) for name, error in at.configs.broken.items()},
         tools={tool: tuple(sorted(found)) for tool, found in sorted(tools.items())},
     )
 

@@ -48,7 +48,7 @@ def find_orphans(at: Workspace, tracked: Collection[Path] | None) -> tuple[Orpha
 
     Raises ConfigError when there is no config at all, as everything would be an orphan then.
     """
-    if not at.models and not at.broken:
+    if not at.models and not at.configs.broken:
         raise ConfigError("configs/: no config at all: nothing says what is left over", "is this the right branch?")
     keep = wanted(at)
     results = (*_artifacts(at), *_evaluations(at), *_benchmarks(at), *_tuned(at), *_evidence(at))
@@ -86,7 +86,9 @@ def lines(orphans: Collection[Orphan], layout: Layout, removed: bool) -> Iterato
 
 def _spare(at: Workspace, orphan: Orphan, tracked: Collection[Path] | None) -> Orphan:
     why = orphan.spared
-    broken = next((name for name in at.broken if re.search(rf"(^|\.){re.escape(name)}[._]", orphan.path.name)), "")
+    broken = next(
+        (name for name in at.configs.broken if re.search(rf"(^|\.){re.escape(name)}[._]", orphan.path.name)), ""
+    )
     if broken:
         why = f"the config of {broken} is broken, so it may still be wanted"
     elif tracked is not None and orphan.path in tracked:

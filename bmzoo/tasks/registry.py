@@ -178,7 +178,7 @@ def creators(context: Context) -> dict[str, Callable[[], Iterator[Task]]]:
 def _check_weights(at: Workspace) -> None:
     """Refuse weights that no config has: plans and listings would show others."""
     wanted, names = at.options.weights, {w.name for model in at.models.values() for w in model.config.weights}
-    if wanted is not None and wanted not in names and not at.broken:
+    if wanted is not None and wanted not in names and not at.configs.broken:
         guess = nearest(wanted, names)
         hint = f"did you mean {guess}?" if guess else f"there are: {', '.join(sorted(names)) or 'none'}"
         raise ConfigError(f"weights={wanted}: no config has weights of this name", hint)

@@ -38,7 +38,7 @@ class Run(Explained, DoitRun):  # type: ignore[misc]  # doit ships no types
             raise InvalidCommand(problem)
         self.sel_tasks: list[str] = _left_alone(self.task_list, self.sel_tasks or ())
         words = " ".join(self.sel_tasks)
-        for name, error in context.workspace.broken.items() if context is not None else ():
+        for name, error in context.workspace.configs.broken.items() if context is not None else ():
             if name in words:
                 continue  # the task says so itself
             sys.stderr.write(f"warning: {error.message}\n")

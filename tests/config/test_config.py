@@ -118,7 +118,7 @@ def test_zoo_yaml_is_not_a_model_and_names_the_default_one(project: Project) -> 
     assert project.open().default_model == "aaa"
     (project.root / "configs/zoo.yaml").write_text("default_model: tiny\n")
     at = project.open()
-    assert list(at.models) == ["aaa", "tiny"] and not at.broken
+    assert list(at.models) == ["aaa", "tiny"] and not at.configs.broken
     assert at.default_model == "tiny" and at.target("bm1684_fp32_1b").model == "tiny"
 
 

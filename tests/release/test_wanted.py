@@ -149,7 +149,7 @@ def test_every_kind_of_file_of_the_layout_is_walked(dotted: Project) -> None:
 
 def test_what_the_layout_names_for_a_config_is_no_leftover_and_without_the_config_is_one(dotted: Project) -> None:
     at = dotted.open()
-    assert set(at.models) == set(NAMES) and not at.broken
+    assert set(at.models) == set(NAMES) and not at.configs.broken
     paths = placed(at)
     assert {f"{at.root}/calibration/tiny.given.bm1684.scales", f"{at.root}/calibration/tiny.v1.2.table"} <= {
         str(path) for path in paths
@@ -194,7 +194,7 @@ def test_a_file_that_a_config_names_is_wanted_wherever_it_lies(project: Project)
     project.edit("verify:", f"quantization: {{tables: {{bm1684: ../qtables/{qtable.name}}}}}\nverify:")
     project.edit("file: model.onnx", f"file: ../models/onnx/{network.name}")
     at = project.open()
-    assert not at.broken and find_orphans(at, frozenset()) == ()
+    assert not at.configs.broken and find_orphans(at, frozenset()) == ()
 
 
 def test_a_benchmark_says_what_it_is_of(project: Project) -> None:

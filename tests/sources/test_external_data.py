@@ -133,7 +133,7 @@ def test_pins_are_held_against_what_is_there(split: Project) -> None:
     for name in ("../model.onnx.data", "/etc/passwd", "a//b", "./a"):
         split.config.write_text(text)
         pin(split, name=name)
-        assert "not a path below the model's folder" in split.open().broken["tiny"].message
+        assert "not a path below the model's folder" in split.open().configs.broken["tiny"].message
 
 
 def test_every_file_of_several_is_pinned_or_none(project: Project) -> None:

@@ -170,7 +170,7 @@ def _addresses() -> Finding:
 
 
 def _configs(at: Workspace) -> Iterator[Finding]:
-    for name, error in at.broken.items():
+    for name, error in at.configs.broken.items():
         yield Finding("config", f"{name}: {error.message}", True, error.hint)
     for name, model in at.models.items():
         yield Finding("config", f"{name}: {len(model.targets)} targets")
