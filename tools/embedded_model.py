@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from bmzoo.errors import BmzooError, SourceError  # noqa: E402
 from bmzoo.measure.average_precision import Predictions, Truth, curves  # noqa: E402
 from bmzoo.onnx_import import contract, retinaface  # noqa: E402
-from bmzoo.onnx_import.batches import check_batches  # noqa: E402
+from bmzoo.onnx_import.batches import settle  # noqa: E402
 from bmzoo.onnx_import.checkpoint import load_state_dict  # noqa: E402
 from bmzoo.runtime.decoders.decode import decode_boxes  # noqa: E402
 from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
@@ -70,7 +70,8 @@ def export(weights: Path, target: Path, half: float) -> str:
     if wrong:
         raise SourceError(f"{weights}: no model to embed: {'; '.join(wrong)}")
     spec = {"pixel_format": "bgr", "height": SIZE, "width": SIZE, "mean": MEAN, "scale": (1, 1, 1)}
-    check_batches(data, spec, [1, 4], str(weights))
+    if settle(model, spec, [1, 4], str(weights)).model is not model:
+        raise SourceError(f"{weights}: the batch of the model is not free")
     scratch = target.with_suffix(".part")
     scratch.write_bytes(data)
     scratch.replace(target)

@@ -1,4 +1,4 @@
-"""`import`: converts a pinned checkpoint or ONNX file to `model.onnx`, within the onnx 1.6.0 contract."""
+"""`import`: converts a pinned checkpoint or ONNX file to `model.onnx`, within the config's contract."""
 
 import json
 from collections.abc import Mapping
@@ -8,10 +8,16 @@ from typing import Any
 import onnx
 
 from bmzoo.onnx_import import contract, retinaface
-from bmzoo.onnx_import.batches import check_batches
+from bmzoo.onnx_import.batches import Settled, batch_of, settle
+from bmzoo.onnx_import.branches import without_branches
 from bmzoo.onnx_import.checkpoint import load_state_dict
+from bmzoo.onnx_import.cut import cut
 from bmzoo.onnx_import.names import rename
-from bmzoo.onnx_import.ports import check_outputs, picture_input, picture_shape
+from bmzoo.onnx_import.onnx_file import io_signature
+from bmzoo.onnx_import.ports import check_outputs, picture_input
+from bmzoo.onnx_import.ranks import give_ranks
+from bmzoo.onnx_import.samples import Feeds, network_feeds, stacked
+from bmzoo.onnx_import.sides import fix_sides
 
 # Below the step's folder: the external data of the source.
 EXTERNAL = "external"
@@ -24,14 +30,14 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     model = _model(folder, request)
     name = picture_input(model, spec, shown).name
     renamed = rename(model)
-    data = model.SerializeToString(deterministic=True)
-    check_batches(data, spec, request["batches"], shown, renamed)
-    (folder / "model.onnx").write_bytes(data)
+    settled = settle(model, spec, request["batches"], shown, renamed)
+    (folder / "model.onnx").write_bytes(settled.model.SerializeToString(deterministic=True))
     now = {before: after for after, before in renamed.items()}
     signature = {
         "input": now.get(name, name),
         "outputs": [o.name for o in model.graph.output],
         **({"renamed": renamed} if renamed else {}),
+        **_told(settled),
     }
     (folder / "model.json").write_text(json.dumps(signature, indent=1), encoding="utf-8")
 
@@ -41,8 +47,33 @@ def _model(folder: Path, request: Mapping[str, Any]) -> onnx.ModelProto:
     shown, spec = request["shown"], request["input"]
     source = folder / request["source"]
     if request["architecture"]:
-        return retinaface.build(load_state_dict(source, shown), spec["height"], spec["width"])
+        model = retinaface.build(load_state_dict(source, shown), spec["height"], spec["width"])
+        return cut(model, request["outputs"], shown) if request.get("outputs") else model
     model = contract.load_onnx(source, shown, folder / EXTERNAL)
     picture_input(model, spec, shown)  # first, as much of what is wrong with a model comes from this
+    if request.get("outputs"):
+        model = cut(model, request["outputs"], shown)
     check_outputs(model, shown)
-    return contract.conform(model, shown, picture_shape(spec))
+    fix_sides(model, spec)
+    feeds = _feeds(model, spec)
+    give_ranks(model, feeds[0])
+    model = without_branches(model, feeds[0], shown)
+    if request.get("contract") == "toolchain":
+        return contract.as_toolchain_reads(model, shown)
+    return contract.conform(model, shown, feeds)
+
+
+def _feeds(model: onnx.ModelProto, spec: Mapping[str, Any]) -> list[Feeds]:
+    """What a conversion is tried on: a batch as the model holds it; one picture and two where it is free."""
+    ports, size = io_signature(model).inputs, batch_of(model)
+    rows = [network_feeds(ports, spec, seed) for seed in range(max(2, size))]
+    return [stacked(rows[:number]) for number in ((size,) if size else (1, 2))]
+
+
+def _told(settled: Settled) -> dict[str, Any]:
+    """What of a batch is not as in most models: held at a size, freed, outputs that did not begin with it."""
+    return {
+        **({"batch": settled.batch} if settled.batch else {}),
+        **({"batch_freed": True} if settled.freed else {}),
+        **({"outputs_without_batch": list(settled.reshaped)} if settled.reshaped else {}),
+    }

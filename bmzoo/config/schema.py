@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bmzoo.config.accuracy import Evaluate, Verify
 from bmzoo.config.decoding import Decoder
@@ -63,6 +63,16 @@ class Input(Section):
         return self
 
 
+TensorName = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names themselves. Raises ValueError for one that is there twice."""
+    if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+        raise ValueError(f"names a tensor twice: {twice[0]}")
+    return names
+
+
 class ModelConfig(Section):
     """One model and the targets wanted of it; the model's name is the file's."""
 
@@ -70,6 +80,14 @@ class ModelConfig(Section):
     """Where the model can come from; the first that is available is used."""
     input: Input
     """What the network is fed."""
+    outputs: Annotated[tuple[TensorName, ...], BeforeValidator(as_tuple), AfterValidator(each_once)] = ()
+    """Tensors at which the network is cut, by their names in the given file: they are its outputs then. The file's
+    own when left out.
+    """
+    contract: Literal["onnx_1_6", "toolchain"] = "onnx_1_6"
+    """What an ONNX file is held to: `onnx_1_6` (IR version 6, opset 11, converted down where needed), or what the
+    installed TPU-MLIR reads, `toolchain`, for operators that came later.
+    """
     decoder: Decoder
     """What its outputs mean."""
     calibration: Calibration | None = None

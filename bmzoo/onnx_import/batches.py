@@ -1,115 +1,138 @@
-"""Whether a model's batch is really free: each batch must give what its pictures give one by one.
+"""A model's batch: free and proven so, freed, or left at one picture.
 
 TPU-MLIR 1.30.2 compiles a model with a batch size baked into a reshape without an error for bm1684x and bm1688,
-to outputs of the wrong length.
+to outputs of the wrong length. So each batch must give what its pictures give one by one.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from onnx.onnx_ml_pb2 import ModelProto
 
 from bmzoo.errors import SessionError, SourceError
-from bmzoo.onnx_import.ports import picture_shape
-from bmzoo.runtime.engines.session import OnnxSession
+from bmzoo.onnx_import.freeing import BATCH, freed, with_leading
+from bmzoo.onnx_import.holders import holder
+from bmzoo.onnx_import.leading import leading
+from bmzoo.onnx_import.onnx_file import io_signature
+from bmzoo.onnx_import.samples import network_feeds
+from bmzoo.onnx_import.trial import Held, Outputs, Trial, check_batches, differs, one_by_one, reason
 
-# In a batch an engine may sum in another order; results may differ by that rounding and no more.
-BATCH_TOLERANCE = 1e-4
-Outputs = Mapping[str, NDArray[np.float32]]
+
+@dataclass(frozen=True)
+class Settled:
+    """A model as it is built. `batch`: what it takes at a time, None where that is free.
+
+    `freed`: it was not free in the file. `reshaped`: outputs that got a dimension for the picture in front.
+    """
+
+    model: ModelProto
+    batch: int | None = None
+    freed: bool = False
+    reshaped: tuple[str, ...] = ()
 
 
-def check_batches(
-    data: bytes,
+def settle(
+    model: ModelProto,
     spec: Mapping[str, Any],
     batches: Sequence[int],
     shown: str,
     given: Mapping[str, str] | None = None,
-) -> None:
-    """Run single pictures, then each batch. Raises SourceError.
+) -> Settled:
+    """The model with the batch that its targets ask for. Raises SourceError, naming the node that holds another.
 
-    `given`: names of outputs as people know them, where those in the model are others.
+    `given`: names as people know them, where those in the model are others.
     """
+    size = batch_of(model)
+    ports = io_signature(model).inputs
+    pictures = tuple(network_feeds(ports, spec, seed) for seed in range(max(2, size, *batches)))
+    trial = Trial(pictures, given or {}, shown)
+    if size == 0:
+        return _free_by_name(model, batches, trial)
+    if set(batches) == {size}:
+        return _as_it_is(model, size, trial)
+    return _freed(model, size, batches, trial)
+
+
+def batch_of(model: ModelProto) -> int:
+    """The batch that a model's first input holds, 0 where it is free."""
+    shape = io_signature(model).inputs[0].shape or (0,)
+    return shape[0] if isinstance(shape[0], int) else 0
+
+
+def _free_by_name(model: ModelProto, batches: Sequence[int], trial: Trial) -> Settled:
+    """A model whose batch has no size: verification feeds several pictures, so two must work in any case."""
+    several = [batch for batch in batches if batch > 1]
+    alone = one_by_one(model, max([2, *several]), trial)
     try:
-        session = OnnxSession(data)
-    except SessionError as error:
-        raise SourceError(f"{shown}: {_reason(error)}", error.hint) from None
-    names = {info.name: (given or {}).get(info.name, info.name) for info in session.outputs}
-    _check_fixed(session.inputs[0].shape[0], batches, shown)
-    pictures = network_inputs(spec, max(batches))
-    alone = [_alone(session, picture[None], names, shown) for picture in pictures]
-    for batch in batches:
-        if batch > 1:
-            _compare(_together(session, pictures[:batch], names, shown), alone[:batch], shown)
+        check_batches(model, alone, several or [2], trial)
+    except Held:
+        one = with_leading(model, 1)
+        return _freed(one, 1, batches, trial) if several else _as_it_is(one, 1, trial)
+    return Settled(model)
 
 
-def network_inputs(spec: Mapping[str, Any], count: int) -> NDArray[np.float32]:
-    """Pictures of noise as the network sees them: with the config's mean and scale."""
-    channels, *sides = picture_shape(spec)
-    pixels = np.random.default_rng(0).integers(0, 256, (count, channels, *sides))
-    mean, scale = (np.array(spec[key][:channels]).reshape(-1, 1, 1) for key in ("mean", "scale"))
-    return np.asarray((pixels - mean) * scale, np.float32)
-
-
-def _check_fixed(size: int, batches: Sequence[int], shown: str) -> None:
-    others = [batch for batch in batches if size > 0 and batch != size]
-    if others:
-        asked = "single pictures always are fed" if others == [1] else f"targets ask for {max(others)}"
-        raise _fixed(shown, f"its size is {size}, and {asked}")
-
-
-def _alone(session: OnnxSession, picture: NDArray[np.float32], names: Mapping[str, str], shown: str) -> Outputs:
-    try:
-        found = session.run({session.inputs[0].name: picture})
-    except SessionError as error:
-        size = f"{picture.shape[3]}x{picture.shape[2]}"
-        raise SourceError(
-            f"{shown}: cannot be run on a picture of {size}: {_reason(error)}",
-            "does it take pictures of this size? See height and width below `input` in the config",
-        ) from None
-    for key, value in found.items():
-        if not value.shape or value.shape[0] != 1:
-            what = "is a scalar" if not value.shape else f"is {list(value.shape)} for one picture"
+def _as_it_is(model: ModelProto, size: int, trial: Trial) -> Settled:
+    """The model at the batch that it holds; its outputs begin with a picture where that is one."""
+    if size > 1:
+        trial.outputs(trial.opened(model), trial.together(size))
+        return Settled(model, size)
+    found = one_by_one(model, 2, trial)
+    for name, value in found[0].items():
+        if value.shape != found[1][name].shape:
+            sizes = f"{list(value.shape)} and {list(found[1][name].shape)}"
             raise SourceError(
-                f"{shown}: output `{names[key]}` {what}, so its first dimension is not the batch",
-                "leave that output out of the export, or give it a batch dimension in front",
+                f"{trial.shown}: output `{trial.name(name)}` is of another shape for each picture: {sizes}",
+                "a chip computes fixed shapes: cut the network before that: `outputs: [tensors]` in the config",
             )
-    return {names[key]: value for key, value in found.items()}
+    reshaped = {name: value.shape for name, value in found[0].items() if value.shape[:1] != (1,)}
+    return Settled(leading(model, reshaped), 1, reshaped=tuple(reshaped))
 
 
-def _together(session: OnnxSession, pictures: NDArray[np.float32], names: Mapping[str, str], shown: str) -> Outputs:
+def _freed(model: ModelProto, size: int, batches: Sequence[int], trial: Trial) -> Settled:
+    """The model with its batch free, and the same outputs picture by picture. Raises SourceError."""
+    result = freed(model, size)
     try:
-        found = session.run({session.inputs[0].name: pictures})
-    except SessionError as error:
-        raise _fixed(shown, f"{len(pictures)} pictures: {_reason(error)}") from None
-    return {names[key]: value for key, value in found.items()}
+        alone = _each(model, size, result, trial)
+        check_batches(result, alone, [batch for batch in {2, size, *batches} if batch > 1], trial)
+    except Held as held:
+        raise _not_free(trial, size, max(batches), held) from None
+    return Settled(_sized(result, alone[0]), freed=True)
 
 
-def _compare(together: Outputs, alone: Sequence[Outputs], shown: str) -> None:
-    batch = len(alone)
-    for key, value in together.items():
-        if not value.shape or value.shape[0] != batch:
-            raise _fixed(shown, f"{batch} pictures give {list(value.shape)} in `{key}`")
-        for i, single in enumerate(alone):
-            if value[i].shape != single[key][0].shape:
-                sizes = f"{list(value[i].shape)} and not {list(single[key][0].shape)}"
-                raise _fixed(shown, f"picture {i} of {batch} gives {sizes} as alone in `{key}`")
-            if not _equal(value[i], single[key][0]):
-                raise _fixed(shown, f"picture {i} of {batch} differs from the same picture alone in `{key}`")
+def _each(model: ModelProto, size: int, result: ModelProto, trial: Trial) -> list[Outputs]:
+    """Outputs of each picture alone. Raises Held unless they are what the given model has for its batch."""
+    wanted = trial.outputs(trial.opened(model), trial.together(size))
+    session = trial.opened(result)
+    alone: list[Outputs] = []
+    for picture in trial.pictures:
+        try:
+            alone.append(session.run(picture))
+        except SessionError as error:
+            raise Held(result, 1, f"one picture alone: {reason(error)}") from None
+    if problem := differs(wanted, alone[:size], trial):
+        raise Held(result, max(size, 2), problem)
+    return alone
 
 
-def _equal(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """NaN is what NaN is equal to here: it says nothing about batches."""
-    return np.allclose(one, other, rtol=BATCH_TOLERANCE, atol=BATCH_TOLERANCE, equal_nan=True)
+def _sized(model: ModelProto, outputs: Outputs) -> ModelProto:
+    """Outputs with the shapes that they have, in place."""
+    for port in model.graph.output:
+        shape = port.type.tensor_type.shape
+        del shape.dim[:]
+        shape.dim.add().dim_param = BATCH
+        for side in outputs[port.name].shape[1:]:
+            shape.dim.add().dim_value = side
+    return model
 
 
-def _reason(error: SessionError) -> str:
-    """The session names the bytes that it was given, of which people know nothing."""
-    return error.message.removeprefix("onnx model: ")[:200]
-
-
-def _fixed(shown: str, what: str) -> SourceError:
+def _not_free(trial: Trial, size: int, asked: int, held: Held) -> SourceError:
+    feeds = [] if held.batch < 2 else [trial.together(held.batch)]
+    kind, name = holder(held.model, trial.pictures[: held.batch], *feeds) if feeds else ("", "")
+    where = f", held by {kind} `{trial.name(name)}`" if kind else ""
+    want = f"targets ask for {asked}" if asked > 1 else "single pictures always are fed"
+    only = "ask for batch 1 only, or " if size == 1 else ""
     return SourceError(
-        f"{shown}: the batch dimension is not free: {what}",
-        "export the model with a symbolic batch, or ask for the batch that it has",
+        f"{trial.shown}: the batch dimension is not free{where}: its size is {size}, and {want}: {held.problem}",
+        f"{only}export the model with a symbolic batch; `outputs` in the config cuts off what is not by picture",
     )

@@ -28,14 +28,14 @@ def downgrade(model: ModelProto) -> ModelProto:
     problems |= {f"{n.domain}.{n.op_type}" for n in nodes(model.graph) if n.domain not in ("", "ai.onnx")}
     if problems:
         raise NotConvertible(", ".join(sorted(problems)))
-    _drop_unread(lowered.graph)
+    drop_unread(lowered.graph)
     lowered.ir_version = min(model.ir_version, IR_VERSION)
     del lowered.opset_import[:]
     lowered.opset_import.append(helper.make_opsetid("", min(version, OPSET)))
     return lowered
 
 
-def _drop_unread(graph: GraphProto) -> None:
+def drop_unread(graph: GraphProto) -> None:
     """Remove weights and constants that are unused since they became attributes."""
     read = {name for node in nodes(graph) for name in node.input}
     for node in nodes(graph):

@@ -10,6 +10,7 @@ from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config.fields import Section
 from bmzoo.config.images import Images
 from bmzoo.config.model import Model, using
+from bmzoo.config.schema import ModelConfig
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
 from bmzoo.plan.step import Command, ExternalData, File, Input, Output, Pictures, Step, Subject
@@ -21,7 +22,7 @@ EQUALIZE_PICTURES = 32
 
 @lru_cache(maxsize=64)
 def import_step(model: Model, weights: Weights) -> Step:
-    """The checkpoint or ONNX file to `model.onnx`, within the onnx 1.6.0 contract, batch really free."""
+    """The checkpoint or ONNX file to `model.onnx`, within the config's contract, its batch settled."""
     name = "source" + PurePosixPath(weights.file).suffix
     config = model.config
     request = {
@@ -30,6 +31,7 @@ def import_step(model: Model, weights: Weights) -> Step:
         "architecture": weights.architecture,
         "input": config.input.model_dump(),
         "batches": sorted({t.batch for t in model.targets} | {1}),
+        **_cut_and_contract(config),
     }
     return Step(
         "import",
@@ -91,7 +93,13 @@ def external_data(weights: Weights) -> dict[str, Input]:
 
 def network(model: Model, weights: Weights) -> dict[str, Any]:
     """Settings that decide what network the weights become and what it is fed."""
-    return {"input": stated(model.config.input), "architecture": weights.architecture}
+    source = {"input": stated(model.config.input), "architecture": weights.architecture}
+    return {**source, **_cut_and_contract(model.config)}
+
+
+def _cut_and_contract(config: ModelConfig) -> dict[str, Any]:
+    """What makes another network of a file than is in it, where the config says so."""
+    return config.model_dump(mode="json", include={"outputs", "contract"}, exclude_defaults=True)
 
 
 def stated(section: Section) -> dict[str, Any]:

@@ -64,6 +64,8 @@ BASE: dict[str, Any] = {
 CHANGES: dict[str, list[tuple[str, Any]]] = {
     ".weights": [("weights", BASE["weights"][1:])],
     ".input": [("input.height", 32)],
+    ".outputs": [("outputs", ["a", "b"])],
+    ".contract": [("contract", "toolchain")],
     ".decoder": [("decoder.kind", "scrfd")],
     ".calibration": [("calibration", {"table": "hand.table"})],
     ".quantization": [("quantization", {})],

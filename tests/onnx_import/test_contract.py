@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bmzoo.errors import SourceError, ToolFailed
 from bmzoo.onnx_import import onnx16, retinaface
 from bmzoo.onnx_import.checkpoint import load_state_dict
-from bmzoo.onnx_import.contract import ValueInfo, conform, io_signature, load_onnx, violations
+from bmzoo.onnx_import.contract import ValueInfo, as_toolchain_reads, conform, io_signature, load_onnx, violations
 
 ROOT = Path(__file__).parents[2]
 Node = onnx.NodeProto
@@ -159,6 +159,34 @@ def test_what_cannot_be_converted_is_named(
     assert caught.value.message.startswith("a.onnx: IR version 7, more than 6; ai.onnx opset")
     assert wording in caught.value.message
     assert "opset 11" in caught.value.hint
+
+
+@pytest.mark.parametrize(("opset", "last", "weights", "wording"), NOT_CONVERTIBLE[:-1], ids=named)
+def test_the_toolchain_reads_what_cannot_be_converted(
+    opset: int, last: Node, weights: dict[str, object], wording: str
+) -> None:
+    model = model_of(last, opset=opset, weights=weights)
+    model.graph.output[0].type.tensor_type.shape.SetInParent()
+    assert as_toolchain_reads(model, "a.onnx") is model
+    with pytest.raises(SourceError) as caught:
+        conform(model, "a.onnx")
+    assert "`contract: toolchain`" in caught.value.hint
+
+
+def test_the_toolchain_reads_numbers_that_are_too_new() -> None:
+    model = model_of(node("Einsum", equation="bij->bji"), opset=21, ir=10)
+    found = as_toolchain_reads(model, "a.onnx")
+    assert found.ir_version == onnx.IR_VERSION and found.opset_import[0].version == onnx.defs.onnx_opset_version()
+
+
+def test_the_toolchain_has_no_operators_of_others() -> None:
+    model = model_of(node("Relu"))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    model.graph.node.append(helper.make_node("Gelu", ["x"], ["z"], domain="com.microsoft"))
+    for check in (as_toolchain_reads, conform):
+        with pytest.raises(SourceError, match=r"com\.microsoft\.Gelu") as caught:
+            check(model, "a.onnx")
+        assert "ONNX's own operators only" in caught.value.hint and "toolchain" not in caught.value.hint
 
 
 def test_all_that_cannot_be_converted_is_named_at_once() -> None:

@@ -54,7 +54,7 @@ def test_what_uses_nothing_newer_is_read(opset: int, ir: int) -> None:
     with_field(model.graph.input[0], 4)
     with_field(model.graph.node[0], 8, b"")
     before = model.SerializeToString()
-    converted = conform(model, "a.onnx", (3, 8, 6))
+    converted = conform(model, "a.onnx")
     assert violations(converted) == [] and model.SerializeToString() == before
     np.testing.assert_array_equal(result(converted), np.maximum(X, 0))
     assert b"\x0a\x01k\x12\x01v" not in converted.SerializeToString()
@@ -83,7 +83,7 @@ WRITTEN: list[tuple[onnx.NodeProto, int, Array]] = [
 @pytest.mark.parametrize(("last", "opset", "wanted"), WRITTEN, ids=lambda value: getattr(value, "op_type", ""))
 def test_operators_that_are_written_with_older_ones(last: onnx.NodeProto, opset: int, wanted: Array) -> None:
     weights = {"scale": SCALE} if "scale" in last.input else {}
-    converted = conform(of(last, opset=opset, ir=10, weights=weights), "a.onnx", (3, 8, 6))
+    converted = conform(of(last, opset=opset, ir=10, weights=weights), "a.onnx")
     assert violations(converted) == []
     np.testing.assert_allclose(result(converted), wanted, atol=2e-6)
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_read_is_named(model: onnx.ModelProto, wording: str) -> N
     for domain in {each.domain for each in model.graph.node} - {""}:
         model.opset_import.append(helper.make_opsetid(domain, 1))
     with pytest.raises(SourceError) as caught:
-        conform(model, "a.onnx", (3, 8, 6))
+        conform(model, "a.onnx")
     assert caught.value.message.startswith("a.onnx: IR version ") and wording in caught.value.message
     assert caught.value.hint
 
@@ -138,4 +138,4 @@ def test_what_cannot_be_read_is_named(model: onnx.ModelProto, wording: str) -> N
 def test_shapes_that_contradict_each_other_are_said() -> None:
     model = of(node("Add", "x", "w"), opset=13, weights={"w": np.ones((5, 7), np.float32)})
     with pytest.raises(SourceError, match=r"a\.onnx: "):
-        conform(model, "a.onnx", (3, 8, 6))
+        conform(model, "a.onnx")
