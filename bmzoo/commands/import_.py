@@ -11,8 +11,9 @@ from bmzoo.onnx_import import contract, retinaface
 from bmzoo.onnx_import.batches import Settled, batch_of, settle
 from bmzoo.onnx_import.branches import without_branches
 from bmzoo.onnx_import.checkpoint import load_state_dict
-from bmzoo.onnx_import.cut import cut
+from bmzoo.onnx_import.cut import copied, cut
 from bmzoo.onnx_import.names import rename
+from bmzoo.onnx_import.offers import Offer, mixed_ranges, offer
 from bmzoo.onnx_import.onnx_file import io_signature
 from bmzoo.onnx_import.ports import check_outputs, picture_input
 from bmzoo.onnx_import.ranks import give_ranks
@@ -27,10 +28,11 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `model.onnx` and `model.json` (inputs, outputs, and what was renamed). Raises SourceError."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     shown, spec = request["shown"], request["input"]
-    model = _model(folder, request)
+    source, model = _model(folder, request)
     name = picture_input(model, spec, shown).name
     renamed = rename(model)
     settled = settle(model, spec, request["batches"], shown, renamed)
+    offered = _offered(source, request, settled, renamed)
     (folder / "model.onnx").write_bytes(settled.model.SerializeToString(deterministic=True))
     now = {before: after for after, before in renamed.items()}
     signature = {
@@ -38,18 +40,20 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "outputs": [o.name for o in model.graph.output],
         **({"renamed": renamed} if renamed else {}),
         **_told(settled),
+        **({"offer": offered.document()} if offered else {}),
     }
+    (folder / "warnings.json").write_text(json.dumps(_warnings(shown, offered, settled)), encoding="utf-8")
     (folder / "model.json").write_text(json.dumps(signature, indent=1), encoding="utf-8")
 
 
-def _model(folder: Path, request: Mapping[str, Any]) -> onnx.ModelProto:
-    """What the source holds, within the contract."""
+def _model(folder: Path, request: Mapping[str, Any]) -> tuple[onnx.ModelProto | None, onnx.ModelProto]:
+    """The file as it is given, None for a checkpoint; and what it holds, within the contract."""
     shown, spec = request["shown"], request["input"]
     source = folder / request["source"]
     if request["architecture"]:
         model = retinaface.build(load_state_dict(source, shown), spec["height"], spec["width"])
-        return cut(model, request["outputs"], shown) if request.get("outputs") else model
-    model = contract.load_onnx(source, shown, folder / EXTERNAL)
+        return None, cut(model, request["outputs"], shown) if request.get("outputs") else model
+    given = model = contract.load_onnx(source, shown, folder / EXTERNAL)
     picture_input(model, spec, shown)  # first, as much of what is wrong with a model comes from this
     if request.get("outputs"):
         model = cut(model, request["outputs"], shown)
@@ -59,8 +63,9 @@ def _model(folder: Path, request: Mapping[str, Any]) -> onnx.ModelProto:
     give_ranks(model, feeds[0])
     model = without_branches(model, feeds[0], shown)
     if request.get("contract") == "toolchain":
-        return contract.as_toolchain_reads(model, shown)
-    return contract.conform(model, shown, feeds)
+        return given, copied(contract.as_toolchain_reads(model, shown))
+    conforming = contract.conform(model, shown, feeds)
+    return given, copied(conforming) if conforming is given else conforming
 
 
 def _feeds(model: onnx.ModelProto, spec: Mapping[str, Any]) -> list[Feeds]:
@@ -68,6 +73,25 @@ def _feeds(model: onnx.ModelProto, spec: Mapping[str, Any]) -> list[Feeds]:
     ports, size = io_signature(model).inputs, batch_of(model)
     rows = [network_feeds(ports, spec, seed) for seed in range(max(2, size))]
     return [stacked(rows[:number]) for number in ((size,) if size else (1, 2))]
+
+
+def _offered(
+    given: onnx.ModelProto | None, request: Mapping[str, Any], settled: Settled, renamed: Mapping[str, str]
+) -> Offer | None:
+    """The cut that INT8 needs, in names of the given file; None where the config names one already."""
+    if given is None or request.get("outputs"):
+        return None
+    mixed = mixed_ranges(settled.seen)
+    return offer(given, [renamed.get(name, name) for name in mixed])
+
+
+def _warnings(shown: str, offered: Offer | None, settled: Settled) -> list[str]:
+    """What a user should know of an import, shown when it runs."""
+    told = [f"{shown}: {offered.told}"] if offered else []
+    if settled.reshaped:
+        names = ", ".join(f"`{name}`" for name in settled.reshaped)
+        told.append(f"{shown}: {names}: one dimension more in front, for the picture")
+    return told
 
 
 def _told(settled: Settled) -> dict[str, Any]:

@@ -5,13 +5,13 @@ to outputs of the wrong length. So each batch must give what its pictures give o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from onnx.onnx_ml_pb2 import ModelProto
 
 from bmzoo.errors import SessionError, SourceError
-from bmzoo.onnx_import.freeing import BATCH, freed, with_leading
+from bmzoo.onnx_import.freeing import FREE_BATCH, freed, with_leading
 from bmzoo.onnx_import.holders import holder
 from bmzoo.onnx_import.leading import leading
 from bmzoo.onnx_import.onnx_file import io_signature
@@ -24,12 +24,14 @@ class Settled:
     """A model as it is built. `batch`: what it takes at a time, None where that is free.
 
     `freed`: it was not free in the file. `reshaped`: outputs that got a dimension for the picture in front.
+    `seen`: its outputs for a picture of noise, or for a batch of them where it takes no less.
     """
 
     model: ModelProto
     batch: int | None = None
     freed: bool = False
     reshaped: tuple[str, ...] = ()
+    seen: Outputs = field(default_factory=dict, compare=False, repr=False)
 
 
 def settle(
@@ -69,14 +71,13 @@ def _free_by_name(model: ModelProto, batches: Sequence[int], trial: Trial) -> Se
     except Held:
         one = with_leading(model, 1)
         return _freed(one, 1, batches, trial) if several else _as_it_is(one, 1, trial)
-    return Settled(model)
+    return Settled(model, seen=alone[0])
 
 
 def _as_it_is(model: ModelProto, size: int, trial: Trial) -> Settled:
     """The model at the batch that it holds; its outputs begin with a picture where that is one."""
     if size > 1:
-        trial.outputs(trial.opened(model), trial.together(size))
-        return Settled(model, size)
+        return Settled(model, size, seen=trial.outputs(trial.opened(model), trial.together(size)))
     found = one_by_one(model, 2, trial)
     for name, value in found[0].items():
         if value.shape != found[1][name].shape:
@@ -86,7 +87,7 @@ def _as_it_is(model: ModelProto, size: int, trial: Trial) -> Settled:
                 "a chip computes fixed shapes: cut the network before that: `outputs: [tensors]` in the config",
             )
     reshaped = {name: value.shape for name, value in found[0].items() if value.shape[:1] != (1,)}
-    return Settled(leading(model, reshaped), 1, reshaped=tuple(reshaped))
+    return Settled(leading(model, reshaped), 1, reshaped=tuple(reshaped), seen=found[0])
 
 
 def _freed(model: ModelProto, size: int, batches: Sequence[int], trial: Trial) -> Settled:
@@ -97,7 +98,7 @@ def _freed(model: ModelProto, size: int, batches: Sequence[int], trial: Trial) -
         check_batches(result, alone, [batch for batch in {2, size, *batches} if batch > 1], trial)
     except Held as held:
         raise _not_free(trial, size, max(batches), held) from None
-    return Settled(_sized(result, alone[0]), freed=True)
+    return Settled(_sized(result, alone[0]), freed=True, seen=alone[0])
 
 
 def _each(model: ModelProto, size: int, result: ModelProto, trial: Trial) -> list[Outputs]:
@@ -120,7 +121,7 @@ def _sized(model: ModelProto, outputs: Outputs) -> ModelProto:
     for port in model.graph.output:
         shape = port.type.tensor_type.shape
         del shape.dim[:]
-        shape.dim.add().dim_param = BATCH
+        shape.dim.add().dim_param = FREE_BATCH
         for side in outputs[port.name].shape[1:]:
             shape.dim.add().dim_value = side
     return model

@@ -19,11 +19,17 @@ def cut(model: ModelProto, outputs: Sequence[str], shown: str) -> ModelProto:
     """
     names = [_computed(model.graph, name, shown) for name in outputs]
     known = _types(model)
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    copy = copied(model)
     del copy.graph.output[:]
     copy.graph.output.extend(known.get(name) or _untyped(name) for name in names)
     drop_unused(copy.graph)
+    return copy
+
+
+def copied(model: ModelProto) -> ModelProto:
+    """The same model, to be changed."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
     return copy
 
 
@@ -82,8 +88,7 @@ def _computed(graph: GraphProto, name: str, shown: str) -> str:
 
 def _types(model: ModelProto) -> dict[str, ValueInfoProto]:
     """What is known of the types of tensors: from the file, and inferred."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    copy = copied(model)
     for output in copy.graph.output:  # one wrong shape there, and nothing is inferred at all
         output.type.tensor_type.ClearField("shape")
     try:

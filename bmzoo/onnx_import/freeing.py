@@ -16,7 +16,7 @@ from onnx.onnx_ml_pb2 import ModelProto, NodeProto, ValueInfoProto
 from bmzoo.onnx_import.cut import reads
 from bmzoo.onnx_import.downgrade import drop_unread
 
-BATCH = "batch"
+FREE_BATCH = "batch"
 _ALL = np.iinfo(np.int64).max
 _BOTH_WAYS = ("Add", "Sub", "Mul", "Div", "Where", "Pow", "Max", "Min")
 
@@ -81,7 +81,7 @@ def _lead(port: ValueInfoProto, was: tuple[int, str], batch: int | None) -> None
     for axis, size in enumerate(port.type.tensor_type.shape.dim):
         if (size.dim_value, size.dim_param) == was and (was[1] or axis == 0):
             if batch is None:
-                size.dim_param = BATCH
+                size.dim_param = FREE_BATCH
             else:
                 size.dim_value = batch
 

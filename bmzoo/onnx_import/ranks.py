@@ -8,7 +8,7 @@ from bmzoo.runtime.engines.session import OnnxSession
 
 
 def give_ranks(model: ModelProto, feeds: Feeds) -> None:
-    """Say of each output without a shape how many dimensions it has, in place; what cannot be run stays as it is."""
+    """Say of each output without a shape how many dimensions it has, in place; none where it cannot be run."""
     unknown = [port for port in model.graph.output if not port.type.tensor_type.HasField("shape")]
     if not unknown:
         return
