@@ -10,6 +10,7 @@ import numpy as np
 
 from bmzoo.commands.measure import aligned, detection_figures, reference_heads, tensor_figures
 from bmzoo.measure.degenerate import Heads
+from bmzoo.measure.lowered_floats import Floats, floats_of
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.tensors import max_error, sqnr_db
 
@@ -30,7 +31,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "simulated": batch,
         "tensors": tensor_figures(reference, test),
         "detections": detection_figures(folder, reference, test, request),
-        "engines": agreement(first, _head(mlir, batch)),
+        "engines": {**agreement(first, _head(mlir, batch)), **_floats(folder / "lowered.mlir")},
         "consistency": {
             name: _with_sibling(name, first, arrays(folder / f"sibling.{name}.npz")) for name in request["siblings"]
         },
@@ -47,6 +48,13 @@ def agreement(one: Heads, other: Heads) -> dict[str, Any]:
         "relative": max(_relative(one[name], other[name]) for name in one),
         "sqnr_db": _lowest_sqnr(one, other),
     }
+
+
+def _floats(lowered: Path) -> dict[str, Any]:
+    """What an integer network computes in float, where it does."""
+    found = floats_of(lowered.read_text(encoding="utf-8")) if lowered.exists() else Floats()
+    requantized = {"requantized": found.requantized} if found.requantized else {}
+    return {**({"floats": list(found.kinds)} if found.kinds else {}), **requantized}
 
 
 def _lowest_sqnr(one: Heads, other: Heads) -> float | None:

@@ -44,6 +44,11 @@ DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
     ),
 }
 
+NO_THRESHOLDS = Thresholds()
+# Between simulator and MLIR where layers of an integer network are float and what they give is integers again: half
+# precision is rounded differently by a last digit, which becomes a whole step. Most values agree: a RetinaFace with
+# four float layers differs by 0.25 of a head's range in few of a million numbers, at 30 dB.
+FLOATS_INSIDE = Thresholds(engines=0.5, engines_sqnr=20.0)
 
 SEARCH_DEFAULTS: Mapping[str, object] = {
     "method": search_methods.DEFAULT,
@@ -74,9 +79,12 @@ class Model:
         flags = (flag for s in self.config.targets if s.asks_for(target) for flag in s.deploy)
         return tuple(dict.fromkeys(flags))
 
-    def thresholds(self, target: Target) -> Thresholds:
-        """The target's thresholds: defaults of its precision, then every matching rule in order."""
-        merged = DEFAULT_THRESHOLDS[target.precision].model_dump()
+    def thresholds(self, target: Target, beside: Thresholds = NO_THRESHOLDS) -> Thresholds:
+        """The target's thresholds: defaults of its precision, then every matching rule in order.
+
+        beside: defaults that follow from what the artifact holds, before those of its precision.
+        """
+        merged = {**DEFAULT_THRESHOLDS[target.precision].model_dump(), **beside.model_dump(exclude_none=True)}
         for rule in self.config.verify.thresholds:
             if rule.applies(target, self.weights):
                 given = rule.model_dump(exclude_none=True)

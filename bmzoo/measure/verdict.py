@@ -4,7 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bmzoo.config.accuracy import Thresholds
+from bmzoo.config.model import DEFAULT_THRESHOLDS, FLOATS_INSIDE
 from bmzoo.measure.nouns import NOUNS, what_of
+
+# What an MLIR calls a precision.
+QUANTIZE_NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
 
 
 def nothing_hint(figures: Mapping[str, Any]) -> str:
@@ -29,6 +33,14 @@ def proof_misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
         if limits.consistency is not None and not gap <= limits.consistency:
             found.append(f"differs from {name} by {gap:.2g} of the range, allowed: {limits.consistency:g}")
     return found
+
+
+def between_engines(engines: Mapping[str, Any]) -> Thresholds:
+    """Default limits between simulator and MLIR by what an integer artifact computes in float."""
+    kinds = [QUANTIZE_NAMES[kind] for kind in engines.get("floats", ())]
+    if engines.get("requantized"):
+        return FLOATS_INSIDE
+    return Thresholds(engines=max((DEFAULT_THRESHOLDS[kind].engines or 0.0 for kind in kinds), default=None))
 
 
 def engine_misses(engines: Mapping[str, Any], limits: Thresholds) -> list[str]:

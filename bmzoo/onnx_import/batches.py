@@ -16,7 +16,7 @@ from bmzoo.onnx_import.holders import holder
 from bmzoo.onnx_import.leading import leading
 from bmzoo.onnx_import.onnx_file import io_signature
 from bmzoo.onnx_import.samples import network_feeds
-from bmzoo.onnx_import.trial import Held, Outputs, Trial, check_batches, differs, one_by_one, reason
+from bmzoo.onnx_import.trial import Held, ImportTrial, Outputs, check_batches, differs, one_by_one, reason
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def settle(
     size = batch_of(model)
     ports = io_signature(model).inputs
     pictures = tuple(network_feeds(ports, spec, seed) for seed in range(max(2, size, *batches)))
-    trial = Trial(pictures, given or {}, shown)
+    trial = ImportTrial(pictures, given or {}, shown)
     if size == 0:
         return _free_by_name(model, batches, trial)
     if set(batches) == {size}:
@@ -62,7 +62,7 @@ def batch_of(model: ModelProto) -> int:
     return shape[0] if isinstance(shape[0], int) else 0
 
 
-def _free_by_name(model: ModelProto, batches: Sequence[int], trial: Trial) -> Settled:
+def _free_by_name(model: ModelProto, batches: Sequence[int], trial: ImportTrial) -> Settled:
     """A model whose batch has no size: verification feeds several pictures, so two must work in any case."""
     several = [batch for batch in batches if batch > 1]
     alone = one_by_one(model, max([2, *several]), trial)
@@ -74,7 +74,7 @@ def _free_by_name(model: ModelProto, batches: Sequence[int], trial: Trial) -> Se
     return Settled(model, seen=alone[0])
 
 
-def _as_it_is(model: ModelProto, size: int, trial: Trial) -> Settled:
+def _as_it_is(model: ModelProto, size: int, trial: ImportTrial) -> Settled:
     """The model at the batch that it holds; its outputs begin with a picture where that is one."""
     if size > 1:
         return Settled(model, size, seen=trial.outputs(trial.opened(model), trial.together(size)))
@@ -90,7 +90,7 @@ def _as_it_is(model: ModelProto, size: int, trial: Trial) -> Settled:
     return Settled(leading(model, reshaped), 1, reshaped=tuple(reshaped), seen=found[0])
 
 
-def _freed(model: ModelProto, size: int, batches: Sequence[int], trial: Trial) -> Settled:
+def _freed(model: ModelProto, size: int, batches: Sequence[int], trial: ImportTrial) -> Settled:
     """The model with its batch free, and the same outputs picture by picture. Raises SourceError."""
     result = freed(model, size)
     try:
@@ -101,7 +101,7 @@ def _freed(model: ModelProto, size: int, batches: Sequence[int], trial: Trial) -
     return Settled(_sized(result, alone[0]), freed=True, seen=alone[0])
 
 
-def _each(model: ModelProto, size: int, result: ModelProto, trial: Trial) -> list[Outputs]:
+def _each(model: ModelProto, size: int, result: ModelProto, trial: ImportTrial) -> list[Outputs]:
     """Outputs of each picture alone. Raises Held unless they are what the given model has for its batch."""
     wanted = trial.outputs(trial.opened(model), trial.together(size))
     session = trial.opened(result)
@@ -127,7 +127,7 @@ def _sized(model: ModelProto, outputs: Outputs) -> ModelProto:
     return model
 
 
-def _not_free(trial: Trial, size: int, asked: int, held: Held) -> SourceError:
+def _not_free(trial: ImportTrial, size: int, asked: int, held: Held) -> SourceError:
     feeds = [] if held.batch < 2 else [trial.together(held.batch)]
     kind, name = holder(held.model, trial.pictures[: held.batch], *feeds) if feeds else ("", "")
     where = f", held by {kind} `{trial.name(name)}`" if kind else ""

@@ -26,7 +26,7 @@ class Held(Exception):
 
 
 @dataclass(frozen=True)
-class Trial:
+class ImportTrial:
     """What a model is tried on: pictures one by one. `names`: what people call what was renamed, and the model."""
 
     pictures: tuple[Feeds, ...]
@@ -59,13 +59,13 @@ class Trial:
             ) from None
 
 
-def one_by_one(model: ModelProto, number: int, trial: Trial) -> list[Outputs]:
+def one_by_one(model: ModelProto, number: int, trial: ImportTrial) -> list[Outputs]:
     """Outputs of each of the first pictures alone. Raises SourceError."""
     session = trial.opened(model)
     return [trial.outputs(session, picture) for picture in trial.pictures[:number]]
 
 
-def check_batches(model: ModelProto, alone: Sequence[Outputs], batches: Sequence[int], trial: Trial) -> None:
+def check_batches(model: ModelProto, alone: Sequence[Outputs], batches: Sequence[int], trial: ImportTrial) -> None:
     """Raises Held unless every batch gives what its pictures give alone."""
     session = trial.opened(model)
     for batch in sorted(batches):
@@ -77,12 +77,12 @@ def check_batches(model: ModelProto, alone: Sequence[Outputs], batches: Sequence
             raise Held(model, batch, problem)
 
 
-def differs(together: Outputs, alone: Sequence[Outputs], trial: Trial) -> str:
+def differs(together: Outputs, alone: Sequence[Outputs], trial: ImportTrial) -> str:
     """How a batch differs from its pictures alone; empty where it does not."""
     return next(_differences(together, alone, trial), "")
 
 
-def _differences(together: Outputs, alone: Sequence[Outputs], trial: Trial) -> Iterator[str]:
+def _differences(together: Outputs, alone: Sequence[Outputs], trial: ImportTrial) -> Iterator[str]:
     batch = len(alone)
     for key, value in together.items():
         name, first = trial.name(key), alone[0][key]

@@ -44,7 +44,7 @@ def proof(model: Model, target: Target, weights: Weights) -> Proof:
     lower = lower_step(model, target, weights)
     infer = infer_step(model, target, weights, lower)
     related = tuple(recipe(model, other, weights) for other in siblings(model, target))
-    return Proof(build, lower, infer, _compare_step(model, build, infer, related, weights), related)
+    return Proof(build, lower, infer, _compare_step(model, build, lower, infer, related, weights), related)
 
 
 def siblings(model: Model, target: Target) -> tuple[Target, ...]:
@@ -129,7 +129,9 @@ def infer_step(model: Model, target: Target, weights: Weights, lower: Step) -> S
     )
 
 
-def _compare_step(model: Model, build: Recipe, infer: Step, related: tuple[Recipe, ...], weights: Weights) -> Step:
+def _compare_step(  # noqa: PLR0913
+    model: Model, build: Recipe, lower: Step, infer: Step, related: tuple[Recipe, ...], weights: Weights
+) -> Step:
     config = model.config
     request = {
         **input_request(model),
@@ -145,6 +147,7 @@ def _compare_step(model: Model, build: Recipe, infer: Step, related: tuple[Recip
         ("inputs.npz", Output(infer, "inputs.npz")),
         ("mlir.npz", Output(infer, "outputs.npz")),
         ("simulated.npz", Output(build.simulate, "outputs.npz")),
+        *((("lowered.mlir", Output(lower, "lowered.mlir")),) if build.target.precision in CALIBRATED else ()),
         *((f"sibling.{other.target}.npz", Output(other.simulate, "outputs.npz")) for other in related),
         *decoder_files(model),
     ]

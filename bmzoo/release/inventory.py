@@ -84,6 +84,7 @@ def _artifact(
         float_layers=_float_layers(at, target, told),
         agreement=_agreement(verified if current else told["verdict"]),
         accuracy=None if "eval" in problems else accuracy(target.model, told["weights"], name),
+        contract=told.get("contract"),
     )
 
 

@@ -8,7 +8,15 @@ import json
 import sys
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from bmzoo.config.fields import Batch, ChipName, Cores, Digest, Name, Precision, Ratio
@@ -75,6 +83,14 @@ class Artifact(_Part):
     float_layers: Count | None = None  # of a mixed-precision table; 0 without one
     agreement: Agreement | None = None
     accuracy: Accuracy | None = None
+    contract: Literal["toolchain"] | None = None  # left out where the model keeps to onnx 1.6.0
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = handler(self)
+        if self.contract is None:
+            told.pop("contract", None)
+        return told
 
     @property
     def target(self) -> Target:

@@ -106,6 +106,7 @@ def _provenance(
         "weights": steps.weights,
         "sha256": deploy.files["model.bmodel"],
         "toolchain": at.toolchain.version,
+        **({} if model.config.contract == "onnx_1_6" else {"contract": model.config.contract}),
         # What the runtime needs to feed it and to read its heads: `detect` takes both from here.
         "input": model.config.input.model_dump(),
         "decoder": told_decoder(at, model, at.layout.artifact(target).parent),

@@ -81,7 +81,8 @@ def _with_truth(at: Workspace, model: Model) -> Model:
 def _check_engines(at: Workspace, target: Target) -> None:
     model = at.model(target)
     compare = at.builder(model).run(proof(model, target, at.weights.chosen(model)).compare)
-    missed = verdict.engine_misses(compare.read_json("figures.json")["engines"], model.thresholds(target))
+    engines = compare.read_json("figures.json")["engines"]
+    missed = verdict.engine_misses(engines, model.thresholds(target, verdict.between_engines(engines)))
     if missed:
         raise VerifyFailed(
             f"its MLIR cannot stand for it: {'; '.join(missed)}",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bmzoo.config.accuracy import Thresholds
+from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, VerifyFailed
 from bmzoo.execute import published
 from bmzoo.measure import verdict
@@ -23,9 +25,10 @@ def verify_target(at: Workspace, target: Target) -> str:
     steps = proof(model, target, at.weights.chosen(model))
     entry = at.builder(model).run(steps.compare)
     figures = entry.read_json("figures.json")
-    missed = verdict.proof_misses(figures, model.thresholds(target))
+    limits = _limits(model, target, figures)
+    missed = verdict.proof_misses(figures, limits)
     told = {**_document(at, target, steps, figures), "fingerprint": entry.fingerprint, "misses": missed}
-    nothing = verdict.nothing_compared(figures, model.thresholds(target))
+    nothing = verdict.nothing_compared(figures, limits)
     if missed and [nothing] != missed:
         told["drift"] = _drift(at, target)
     files.write(files.json_text(told), at.layout.verification(target))
@@ -51,8 +54,9 @@ def is_current(at: Workspace, target: Target) -> bool:
 
 def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
     """Why the verification is not what this comparison of this artifact would give; empty when it is."""
-    limits = at.model(target).thresholds(target)
-    missed = verdict.proof_misses(entry.read_json("figures.json"), limits)
+    figures = entry.read_json("figures.json")
+    limits = _limits(at.model(target), target, figures)
+    missed = verdict.proof_misses(figures, limits)
     if missed:
         return f"its figures miss the thresholds: {'; '.join(missed)}"
     told = at.documents.by(at.layout.verification(target))
@@ -63,6 +67,11 @@ def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
     if told.get("sha256") != deploy.files["model.bmodel"]:
         return "of an artifact of other bytes, which gave the same outputs"
     return "" if told.get("thresholds") == limits.model_dump() else "judged by other thresholds"
+
+
+def _limits(model: Model, target: Target, figures: Mapping[str, Any]) -> Thresholds:
+    """The target's thresholds; where the config states none between engines, by what the artifact holds."""
+    return model.thresholds(target, verdict.between_engines(figures["engines"]))
 
 
 def summary(figures: Mapping[str, Any]) -> str:
@@ -78,7 +87,7 @@ def summary(figures: Mapping[str, Any]) -> str:
 
 def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str, Any]) -> dict[str, Any]:
     model = at.model(target)
-    limits = model.thresholds(target)
+    limits = _limits(model, target, figures)
     deploy = at.builder(model).run(steps.build.deploy)
     return {
         "schema": published.DOCUMENT_SCHEMA,

@@ -98,3 +98,12 @@ def test_published_figures_are_looked_up_like_other_data(project: Project) -> No
     table.write_text("bmodel,ms_per_image\nBM1688/tiny_fp32_1b.bmodel,soon\n")
     assert reference(at).milliseconds == {}
     assert project.report.warnings and "sophon_demo_bmrt_latency.csv:2: not a number" in project.report.warnings[0]
+
+
+def test_a_contract_that_is_not_the_usual_is_told(project: Project) -> None:
+    usual = take(made(project, "bm1688_fp32_1b"), Outcomes())
+    assert entry(usual, "bm1688_fp32_1b").contract is None and '"contract"' not in manifest_json(usual)
+    project.edit("decoder:", "contract: toolchain\ndecoder:")
+    other = take(made(project, "bm1688_fp32_1b"), Outcomes())
+    assert entry(other, "bm1688_fp32_1b").contract == "toolchain"
+    assert '"contract": "toolchain"' in manifest_json(other)
