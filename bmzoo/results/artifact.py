@@ -10,6 +10,7 @@ from bmzoo.execute import published
 from bmzoo.measure import verdict
 from bmzoo.plan.build import Recipe
 from bmzoo.plan.step import Step
+from bmzoo.results.advice import what_to_write
 from bmzoo.results.decoding import told_decoder
 from bmzoo.store.local import Entry
 from bmzoo.system import files
@@ -89,7 +90,7 @@ def _keep_evidence(
         )
     return VerifyFailed(
         f"{name}: not published, it disagrees with the ONNX model: {'; '.join(missed)}",
-        "thresholds are below `verify` in the config",
+        what_to_write(at, target, steps),
         at.layout.shown(folder),
     )
 
