@@ -11,7 +11,7 @@ from typing import Any
 from bmzoo.chips import CHIPS
 from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.descriptions import described_schema
-from bmzoo.config.model import DEFAULT_THRESHOLDS, SEARCH_DEFAULTS
+from bmzoo.config.model import DEFAULT_THRESHOLDS, FLOATS_INSIDE, SEARCH_DEFAULTS
 from bmzoo.config.project import ZooConfig
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.targets import DEPLOY_FLAGS
@@ -71,6 +71,8 @@ def reference() -> str:
         "\n## Defaults by precision\n",
         "What `verify.thresholds` starts from; the loosest that are of use.\n",
         *table(("key", *DEFAULT_THRESHOLDS), _defaults()),
+        "",
+        *_between_engines(),
         "\n## Defaults of the search\n",
         "What `quantization.search` starts from.\n",
         *table(("key", "default"), [(f"`{key}`", f"`{value}`") for key, value in SEARCH_DEFAULTS.items()]),
@@ -194,6 +196,15 @@ def _default(value: Schema, needed: bool) -> str:
 def _defaults() -> list[Row]:
     found = DEFAULT_THRESHOLDS.values()
     return [(f"`{key}`", *(_number(getattr(t, key)) for t in found)) for key in Thresholds.model_fields]
+
+
+def _between_engines() -> Iterator[str]:
+    inside = FLOATS_INSIDE
+    yield (
+        "An `int8` or `int4` artifact that computes layers in float has other defaults for `engines`: those of that "
+        f"float precision, and {inside.engines:g} with `engines_sqnr` {inside.engines_sqnr:g} where what such a layer "
+        "gives is integers again. What is stated wins."
+    )
 
 
 def _number(value: float | None) -> str:

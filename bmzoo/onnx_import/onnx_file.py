@@ -12,6 +12,17 @@ from bmzoo.onnx_import import external
 from bmzoo.onnx_import.external import PROTOBUF_LIMIT
 
 _FETCH_AGAIN = "fetch or export the model again"
+# What is fetched in place of a model, by how it begins.
+_NO_MODELS = (
+    ("a web page", (b"<!doctype", b"<html", b"<?xml"), "fetch the file itself: on GitHub the link named `raw`"),
+    (
+        "a Git LFS pointer",
+        (b"version https://git-lfs",),
+        "`git lfs pull`, or fetch the file from the project's page",
+    ),
+    ("a zip archive", (b"pk\x03\x04",), "unpack it, and name the .onnx file in it"),
+    ("a message in JSON", (b'{"',), "see what it says: the address may need a login, or be gone"),
+)
 _KNOWN = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
 
 
@@ -53,6 +64,9 @@ def read(path: Path, where: str) -> ModelProto:
         raise SourceError(f"{where}: cannot be read: {err.strerror or err}", "check the path") from None
     if size >= PROTOBUF_LIMIT:  # protobuf cannot read more, so no engine could load it
         raise SourceError(f"{where}: too large: {size} bytes", "the limit is 2 GiB")
+    for what, starts, hint in _NO_MODELS:
+        if content[:512].lstrip().lower().startswith(starts):
+            raise SourceError(f"{where}: not an ONNX model, but {what}: {len(content)} bytes", hint)
     try:
         model = ModelProto.FromString(content)
     except Exception:  # protobuf's DecodeError, whose package has no types

@@ -264,6 +264,21 @@ def test_load_garbage(content: bytes, tmp_path: Path) -> None:
     assert "not an ONNX model" in refusal(tmp_path / "a.onnx")
 
 
+INSTEAD = [
+    (b"\n<!DOCTYPE html><html>", "a web page"),
+    (b"<HTML><body>", "a web page"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a Git LFS pointer"),
+    (b"PK\x03\x04rest", "a zip archive"),
+    (b'{"message": "Not Found"}', "a message in JSON"),
+]
+
+
+@pytest.mark.parametrize(("content", "what"), INSTEAD, ids=[row[0][:9] for row in INSTEAD])
+def test_what_is_fetched_in_place_of_a_model_is_said(content: bytes, what: str, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(content)
+    assert f"not an ONNX model, but {what}: {len(content)} bytes" in refusal(tmp_path / "a.onnx")
+
+
 def test_load_cut_short(tmp_path: Path) -> None:
     whole = model_of(node("Relu")).SerializeToString()
     for length in range(len(whole)):
