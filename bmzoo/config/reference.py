@@ -201,9 +201,9 @@ def _defaults() -> list[Row]:
 def _between_engines() -> Iterator[str]:
     inside = FLOATS_INSIDE
     yield (
-        "An `int8` or `int4` artifact that computes layers in float has other defaults for `engines`: those of that "
-        f"float precision, and {inside.engines:g} with `engines_sqnr` {inside.engines_sqnr:g} where what such a layer "
-        "gives is integers again. What is stated wins."
+        "An `int8` or `int4` artifact that computes layers in float has other defaults for `engines`: those of "
+        f"that float precision, and {inside.engines:g} with `engines_sqnr` {inside.engines_sqnr:g} where what such "
+        "a layer gives is integers again. What is stated wins."
     )
 
 

@@ -273,7 +273,7 @@ INSTEAD = [
 ]
 
 
-@pytest.mark.parametrize(("content", "what"), INSTEAD, ids=[row[0][:9] for row in INSTEAD])
+@pytest.mark.parametrize(("content", "what"), INSTEAD, ids=[str(row[0][:9]) for row in INSTEAD])
 def test_what_is_fetched_in_place_of_a_model_is_said(content: bytes, what: str, tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(content)
     assert f"not an ONNX model, but {what}: {len(content)} bytes" in refusal(tmp_path / "a.onnx")
