@@ -13,7 +13,7 @@ from bmzoo.onnx_import.branches import without_branches
 from bmzoo.onnx_import.checkpoint import load_state_dict
 from bmzoo.onnx_import.cut import copied, cut
 from bmzoo.onnx_import.names import rename
-from bmzoo.onnx_import.offers import Offer, mixed_ranges, offer
+from bmzoo.onnx_import.offers import Offer, offer
 from bmzoo.onnx_import.onnx_file import io_signature
 from bmzoo.onnx_import.ports import check_outputs, picture_input
 from bmzoo.onnx_import.ranks import give_ranks
@@ -81,8 +81,7 @@ def _offered(
     """The cut that INT8 needs, in names of the given file; None where the config names one already."""
     if given is None or request.get("outputs"):
         return None
-    mixed = mixed_ranges(settled.seen)
-    return offer(given, [renamed.get(name, name) for name in mixed])
+    return offer(given, {renamed.get(name, name): value for name, value in settled.seen.items()})
 
 
 def _warnings(shown: str, offered: Offer | None, settled: Settled) -> list[str]:

@@ -36,7 +36,7 @@ class Settled:
 
 def settle(
     model: ModelProto,
-    spec: Mapping[str, Any],
+    spec: Mapping[str, Any] | None,
     batches: Sequence[int],
     shown: str,
     given: Mapping[str, str] | None = None,

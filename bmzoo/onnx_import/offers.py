@@ -5,7 +5,7 @@ several pixels wide, and every score is 0. Where a Sigmoid or Softmax gives the 
 as well, so is a head in which nothing was found. Before that, heads are numbers of one range each.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,12 +62,13 @@ def _mixed(value: NDArray[Any]) -> bool:
     return False
 
 
-def offer(model: ModelProto, mixed: Collection[str] = ()) -> Offer | None:
+def offer(model: ModelProto, seen: Mapping[str, NDArray[Any]] | None = None) -> Offer | None:
     """The cut that INT8 of this model needs; None where its outputs are fit for INT8 as they are. Pure.
 
-    mixed: outputs that were seen to have slices of quite different ranges.
+    seen: its outputs for a picture, where it was run: their ranges and shapes say more than the graph does.
     """
-    network = Network(model)
+    network, mixed = Network(model), mixed_ranges(seen or {})
+    shapes = {name: value.shape for name, value in (seen or {}).items()}
     why: list[str] = []
     outputs: list[str] = []
     for port in model.graph.output:
@@ -76,7 +77,7 @@ def offer(model: ModelProto, mixed: Collection[str] = ()) -> Offer | None:
         outputs += instead
     if not why or len(set(outputs)) > _MOST_HEADS or outputs == [port.name for port in model.graph.output]:
         return None
-    return Offer("; ".join(why), tuple(dict.fromkeys(outputs)), _decoder(network, outputs))
+    return Offer("; ".join(why), tuple(dict.fromkeys(outputs)), _decoder(network, outputs, shapes))
 
 
 def _trouble(network: Network, name: str, mixed: bool) -> tuple[str, list[str]]:
@@ -103,9 +104,11 @@ def _two_classes(network: Network, name: str, kind: str) -> bool:
     return kind == "Softmax" and bool(shape) and axis < len(shape) and shape[axis] == _FEW_CLASSES
 
 
-def _decoder(network: Network, outputs: list[str]) -> str:
+def _decoder(network: Network, outputs: list[str], seen: Mapping[str, tuple[int, ...]]) -> str:
     """The kind of decoder that reads these, by their shapes; empty where no kind does, or several might."""
     shapes = [network.shapes.get(name, ()) for name in outputs]
+    if len(outputs) == len(seen) == 1 and not (shapes[0] and all(shapes[0])):
+        shapes = list(seen.values())  # one for one, and cut at most before a Sigmoid or Softmax
     channels = [shape[1] if len(shape) == 4 else 0 for shape in shapes]
     if all(channels):
         return _of_maps(shapes, channels)

@@ -1,6 +1,6 @@
 """What models are tried on at their import: pictures of noise as the network sees them, and noise for the rest."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,11 @@ def network_inputs(spec: Mapping[str, Any], count: int, seed: int = 0) -> NDArra
     return np.asarray((pixels - mean) * scale, np.float32)
 
 
-def network_feeds(ports: Iterable[ValueInfo], spec: Mapping[str, Any], seed: int) -> dict[str, NDArray[Any]]:
-    """One picture, or one row, for every input: pictures where it takes them, else noise, free sizes at 1."""
+def network_feeds(ports: Iterable[ValueInfo], spec: Mapping[str, Any] | None, seed: int) -> dict[str, NDArray[Any]]:
+    """One picture, or one row, for every input: pictures where it takes them, else noise, free sizes at 1.
+
+    spec: the config's `input`, None for a network that takes no pictures.
+    """
     return {port.name: _row(port, spec, seed) for port in ports}
 
 
@@ -33,10 +36,16 @@ def stacked(rows: Sequence[Feeds]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _row(port: ValueInfo, spec: Mapping[str, Any], seed: int) -> NDArray[Any]:
+def _pictures(spec: Mapping[str, Any] | None, seed: int) -> Iterator[NDArray[np.float32]]:
+    """A picture with its channels first, and with its channels last."""
+    if spec is not None:
+        picture = network_inputs(spec, 1, seed)
+        yield from (picture, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)))
+
+
+def _row(port: ValueInfo, spec: Mapping[str, Any] | None, seed: int) -> NDArray[Any]:
     shape = [size if isinstance(size, int) else 0 for size in port.shape or ()]
-    picture = network_inputs(spec, 1, seed)
-    for each in (picture, np.ascontiguousarray(picture.transpose(0, 2, 3, 1))):
+    for each in _pictures(spec, seed):
         if len(shape) == 4 and all(size in (0, side) for size, side in zip(shape[1:], each.shape[1:], strict=True)):
             return each.astype(port.dtype)
     sizes, random = [size or 1 for size in shape], np.random.default_rng(seed)

@@ -106,7 +106,7 @@ def test_ranges_that_are_seen() -> None:
     assert mixed_ranges({"classes": np.array([[1000.0, 0.1]]), "scalar": np.array([1.0])}) == []
     (one, first), (two, second) = conv("a", 4), conv("b", 5)
     model = graph(one, two, made("Concat", "a", "b", "y", axis=1), **first, **second)
-    found = offer(model, ["y"])
+    found = offer(model, {"y": np.concatenate([boxes, scores], 2).transpose(0, 2, 1).reshape(1, 6, 10, 10)})
     assert offer(model) is None and found is not None and found.outputs == ("a", "b")
 
 
