@@ -61,12 +61,13 @@ def adapter_of(kind: str) -> Adapter | None:
         return _axes_as_attribute
     adapters: dict[str, Adapter] = {
         "GreaterOrEqual": _or_equal,
+        "GroupNormalization": group_normalization,
         "HardSwish": _hard_swish,
         "LayerNormalization": _layer_normalization,
         "LessOrEqual": _or_equal,
         "LogSoftmax": _softmax,
         "Mish": _mish,
-        "Resize": _resize,
+        "Resize": resize,
         "Softmax": _softmax,
         "Split": _split,
     }
@@ -131,14 +132,46 @@ def _softmax(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
     yield _remake(node, "Transpose", [normal], perm=order)
 
 
-def _resize(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
-    """Inputs that are optional since opset 13 were required, as empty tensors, before."""
-    inputs = list(node.input) + [""] * (3 - len(node.input))
+def resize(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    """Inputs that are optional since opset 13 were required, as empty tensors, before, and for all axes."""
+    inputs, attributes = list(node.input) + [""] * (3 - len(node.input)), _attributes(node)
+    axes = attributes.pop("axes", None)
+    if axes is not None:
+        inputs[2] = f"{node.output[0]}.scales"
+        yield _constant(node, inputs[2], _all_scales(node, axes, scope))
     for index in (1, 2):
         if not inputs[index]:
             inputs[index] = f"{node.output[0]}.empty{index}"
             yield _constant(node, inputs[index], np.zeros(0, np.float32))
-    yield _remake(node, "Resize", inputs, **_attributes(node))
+    yield _remake(node, "Resize", inputs, **attributes)
+
+
+def _all_scales(node: NodeProto, axes: list[int], scope: Scope) -> NDArray[np.float32]:
+    """Scales of every axis, 1 for those that are not named."""
+    scales, rank = scope.constants.get(node.input[2] if len(node.input) > 2 else ""), scope.ranks.get(node.input[0])
+    if scales is None or len(scales) != len(axes) or rank is None:
+        raise NotConvertible("Resize (opset 18) with attribute `axes`, but no scales for them that are constant")
+    whole = np.ones(rank, np.float32)
+    whole[axes] = scales
+    return whole
+
+
+def group_normalization(node: NodeProto, scope: Scope) -> Iterator[NodeProto]:
+    """Wu and He, "Group Normalization", as an instance normalization of groups; scale and bias are by group."""
+    attributes = _attributes(node)
+    groups, (x, scale, bias) = attributes["num_groups"], node.input
+    if any(len(scope.constants.get(name, ())) != groups for name in (scale, bias)):
+        raise NotConvertible("GroupNormalization with scale and bias that are not constants, one for each group")
+
+    def name(part: str) -> str:
+        return f"{node.output[0]}.{part}"
+
+    yield _constant(node, name("groups"), np.array([0, groups, -1], np.int64))
+    yield _remake(node, "Shape", [x], name("shape"))
+    yield _remake(node, "Reshape", [x, name("groups")], name("grouped"))
+    epsilon = attributes.get("epsilon", 1e-5)
+    yield _remake(node, "InstanceNormalization", [name("grouped"), scale, bias], name("normal"), epsilon=epsilon)
+    yield _remake(node, "Reshape", [name("normal"), name("shape")])
 
 
 def _constant(node: NodeProto, name: str, value: NDArray[Any]) -> NodeProto:

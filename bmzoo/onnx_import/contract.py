@@ -15,6 +15,7 @@ from onnx.onnx_ml_pb2 import ModelProto
 from bmzoo.errors import SourceError
 from bmzoo.onnx_import.adapters import NotConvertible
 from bmzoo.onnx_import.downgrade import IR_VERSION, OPSET, downgrade
+from bmzoo.onnx_import.misread import rewritten
 from bmzoo.onnx_import.newer import readable
 from bmzoo.onnx_import.onnx_file import ModelSignature, ValueInfo, io_signature, load_onnx
 from bmzoo.onnx_import.samples import Feeds
@@ -86,7 +87,10 @@ def as_toolchain_reads(model: ModelProto, where: str) -> ModelProto:
         raise SourceError(f"{where}: operators that are not ONNX's: {', '.join(found)}", _FOREIGN)
     _check(known, where)
     _session(known, f"{where}: onnxruntime refuses it")
-    return known
+    try:
+        return rewritten(known)
+    except NotConvertible as err:
+        raise SourceError(f"{where}: read wrongly by TPU-MLIR: {err}", _REEXPORT) from None
 
 
 def foreign(model: ModelProto) -> list[str]:
