@@ -59,14 +59,9 @@ def _said(search: Search) -> str:
 
 
 PLAIN_INT8 = Int8Settings()
-# Plain, channels equalized, then other ways to find thresholds.
-CALIBRATION_RUNGS = (
-    PLAIN_INT8,
-    Int8Settings(equalize=True),
-    Int8Settings("mse"),
-    Int8Settings("mse", equalize=True),
-    Int8Settings("percentile9999"),
-)
+EQUALIZED = Int8Settings(equalize=True)
+# How else thresholds are found, with channels equalized if that was better.
+OTHER_METHOD = "mse"
 # What a quantizer gets on top, where none of them is enough.
 FLOAT_RUNGS = (Search(method=HEAD_METHOD), *(Search(max_float_layers=number) for number in (3, 8, 20)))
 

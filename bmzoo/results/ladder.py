@@ -1,5 +1,6 @@
 """Climbs the ladder of INT8 settings, until a real lowering agrees with ONNX as the verdict asks."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,6 +83,21 @@ def _settle_rest(at: Workspace, model: Model) -> None:
         decisions.settle(at, model, cut_step(model, chip, at.weights.chosen(model), search))
 
 
+@dataclass(frozen=True)
+class _Rung:
+    """A calibration, and what it came to for each quantizer."""
+
+    settings: Int8Settings
+    trials: Mapping[str, Trial]
+
+    def shortfall(self) -> float:
+        return sum(trial.shortfall for trial in self.trials.values())
+
+
+def _enough(rungs: Sequence[_Rung]) -> bool:
+    return any(all(trial.passed for trial in rung.trials.values()) for rung in rungs)
+
+
 class _Climb:
     """One way up.
 
@@ -112,19 +128,22 @@ class _Climb:
 
     def _calibration(self) -> tuple[Int8Settings, dict[str, Trial]]:
         """The first calibration that suits every quantizer, or the one that falls short least."""
-        found: list[tuple[float, int, Int8Settings, dict[str, Trial]]] = []
-        for settings in ladder.CALIBRATION_RUNGS:
-            trials = {name: trial for name in self._judged if (trial := self._try(settings, name)) is not None}
-            if len(trials) == len(self._judged):
-                if all(trial.passed for trial in trials.values()):
-                    return settings, trials
-                shortfall = sum(trial.shortfall for trial in trials.values())
-                found.append((shortfall, len(found), settings, trials))
-        if not found:
+        rungs = [*filter(None, [self._rung(ladder.PLAIN_INT8)])]
+        if not _enough(rungs):
+            rungs += filter(None, [self._rung(ladder.EQUALIZED)])
+        if not _enough(rungs):
+            better = min(rungs, key=_Rung.shortfall).settings if rungs else ladder.PLAIN_INT8
+            rungs += filter(None, [self._rung(replace(better, method=ladder.OTHER_METHOD))])
+        if not rungs:
             assert self._failure is not None, "nothing was tried"
             raise self._failure
-        _, _, settings, trials = min(found, key=lambda one: one[:2])
-        return settings, trials
+        best = min(rungs, key=_Rung.shortfall)
+        return best.settings, dict(best.trials)
+
+    def _rung(self, settings: Int8Settings) -> "_Rung | None":
+        """A calibration tried for every quantizer; None where the tools fail with it for any."""
+        trials = {name: trial for name in self._judged if (trial := self._try(settings, name)) is not None}
+        return _Rung(settings, trials) if len(trials) == len(self._judged) else None
 
     def _float_layers(self, taken: Int8Settings, quantizer: str, plain: Trial) -> tuple[Int8Settings, Trial]:
         """The first search that is enough for a quantizer within COST_SHARE, or the nearest miss."""

@@ -9,7 +9,7 @@ from conftest import Project
 from bmzoo.errors import ConfigError, VerifyFailed
 from bmzoo.execute.decisions import content_of, is_ours
 from bmzoo.measure.verdict import misses, shortfall
-from bmzoo.plan.ladder import CALIBRATION_RUNGS, Int8Settings, climbs
+from bmzoo.plan.ladder import EQUALIZED, FLOAT_RUNGS, PLAIN_INT8, Int8Settings, climbs, with_search
 from bmzoo.plan.step import Command
 from bmzoo.results import ladder
 from bmzoo.results.artifact import build_artifact
@@ -96,8 +96,8 @@ def test_the_rungs_are_climbed_as_far_as_needed(climbing: Project) -> None:
     climbing.toolchain.before = noisy_until_equalized
     assert climb(climbing.open()) == f"{FILE}: thresholds by kl, channels equalized"
     assert tried(climbing) == [
-        *[("not enough", str(CALIBRATION_RUNGS[0]))] * 2,
-        *[("enough", str(CALIBRATION_RUNGS[1]))] * 2,
+        *[("not enough", str(PLAIN_INT8))] * 2,
+        *[("enough", str(EQUALIZED))] * 2,
     ]
     scales = {path.name for path in (climbing.root / "calibration").glob("*.scales")}
     assert scales == {"tiny.given.scales", "tiny.given.bm1684.scales"}, "what follows is written as well"
@@ -161,5 +161,6 @@ def test_shortfall_is_nothing_exactly_where_nothing_is_missed(climbing: Project)
 
 
 def test_settings_come_back_from_their_file() -> None:
-    for rung in CALIBRATION_RUNGS:
+    floats = (with_search(PLAIN_INT8, "bm1684x", search) for search in FLOAT_RUNGS)
+    for rung in (PLAIN_INT8, EQUALIZED, Int8Settings("mse", equalize=True), *floats):
         assert Int8Settings.from_json(json.loads(json.dumps(rung.as_json()))) == rung
