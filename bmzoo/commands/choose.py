@@ -15,8 +15,8 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `path.json` from `ranking.json`. Resumes from the scores of an interrupted run."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     ranking = json.loads((folder / "ranking.json").read_text(encoding="utf-8"))
-    job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))
     number, limit = request["slots"], request["limit"]
+    job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]), number)
     sensitivity = {row["layer"]: row["loss"] for row in ranking["layers"]}
     without = excluded(list(sensitivity), request["exclude"])
     every = dict.fromkeys(tuple(row["group"]) for row in ranking["layers"])

@@ -9,14 +9,15 @@ from typing import Any
 
 from bmzoo.quantization.emulator import Emulator, EmulatorJob, emulator
 from bmzoo.quantization.loss import added, total
+from bmzoo.quantization.mapping import coverage
 from bmzoo.system.partial import Pieces
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ranking.json`. Resumes after the pictures that an interrupted run has finished."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
-    job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]))
     number = request["slots"]
+    job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]), number)
     pieces = Pieces(folder, number)
     found = {i: piece for i in range(number) if (piece := pieces.find(str(i))) is not None}
     missing = [i for i in range(number) if i not in found]
@@ -41,7 +42,12 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
                 "group": groups[name],
             }
         )
-    ranking = {"pictures": number, "layers": sorted(rows, key=lambda row: -float(row["loss"]))}
+    mapped, every = coverage(network, job.lowered())
+    ranking = {
+        "pictures": number,
+        "mapped": [mapped, every],
+        "layers": sorted(rows, key=lambda row: -float(row["loss"])),
+    }
     (folder / "ranking.json").write_text(json.dumps(ranking, indent=1), encoding="utf-8")
 
 

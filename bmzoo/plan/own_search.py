@@ -13,8 +13,15 @@ from bmzoo.config.quantization import Search
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decoding import decoder_files, decoder_request
 from bmzoo.plan.float_decision import RANKED_PICTURES, float_layers, float_mode
-from bmzoo.plan.lowering import plain_lowering
-from bmzoo.plan.shared import document, import_step, input_request, pictures, quantized_source
+from bmzoo.plan.lowering import int8_target, plain_lowering
+from bmzoo.plan.shared import (
+    document,
+    import_step,
+    input_request,
+    pictures,
+    quantized_source,
+    transform_for,
+)
 from bmzoo.plan.step import Command, Input, Output, Step, Subject
 
 # The path is followed this far whatever is asked for, so that one serves every setting up to it.
@@ -76,12 +83,14 @@ def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
 
 
 def _inputs(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input], ...]:
-    source = quantized_source(model, chip, weights)
+    source, quantizer = quantized_source(model, chip, weights), CHIPS[chip].quantizer
+    transform = transform_for(model, int8_target(model, quantizer), weights, 1)
     images = model.config.quantization.images
     assert images is not None, "checked when the config was read"
     return (
         ("model.onnx", Output(source, "model.onnx")),
         ("model.json", Output(import_step(model, weights), "model.json")),
+        ("model.mlir", Output(transform, "model.mlir")),
         ("lowered.mlir", Output(plain_lowering(model, chip, weights), "lowered.mlir")),
         ("pictures", replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES))),
         *decoder_files(model),

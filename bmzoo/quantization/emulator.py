@@ -11,34 +11,59 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.quantization.fakequant import emulation
+from bmzoo.quantization.folding import folded
 from bmzoo.quantization.greedy import Score
 from bmzoo.quantization.loss import Reference, added, total
-from bmzoo.quantization.network import LoweredNetwork, lowered_layers, lowered_network
+from bmzoo.quantization.lowered_layers import Lowered, lowered_layers
+from bmzoo.quantization.mapping import lowered_network
+from bmzoo.quantization.network import LoweredNetwork
 from bmzoo.quantization.sensitivity import Sensitivity, Sweep
 from bmzoo.quantization.session import session
+from bmzoo.quantization.tables import tensors_of
 from bmzoo.runtime.decoders.spec import DecoderSpec
 
 Powers = Mapping[str, float]
+Values = NDArray[np.float32]
 # A worker holds network, pictures and one picture's tensors: up to 1 GB for RetinaFace at 640x640.
 MOST_PROCESSES = 4
-_MODEL, _LOWERED, _INPUTS = "model.onnx", "lowered.mlir", "inputs.npz"
+_MODEL, _TOP, _LOWERED, _INPUTS = "model.onnx", "model.mlir", "lowered.mlir", "inputs.npz"
 
 
 @dataclass(frozen=True)
 class EmulatorJob:
-    """What a worker is started with: the step's folder, the config's decoder, the input's (height, width)."""
+    """What a worker is started with: the step's folder, the config's decoder, the input's (height, width).
+
+    `slots`: how many pictures `inputs.npz` holds, one after the other in every input.
+    """
 
     folder: Path
     decoder: Mapping[str, Any]
     size: tuple[int, int]
+    slots: int
 
     def network(self) -> LoweredNetwork:
+        """The network at the size of one picture. What depends on no picture is folded, as TPU-MLIR does."""
         model = onnx.load(str(self.folder / _MODEL))
-        return lowered_network(model, lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8")))
+        shapes = {name: values.shape for name, values in self.picture(self.feeds(), 0).items()}
+        top = tensors_of((self.folder / _TOP).read_text(encoding="utf-8"))
+        return lowered_network(folded(model, shapes), self.lowered(), top)
+
+    def lowered(self) -> dict[str, Lowered]:
+        return lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8"))
+
+    def feeds(self) -> dict[str, Values]:
+        """Each input for all pictures."""
+        return arrays(self.folder / _INPUTS)
+
+    def picture(self, feeds: Mapping[str, Values], index: int) -> dict[str, Values]:
+        """Each input for one of them."""
+        rows = {name: len(values) // self.slots for name, values in feeds.items()}
+        return {name: values[index * rows[name] : (index + 1) * rows[name]] for name, values in feeds.items()}
 
     def spec(self) -> DecoderSpec:
         return decoder_spec(self.decoder, self.folder)
@@ -49,9 +74,8 @@ class Workbench:
 
     def __init__(self, job: EmulatorJob) -> None:
         self.net = job.network()
-        self._spec, self._size = job.spec(), job.size
-        self._pictures = next(iter(arrays(job.folder / _INPUTS).values()))
-        self._heads = [output.name for output in self.net.model.graph.output]
+        self._job, self._spec, self._size = job, job.spec(), job.size
+        self._feeds = job.feeds()
         self._references: dict[int, Reference] = {}
         self._float: Any = None
         self._sweep: Sweep | None = None
@@ -60,7 +84,7 @@ class Workbench:
         """`Sweep.measure` of one picture."""
         if self._sweep is None:
             self._sweep = Sweep(self.net, self._spec, self._size)
-        return self._sweep.measure(self._pictures[index : index + 1])
+        return self._sweep.measure(self._job.picture(self._feeds, index))
 
     def compare(self, floats: frozenset[str], indices: Sequence[int]) -> list[tuple[Powers, Powers, float]]:
         """By picture, with these layers in float: noise and signal by part, and the lowest cosine over heads."""
@@ -80,8 +104,8 @@ class Workbench:
         return self._references[index]
 
     def _run(self, running: Any, index: int) -> dict[str, Any]:  # noqa: ANN401  # onnxruntime ships no types
-        picture = self._pictures[index : index + 1]
-        return dict(zip(self._heads, running.run(self._heads, {self.net.input: picture}), strict=True))
+        heads = self.net.heads
+        return dict(zip(heads, running.run(heads, self._job.picture(self._feeds, index)), strict=True))
 
 
 class Emulator:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bmzoo.measure.degenerate import ONNX, check_finite
 from bmzoo.runtime.decoders.decode import load
-from bmzoo.runtime.decoders.heads import Heads
+from bmzoo.runtime.decoders.heads import Heads, by_name
 from bmzoo.runtime.decoders.spec import DecoderSpec
 
 # Below this score in the float model an anchor is background, and its offsets are ignored.
@@ -32,6 +32,7 @@ class Reference:
 
     def __init__(self, heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> None:
         check_finite(heads, ONNX)
+        heads = _floats(heads)
         self._spec, self._hw, self._heads = spec, input_hw, heads
         self._norms = {name: float(np.linalg.norm(head)) for name, head in heads.items()}
         self._rows = rows(heads, spec, input_hw)
@@ -43,16 +44,16 @@ class Reference:
 
     def noise(self, heads: Heads) -> dict[str, float]:
         """Weighted power of the difference by part (scores, boxes, ... or output), to be divided by `signal`."""
-        test = rows(heads, self._spec, self._hw)
+        test = rows(_floats(heads), self._spec, self._hw)
         own = self._rows
         return {name: self._power(name, self._at(name, test[name]) - self._at(name, own[name])) for name in own}
 
     def cosines(self, heads: Heads) -> dict[str, float]:
         """Cosine over each whole head, the criterion of the vendor's search: -1..1."""
-        found = {}
+        found, test = {}, _floats(heads)
         for name, own in self._heads.items():
-            norms = self._norms[name] * float(np.linalg.norm(heads[name]))
-            found[name] = float(np.vdot(own, heads[name])) / norms if norms else 0.0
+            norms = self._norms[name] * float(np.linalg.norm(test[name]))
+            found[name] = float(np.vdot(own, test[name])) / norms if norms else float(np.array_equal(own, test[name]))
         return found
 
     def _at(self, name: str, values: Rows) -> Rows:
@@ -79,6 +80,17 @@ def rows(heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> dict[str
     """Heads of one picture by meaning, anchors first: scores [A,C], boxes [A,4], landmarks [A,2K] where there
     are.
 
-    Outputs by name for decoders that know no meaning. Raises SessionError for heads that do not fit the decoder.
+    Outputs by name (`output NAME`) for decoders that know no meaning: one that happens to be named `scores` need be
+    none. Raises SessionError for heads that do not fit the decoder.
     """
-    return load(spec.kind).parts(heads, spec, input_hw)
+    parts = load(spec.kind).parts
+    found = parts(heads, spec, input_hw)
+    return {f"output {name}": values for name, values in found.items()} if parts is by_name else found
+
+
+def _floats(heads: Heads) -> dict[str, Rows]:
+    """Outputs as floats: differences of integers may wrap around, and flags have none."""
+    return {
+        name: head if head.dtype == np.float32 else head.astype(np.float64)  # type: ignore[misc]
+        for name, head in heads.items()
+    }

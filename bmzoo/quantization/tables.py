@@ -18,10 +18,10 @@ _LOCATION = re.compile(r'loc\("((?:[^"\\]|\\.)*)"')
 
 def tensors_of(mlir: str) -> frozenset[str]:
     """Names of all tensors in a top-level MLIR text."""
-    return frozenset(_unescaped(name) for name in _LOCATION.findall(mlir))
+    return frozenset(unescaped(name) for name in _LOCATION.findall(mlir))
 
 
-def _unescaped(name: str) -> str:
+def unescaped(name: str) -> str:
     """Undo MLIR's escapes: quotes, backslashes and non-ASCII bytes are a backslash and two hexadecimal digits."""
     raw = re.sub(rb"\\([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), name.encode())
     return raw.decode("utf-8", "replace").replace("\\\\", "\\")

@@ -25,7 +25,8 @@ from bmzoo.quantization.equalize import (
 from bmzoo.quantization.fakequant import by_channel, emulation
 from bmzoo.quantization.greedy import Score, best_path
 from bmzoo.quantization.loss import Reference, total
-from bmzoo.quantization.network import Lowered, Quant, lowered_layers, lowered_network
+from bmzoo.quantization.lowered_layers import Lowered, Quant, lowered_layers
+from bmzoo.quantization.mapping import lowered_network
 from bmzoo.quantization.select import cut_path, cut_ranking, excluded, explain_layers
 from bmzoo.quantization.sensitivity import Sweep
 from bmzoo.quantization.session import session
@@ -147,13 +148,13 @@ def test_weights_of_a_channel_have_127_steps() -> None:
 
 def test_a_layers_sensitivity_is_what_it_alone_does_to_the_outputs() -> None:
     net = lowered_network(model(), lowered())
-    found, signal = Sweep(net, DecoderSpec("none"), (8, 8)).measure(PICTURE)
+    found, signal = Sweep(net, DecoderSpec("none"), (8, 8)).measure({"x": PICTURE})
     exact = run(model())
     others = [layer.name for layer in net.quantized if layer.name != "e_Conv"]
     alone = run(emulation(net, others))
-    assert signal["e"] == pytest.approx(float(np.square(exact, dtype=np.float64).sum()), rel=1e-5)
+    assert signal["output e"] == pytest.approx(float(np.square(exact, dtype=np.float64).sum()), rel=1e-5)
     expected = float(np.square(alone - exact, dtype=np.float64).sum())
-    assert found["e_Conv"].noise["e"] == pytest.approx(expected, rel=1e-3)
+    assert found["e_Conv"].noise["output e"] == pytest.approx(expected, rel=1e-3)
     assert set(found) == {layer.name for layer in net.quantized}
 
 
@@ -184,8 +185,8 @@ tensor<1x8x!quant.uniform<i8:f32, 0.03>> loc(#loc5)
 """
     assert lowered_layers(text) == {
         "a_Conv": Lowered("Conv2D", Quant(0.03), 9),
-        "b_Relu": Lowered("Relu", Quant(0.025, unsigned=True, zero=3)),
-        "c_Softmax": Lowered("Softmax", None),
+        "b_Relu": Lowered("Relu", Quant(0.025, unsigned=True, zero=3), reads=("a_Conv",)),
+        "c_Softmax": Lowered("Softmax", None, reads=("b_Relu",)),
     }
 
 
