@@ -1,7 +1,7 @@
 """`equalize`: applies channel scales to a model, with a check that its float outputs stay the same."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ import onnx
 from numpy.typing import NDArray
 
 from bmzoo.errors import SourceError, ToolFailed
-from bmzoo.quantization.equalize import apply, parse_factors
+from bmzoo.quantization.equalize import apply, equalizable, parse_factors
+from bmzoo.quantization.folding import network_inputs
 from bmzoo.quantization.session import session
 
 # Float rounding changes every output a little; a wrongly placed factor would change it a lot.
@@ -23,22 +24,32 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     """
     model = onnx.load(str(folder / args[0]))
     try:
-        result = apply(model, parse_factors((folder / args[1]).read_text(encoding="utf-8")))
+        result = apply(equalizable(model), parse_factors((folder / args[1]).read_text(encoding="utf-8")))
     except ValueError as error:
         raise SourceError(f"{args[1]}: {error}", "see the scales in calibration/") from None
     onnx.save(result, str(folder / "model.onnx"))
-    noise = _noise(json.loads(args[2]))
+    noise = _noise(model, json.loads(args[2]))
     for before, after in zip(_run(model, noise), _run(result, noise), strict=True):
         off = float(np.abs(before - after).max()) / max(float(np.abs(before).max()), 1e-12)
         if not off <= EQUALIZE_TOLERANCE:  # NaN fails too
             raise ToolFailed(f"equalize: changed the network's outputs by {off:.2g} of their range")
 
 
-def _noise(shape: Sequence[int]) -> NDArray[np.float32]:
-    """A random input: the networks must agree on any."""
-    return np.asarray(np.random.default_rng(0).uniform(-128, 128, shape), np.float32)
+def _noise(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, NDArray[np.generic]]:
+    """Random inputs: the networks must agree on any. The first has this shape, others of free size sides of 1."""
+    random = np.random.default_rng(0)
+    found: dict[str, NDArray[np.generic]] = {}
+    inputs = network_inputs(model)
+    for port in (port for port in model.graph.input if port.name in inputs):
+        kind = port.type.tensor_type
+        sides = [side.dim_value or 1 for side in kind.shape.dim] if found else shape
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        low = -128 if np.issubdtype(dtype, np.floating) else 0
+        found[port.name] = np.asarray(random.uniform(low, 128 if low else 2, sides), dtype)
+    return found
 
 
-def _run(model: onnx.ModelProto, values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    running = session(model, threads=2)
-    return list(running.run(None, {running.get_inputs()[0].name: values}))
+def _run(model: onnx.ModelProto, feeds: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.float64]]:
+    """The outputs that are floats: a last digit may change which index is the largest."""
+    found = session(model, threads=2).run(None, dict(feeds))
+    return [value.astype(np.float64) for value in found if np.issubdtype(value.dtype, np.floating)]

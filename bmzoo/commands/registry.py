@@ -69,12 +69,16 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "scales": OwnCommand(
         "scales",
         (
-            *("commands/scales.py", "quantization/equalize.py", "quantization/session.py"),
+            *("commands/scales.py", "quantization/equalize.py", "quantization/folding.py", "quantization/session.py"),
             *("measure/npz.py", "measure/degenerate.py"),
         ),
     ),
     "equalize": OwnCommand(
-        "equalize", ("commands/equalize.py", "quantization/equalize.py", "quantization/session.py")
+        "equalize",
+        (
+            *("commands/equalize.py", "quantization/equalize.py", "quantization/folding.py"),
+            "quantization/session.py",
+        ),
     ),
     "rank": OwnCommand("rank", ("commands/rank.py", *_MEASURING, *_QUANTIZATION)),
     "choose": OwnCommand("choose", ("commands/choose.py", *_MEASURING, *_QUANTIZATION)),

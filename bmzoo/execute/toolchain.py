@@ -36,7 +36,7 @@ _DECISIVE = ("bin/*", "lib/*.so*", "python/*.so", "python/[ctmnu]*/**/*.py")
 # Makes the backends of bm1688 and later write a profile, as that of bm1684x does unasked; the bmodel is the same.
 PROFILING = {"CMODEL_ENABLE_STAS_GEN": "1"}
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxsim", "opencv-python-headless")
 
 
 class Toolchain(Protocol):

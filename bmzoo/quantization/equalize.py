@@ -7,6 +7,7 @@ the float network. (Nagel et al., Data-Free Quantization Through Weight Equaliza
 here the ranges of activations count as well as those of weights.)
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from bmzoo.quantization.folding import folded
+
+# Nodes that keep a convolution from being seen beside its weights, its activation or the next one.
+HIDING = ("Constant", "Identity", "BatchNormalization", "Dropout")
 # Positively homogeneous activations: f(s x) = s f(x) for s > 0.
 HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu")
 # Exponents in the geometric mean: of the ranges of activations, of the weights that produce a channel, and of those
@@ -38,13 +43,24 @@ class ScalablePair:
     readers: tuple[onnx.NodeProto, ...]
 
 
+def equalizable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """An equal model whose convolutions have weights and biases of their own, as `pairs` wants them.
+
+    Exporters hide them behind Constant and Identity nodes, leave batch normalization between, and store equal biases
+    once. A model that does none of this comes back as it is, byte for byte. Weights that are shared stay so.
+    """
+    if any(node.op_type in HIDING for node in model.graph.node):
+        return _own_biases(folded(model))
+    return _own_biases(model)
+
+
 def pairs(model: onnx.ModelProto) -> tuple[ScalablePair, ...]:
     """The convolutions whose output channels can be rescaled without changing the network's function."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = {tensor.name: tensor for tensor in model.graph.initializer if _float(tensor)}
     used = [name for node in model.graph.node for name in node.input if name in weights]
     kept = {output.name for output in model.graph.output}
     found = []
@@ -165,6 +181,21 @@ def _columns(node: onnx.NodeProto, weights: NDArray[np.float64]) -> NDArray[np.f
     """Largest weight that reads each channel, relative to the layer's largest."""
     each = _rows(weights) if _group(node) > 1 else np.abs(weights).max(axis=(0, *range(2, weights.ndim)))
     return np.asarray(each / max(float(each.max()), 1e-12))
+
+
+def _own_biases(model: onnx.ModelProto) -> onnx.ModelProto:
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    used = Counter(name for node in model.graph.node for name in node.input)
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    for node in (n for n in result.graph.node if n.op_type == "Conv" and len(n.input) > 2):
+        name = node.input[2]
+        if name in stored and used[name] > 1:
+            bias = result.graph.initializer.add()
+            bias.CopyFrom(stored[name])
+            bias.name = node.input[2] = f"{node.output[0]}.bias"
+            used[name] -= 1
+    return result
 
 
 def _own(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto], used: Sequence[str]) -> bool:

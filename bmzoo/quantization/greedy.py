@@ -4,6 +4,9 @@ A tensor between two groups is rounded as long as one of them is INT8, so two ne
 nothing alone: candidates are groups and pairs of neighbours. Apart from that, gains diminish as layers are
 promoted, so a gain measured earlier is an upper bound, and only the candidates at the top of the queue, and the
 neighbours of the last promotion, are measured again (Minoux, Accelerated Greedy Algorithms, 1978).
+
+Where several layers each spoil the outputs by themselves, none of them gains anything alone: when no candidate does,
+the most sensitive are tried together.
 """
 
 import math
@@ -23,6 +26,8 @@ Evaluate = Callable[[frozenset[str]], Score]
 
 # Only the most sensitive groups are candidates: the effect of the others is below the noise of those in INT8.
 TRIED = 14
+# How many of the most sensitive groups are promoted together where no group alone helps.
+TOGETHER = (2, 4, 8, TRIED)
 Group = tuple[str, ...]
 
 
@@ -78,7 +83,11 @@ def best_path(
                 alone[moves[best][0][0]] = scores[best]
             continue
         if known[best][0] >= 0:
-            break
+            joint = _best_joint(ranked, kept, limit, now, evaluate)
+            if joint is None:
+                break
+            moves.append(joint[0])
+            best, added, scores[len(moves) - 1] = len(moves) - 1, joint[1], joint[2]
         layers = tuple(name for group in moves[best] for name in group if name not in kept)
         kept, now = added, scores[best]
         chosen.append(Promotion(layers, now))
@@ -87,6 +96,21 @@ def best_path(
             if touched & set(moves[number]):
                 known[number] = (-math.inf, -1)
     return GreedyPath(plain, tuple(chosen), alone)
+
+
+def _best_joint(
+    ranked: Sequence[Group], kept: frozenset[str], limit: int, now: Score, evaluate: Evaluate
+) -> tuple[tuple[Group, ...], frozenset[str], Score] | None:
+    """The first of the ranked groups, together, that gain most per layer; all layers in float then; their score."""
+    left = [group for group in ranked if not kept.issuperset(group)]
+    found = []
+    for move in (tuple(left[:count]) for count in TOGETHER if count <= len(left)):
+        layers = kept.union(*move)
+        if len(layers) <= limit:
+            score = evaluate(layers)
+            found.append(((score.loss - now.loss) / (len(layers) - len(kept)), move, layers, score))
+    gain, move, layers, score = min(found, key=lambda each: each[0], default=(0.0, (), kept, now))
+    return (move, layers, score) if gain < 0 else None
 
 
 def _new(move: Sequence[Group], kept: frozenset[str]) -> int:

@@ -1,6 +1,6 @@
 """An ONNX network and the layers in which TPU-MLIR quantizes it: which are promoted to float together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx
@@ -23,6 +23,14 @@ ACTIVATIONS = (
 # What exporters write an activation in where ONNX has no operator for it (SiLU, Mish, hard swish, GELU).
 ELEMENTWISE = (*ACTIVATIONS, "Add", "Sub", "Mul", "Div", "Min", "Max", "Exp", "Erf", "Pow", "Sqrt", "Neg", "Abs")
 WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
+# What only moves values. Rounded twice to one scale they lose no more than once, so such layers in a row gain nothing
+# by being promoted one by one.
+MOVING = (
+    *("Concat", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Identity"),
+    *("DepthToSpace", "SpaceToDepth"),
+)
+# Networks that shuffle channels are such a row from end to end.
+MOST_MOVING = 12
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,11 @@ class Layer:
         """Whether it is an activation, in one node or several."""
         kinds = ACTIVATIONS if len(self.nodes) == 1 else ELEMENTWISE
         return len(self.reads) == 1 and all(node.op_type in kinds for node in self.nodes)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it only moves values."""
+        return all(node.op_type in MOVING for node in self.nodes)
 
 
 @dataclass(frozen=True)
@@ -90,19 +103,21 @@ class LoweredNetwork:
         return self.casts.get(tensor) if quant is None else quant
 
     def groups(self) -> tuple[tuple[Layer, ...], ...]:
-        """Quantized layers that are promoted together, in order: a layer with weights and its activations."""
-        found: list[list[Layer]] = []
-        ends: dict[str, list[Layer]] = {}
+        """Quantized layers that are promoted together, in order, the last of them making all that others read.
+
+        A layer with weights and its activations; layers in a row that only move values, up to MOST_MOVING.
+        """
+        found: dict[str, list[Layer]] = {}  # by the last layer's tensor
         for layer in self.quantized:
-            before = ends.get(layer.reads[0]) if layer.activates and self._only_reader(layer) else None
-            if before is not None:
-                before.append(layer)
-                ends[layer.tensor] = before
-            else:
-                found.append([layer])
-                if layer.weighted:
-                    ends[layer.tensor] = found[-1]
-        return tuple(tuple(group) for group in found)
+            joined = [found[name] for name in layer.reads if name in found and self._joins(layer, found[name])]
+            if layer.moves and 1 + sum(map(len, joined)) > MOST_MOVING:
+                joined = []
+            for group in joined:
+                del found[group[-1].tensor]
+            found[layer.tensor] = [*(each for group in joined for each in group), layer]
+        order = {layer.name: place for place, layer in enumerate(self.quantized)}
+        ordered = [tuple(sorted(group, key=lambda each: order[each.name])) for group in found.values()]
+        return tuple(sorted(ordered, key=lambda group: order[group[0].name]))
 
     def beside(self) -> frozenset[tuple[tuple[str, ...], tuple[str, ...]]]:
         """Pairs of adjacent groups, as layer names: the second reads a tensor that the first produces."""
@@ -112,7 +127,9 @@ class LoweredNetwork:
         reads = ((name, group) for group in groups for layer in group for name in layer.reads)
         return frozenset((names[id(ends[name])], names[id(group)]) for name, group in reads if name in ends)
 
-    def _only_reader(self, layer: Layer) -> bool:
-        own = {node.output[0] for node in layer.nodes}
-        source = layer.reads[0]
-        return source not in self.heads and all(n.output[0] in own for n in self.readers.get(source, ()))
+    def _joins(self, layer: Layer, group: Sequence[Layer]) -> bool:
+        """Whether a layer that reads a group's last tensor is promoted together with it."""
+        tensor, own = group[-1].tensor, {node.output[0] for node in layer.nodes}
+        if tensor in self.heads or any(node.output[0] not in own for node in self.readers.get(tensor, ())):
+            return False
+        return (layer.moves and group[-1].moves) or (layer.activates and any(each.weighted for each in group))

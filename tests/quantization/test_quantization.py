@@ -286,3 +286,15 @@ def test_scales_that_are_none_are_refused(line: str) -> None:
 def test_scales_of_another_model_are_refused(factors: dict[str, NDArray[Any]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         apply(model(), factors)
+
+
+def test_layers_that_each_spoil_everything_are_promoted_together() -> None:
+    groups = [(name,) for name in "abcdef"]
+
+    def evaluate(floats: frozenset[str]) -> Score:
+        loss = 0.9 if set("abcd") - floats else 0.1
+        return Score(loss, 1 - loss)
+
+    path = best_path(groups, (), dict(zip("abcdef", (6, 5, 4, 3, 2, 1), strict=True)), 5, evaluate)
+    assert [choice.layers for choice in path.choices] == [("a", "b", "c", "d")]
+    assert best_path(groups, (), {"a": 1}, 3, evaluate).choices == ()
