@@ -42,7 +42,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
                 "group": groups[name],
             }
         )
-    mapped, every = coverage(network, job.lowered())
+    mapped, every = coverage(network)
     ranking = {
         "pictures": number,
         "mapped": [mapped, every],

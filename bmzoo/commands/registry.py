@@ -69,7 +69,12 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "scales": OwnCommand(
         "scales",
         (
-            *("commands/scales.py", "quantization/equalize.py", "quantization/folding.py", "quantization/session.py"),
+            *(
+                "commands/scales.py",
+                "quantization/equalize.py",
+                "quantization/folding.py",
+                "quantization/session.py",
+            ),
             *("measure/npz.py", "measure/degenerate.py"),
         ),
     ),

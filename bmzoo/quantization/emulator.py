@@ -19,7 +19,7 @@ from bmzoo.quantization.fakequant import emulation
 from bmzoo.quantization.folding import folded
 from bmzoo.quantization.greedy import Score
 from bmzoo.quantization.loss import Reference, added, total
-from bmzoo.quantization.lowered_layers import Lowered, lowered_layers
+from bmzoo.quantization.lowered_layers import lowered_layers
 from bmzoo.quantization.mapping import lowered_network
 from bmzoo.quantization.network import LoweredNetwork
 from bmzoo.quantization.sensitivity import Sensitivity, Sweep
@@ -51,10 +51,8 @@ class EmulatorJob:
         model = onnx.load(str(self.folder / _MODEL))
         shapes = {name: values.shape for name, values in self.picture(self.feeds(), 0).items()}
         top = tensors_of((self.folder / _TOP).read_text(encoding="utf-8"))
-        return lowered_network(folded(model, shapes), self.lowered(), top)
-
-    def lowered(self) -> dict[str, Lowered]:
-        return lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8"))
+        lowered = lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8"))
+        return lowered_network(folded(model, shapes), lowered, top)
 
     def feeds(self) -> dict[str, Values]:
         """Each input for all pictures."""

@@ -46,8 +46,8 @@ class ScalablePair:
 def equalizable(model: onnx.ModelProto) -> onnx.ModelProto:
     """An equal model whose convolutions have weights and biases of their own, as `pairs` wants them.
 
-    Exporters hide them behind Constant and Identity nodes, leave batch normalization between, and store equal biases
-    once. A model that does none of this comes back as it is, byte for byte. Weights that are shared stay so.
+    Exporters hide them behind Constant and Identity nodes, leave batch normalization between, and store equal
+    biases once. A model that does none of this comes back as it is, byte for byte. Weights that are shared stay so.
     """
     if any(node.op_type in HIDING for node in model.graph.node):
         return _own_biases(folded(model))

@@ -37,21 +37,27 @@ class FakeQuantizer:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, node: onnx.NodeProto, layer: Layer | None) -> None:
-        """Emit a node of a layer with its weights and inputs: fake-quantized for INT8, unchanged for float."""
+    def add(self, tensor: str, nodes: Iterable[onnx.NodeProto], layer: Layer | None) -> None:
+        """Emit the nodes that make a layer's tensor: fake-quantized for INT8, unchanged for float and for no layer.
+
+        Nodes that several layers have are emitted for each of them, as each reads them in its own way.
+        """
         exact = layer is None or self._exact(layer)
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.name = f"{self._prefix}{node.name}" if node.name else ""
-        for index, name in enumerate(node.input):
-            if name and name not in self._weights:
-                copy.input[index] = self.read(name, exact)
-        self._made.update(node.output)
-        for index, name in enumerate(node.output):
-            copy.output[index] = self._prefix + name if name else ""
-        if layer is not None and not exact and node.op_type in WEIGHTED:
-            self._round_weights(node, copy, layer)
-        self.nodes.append(copy)
+        inner: dict[str, str] = {}
+        for node in nodes:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = ""
+            for index, name in enumerate(node.input):
+                if name and name not in self._weights:
+                    copy.input[index] = inner.get(name) or self.read(name, exact)
+            for index, name in enumerate(node.output):
+                copy.output[index] = name and self._prefix + (name if name == tensor else f"{tensor}/{name}")
+                inner[name] = copy.output[index]
+            if layer is not None and not exact and node.op_type in WEIGHTED:
+                self._round_weights(node, copy, layer)
+            self.nodes.append(copy)
+        self._made.add(tensor)
 
     def read(self, tensor: str, exact: bool) -> str:
         """Name of the tensor as a float (`exact`) or INT8 layer reads it."""
@@ -75,16 +81,17 @@ class FakeQuantizer:
         kind = np.uint8 if quant.unsigned else np.int8
         scale = self._constant(f"{name}#scale", np.array(quant.scale, np.float32))
         zero = self._constant(f"{name}#zero", np.array(quant.zero, kind))
-        for kind, source, result in (
+        for operator, source, result in (
             ("QuantizeLinear", own, f"{name}#int"),
             ("DequantizeLinear", f"{name}#int", name),
         ):
-            self.nodes.append(helper.make_node(kind, [source, scale, zero], [result], domain=self._domain))
+            self.nodes.append(helper.make_node(operator, [source, scale, zero], [result], domain=self._domain))
         return name
 
     def _round_weights(self, node: onnx.NodeProto, copy: onnx.NodeProto, layer: Layer) -> None:
         weights = self._weights.get(node.input[1])
-        given = self._net.rounds(node.input[0])
+        read = node.input[0] if node.input[0] in layer.reads else layer.reads[0]
+        given = self._net.rounds(read)
         if weights is None or given is None or weights.ndim < 2:
             return
         if layer.lowered.shift is None:
@@ -94,12 +101,12 @@ class FakeQuantizer:
             # BM1684: one power of two for all weights, relative to the scales of input and output.
             unit = np.array(2.0**-layer.lowered.shift * layer.quant.scale)
             rounded = _rounded(weights, unit / given.scale, -128, 127)
-        copy.input[1] = self._constant(f"{self._prefix}{node.output[0]}#weights", rounded)
+        copy.input[1] = self._constant(f"{copy.output[0]}#weights", rounded)
         bias = self._weights.get(node.input[2]) if len(node.input) > 2 else None
         if bias is not None:
             low, high = INT16 if layer.lowered.shift is not None else (-(2**31), 2**31 - 1)
             values = _rounded(bias, unit.reshape(-1) if unit.size > 1 else unit, low, high)
-            copy.input[2] = self._constant(f"{self._prefix}{node.output[0]}#bias", values)
+            copy.input[2] = self._constant(f"{copy.output[0]}#bias", values)
 
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
         self.constants.append(numpy_helper.from_array(value, name))
@@ -110,8 +117,8 @@ def emulation(net: LoweredNetwork, floats: Iterable[str] = ()) -> onnx.ModelProt
     """The network in emulated INT8 except for the layers in `floats`; inputs and outputs keep their names."""
     kept = frozenset(floats)
     writer = FakeQuantizer(net, lambda layer: layer.name in kept, prefix="int8.")
-    for node in net.model.graph.node:
-        writer.add(node, net.owners.get(node.output[0]))
+    for tensor, nodes in net.regions.items():
+        writer.add(tensor, nodes, net.layers.get(tensor))
     ends = [helper.make_node("Identity", [writer.read(name, exact=True)], [name]) for name in net.heads]
     return assemble(net, [*writer.nodes, *ends], {name: net.types[name] for name in net.heads}, writer.constants)
 

@@ -33,14 +33,16 @@ def folded(model: onnx.ModelProto, shapes: Shapes | None = None) -> onnx.ModelPr
 
     A network that onnxsim refuses keeps its graph, with constants as initializers: TPU-MLIR takes it so, too.
     """
+    given = onnx.ModelProto()
+    given.CopyFrom(model)  # onnxsim writes the shapes into what it is given
     try:
-        result, _ = onnxsim.simplify(model, overwrite_input_shapes={k: list(v) for k, v in (shapes or {}).items()})
+        result, _ = onnxsim.simplify(given, overwrite_input_shapes={k: list(v) for k, v in (shapes or {}).items()})
     except (RuntimeError, ValueError, onnx.checker.ValidationError):
-        result = onnx.ModelProto()
-        result.CopyFrom(model)
-    constants_stored(result)
-    _computed_outputs(result)
-    return result
+        result = given
+    small: onnx.ModelProto = result
+    constants_stored(small)
+    _computed_outputs(small)
+    return small
 
 
 def constants_stored(model: onnx.ModelProto) -> None:

@@ -5,8 +5,8 @@ nothing alone: candidates are groups and pairs of neighbours. Apart from that, g
 promoted, so a gain measured earlier is an upper bound, and only the candidates at the top of the queue, and the
 neighbours of the last promotion, are measured again (Minoux, Accelerated Greedy Algorithms, 1978).
 
-Where several layers each spoil the outputs by themselves, none of them gains anything alone: when no candidate does,
-the most sensitive are tried together.
+Where several layers each spoil the outputs by themselves, none of them gains anything alone: when no candidate
+does, the most sensitive are tried together.
 """
 
 import math

@@ -53,7 +53,9 @@ class Reference:
         found, test = {}, _floats(heads)
         for name, own in self._heads.items():
             norms = self._norms[name] * float(np.linalg.norm(test[name]))
-            found[name] = float(np.vdot(own, test[name])) / norms if norms else float(np.array_equal(own, test[name]))
+            found[name] = (
+                float(np.vdot(own, test[name])) / norms if norms else float(np.array_equal(own, test[name]))
+            )
         return found
 
     def _at(self, name: str, values: Rows) -> Rows:
@@ -90,7 +92,4 @@ def rows(heads: Heads, spec: DecoderSpec, input_hw: tuple[int, int]) -> dict[str
 
 def _floats(heads: Heads) -> dict[str, Rows]:
     """Outputs as floats: differences of integers may wrap around, and flags have none."""
-    return {
-        name: head if head.dtype == np.float32 else head.astype(np.float64)  # type: ignore[misc]
-        for name, head in heads.items()
-    }
+    return {name: head if head.dtype == np.float32 else head.astype(np.float64) for name, head in heads.items()}

@@ -1,5 +1,6 @@
-"""What lowering to plain INT8 does to each layer, read from the text of the lowered MLIR: scale, sign and zero point
-of its output, or float; and what it reads.
+"""What lowering to plain INT8 does to each layer, read from the text of the lowered MLIR.
+
+Scale, sign and zero point of its output, or float; and what it reads.
 """
 
 import re
@@ -36,8 +37,8 @@ class Quant:
 class Lowered:
     """One layer of a lowered MLIR. `shift`: right shift of a shift-only requantization (BM1684).
 
-    `one_scale`: requantized by one multiplier, so that all its weights share a scale. `reads`: the layers and inputs
-    of the network that it reads.
+    `one_scale`: requantized by one multiplier, so that all its weights share a scale. `reads`: the layers and
+    inputs of the network that it reads.
     """
 
     kind: str

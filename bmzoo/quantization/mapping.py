@@ -1,8 +1,8 @@
 """Maps the layers that TPU-MLIR quantizes to the nodes of the ONNX model that they came from.
 
-TPU-MLIR names a layer after the ONNX tensor that it produces and the kind of operation (`body.0.conv_Conv`); where it
-fuses or rewrites nodes, the tensor's name stays in front (`swish.tmp_0_HardSwish`). A layer's nodes are all that lie
-between its tensor and the tensors of other layers, so what it fused is part of it.
+TPU-MLIR names a layer after the ONNX tensor that it produces and the kind of operation (`body.0.conv_Conv`); where
+it fuses or rewrites nodes, the tensor's name stays in front (`swish.tmp_0_HardSwish`). A layer's nodes are all that
+lie between its tensor and the tensors of other layers, so what it fused is part of it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -29,18 +29,15 @@ def lowered_network(
     inputs = tuple(network_inputs(shaped))
     made = {tensor: name for name, tensor in tensors.items()}
     layers: dict[str, Layer] = {}
-    owners: dict[str, Layer] = {}
-    for tensor in (name for name in places if name in made):
-        nodes, reads = _region(tensor, made, places, shaped, inputs)
-        name = made[tensor]
-        layers[tensor] = Layer(table_name(name, allowed), nodes, tensor, lowered[name], reads)
-        for node in nodes:
-            owners.setdefault(node.output[0], layers[tensor])
-    producers = {name: shaped.graph.node[place] for name, place in places.items()}
-    casts = _casts(lowered, tensors, inputs)
-    return LoweredNetwork(
-        shaped, layers, inputs, casts, element_types(shaped), producers, _readers(shaped), owners
-    )
+    regions: dict[str, tuple[onnx.NodeProto, ...]] = {}
+    heads = {port.name for port in shaped.graph.output}
+    for tensor in (name for name in places if name in made or name in heads):
+        regions[tensor], reads = _region(tensor, made, places, shaped, inputs)
+        if tensor in made:
+            name = made[tensor]
+            layers[tensor] = Layer(table_name(name, allowed), regions[tensor], tensor, lowered[name], reads)
+    casts, types = _casts(lowered, tensors, inputs), element_types(shaped)
+    return LoweredNetwork(shaped, lowered, layers, inputs, casts, types, _readers(shaped), regions)
 
 
 def layer_tensors(
@@ -65,14 +62,15 @@ def layer_tensors(
     return found
 
 
-def coverage(net: LoweredNetwork, lowered: Mapping[str, Lowered]) -> tuple[int, int]:
+def coverage(net: LoweredNetwork) -> tuple[int, int]:
     """How many of the layers in INT8 have a tensor of the ONNX model, and how many there are.
 
     What only brings a tensor to another scale is no layer.
     """
-    known = {layer.lowered for layer in net.quantized}
-    layers = [layer for layer in lowered.values() if layer.quant is not None and layer.kind not in REQUANTIZED]
-    return sum(layer in known for layer in layers), len(layers)
+    known = {id(layer.lowered) for layer in net.quantized}
+    layers = [layer for layer in net.lowered.values() if layer.quant is not None]
+    every = [layer for layer in layers if layer.kind not in REQUANTIZED or id(layer) in known]
+    return sum(id(layer) in known for layer in every), len(every)
 
 
 def table_name(layer: str, tables: Collection[str]) -> str:
@@ -106,9 +104,7 @@ def _region(
     return tuple(model.graph.node[place] for place in sorted(found)), tuple(dict.fromkeys(reads))
 
 
-def _casts(
-    lowered: Mapping[str, Lowered], tensors: Mapping[str, str], inputs: Iterable[str]
-) -> dict[str, Quant]:
+def _casts(lowered: Mapping[str, Lowered], tensors: Mapping[str, str], inputs: Iterable[str]) -> dict[str, Quant]:
     """By tensor, the first cast to INT8 of a float layer or an input. Its name begins with what it reads."""
     sources = {**{name: name for name in inputs}, **tensors}
     found: dict[str, Quant] = {}

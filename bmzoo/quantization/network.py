@@ -23,8 +23,8 @@ ACTIVATIONS = (
 # What exporters write an activation in where ONNX has no operator for it (SiLU, Mish, hard swish, GELU).
 ELEMENTWISE = (*ACTIVATIONS, "Add", "Sub", "Mul", "Div", "Min", "Max", "Exp", "Erf", "Pow", "Sqrt", "Neg", "Abs")
 WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
-# What only moves values. Rounded twice to one scale they lose no more than once, so such layers in a row gain nothing
-# by being promoted one by one.
+# What only moves values. Rounded twice to one scale they lose no more than once, so such layers in a row gain
+# nothing by being promoted one by one.
 MOVING = (
     *("Concat", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Identity"),
     *("DepthToSpace", "SpaceToDepth"),
@@ -71,18 +71,20 @@ class Layer:
 class LoweredNetwork:
     """An ONNX model rewritten as TPU-MLIR rewrites it, and its layers by output tensor, in topological order.
 
-    `casts`: by tensor, how a layer in INT8 reads what the lowering computes in float, and inputs of the network.
-    `types`: the element type of each tensor, as onnx.TensorProto counts them.
+    `lowered`: the lowering that it was mapped to, by the names there. `casts`: by tensor, how a layer in INT8 reads
+    what the lowering computes in float, and inputs of the network. `types`: the element type of each tensor, as
+    onnx.TensorProto counts them. `regions`: the nodes that make the tensor of each layer out of those of others, and
+    each output that is no layer's, in topological order.
     """
 
     model: onnx.ModelProto
+    lowered: Mapping[str, Lowered] = field(repr=False)
     layers: Mapping[str, Layer]
     inputs: tuple[str, ...]
     casts: Mapping[str, Quant]
     types: Mapping[str, int] = field(repr=False)
-    producers: Mapping[str, onnx.NodeProto] = field(repr=False)
     readers: Mapping[str, tuple[onnx.NodeProto, ...]] = field(repr=False)
-    owners: Mapping[str, Layer] = field(repr=False)  # a node's first output -> the first layer that it is part of
+    regions: Mapping[str, tuple[onnx.NodeProto, ...]] = field(repr=False)
 
     @property
     def quantized(self) -> tuple[Layer, ...]:

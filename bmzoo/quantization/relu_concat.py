@@ -7,7 +7,7 @@ from onnx import helper
 
 
 def relu_before_concat(model: onnx.ModelProto, lowered: Container[str]) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """Hoist each ReLU that `lowered`, the names of layers, says was. Returns the model, new tensor -> layer name."""
+    """Hoist each ReLU that was by `lowered`, the names of layers. Returns the model, new tensor -> layer name."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     nodes = list(result.graph.node)

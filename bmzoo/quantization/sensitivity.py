@@ -47,7 +47,7 @@ class Sweep:
         self._first = session(self._local_model({*net.heads, *read} - {*net.inputs}), threads)
 
     def measure(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Sensitivity], dict[str, float]]:
-        """Layer -> sensitivity, and the float heads' power by part. `feeds`: the network's inputs of one picture."""
+        """Layer -> sensitivity, and the float heads' power by part. `feeds`: the network's inputs, one picture."""
         names = [output.name for output in self._first.get_outputs()]
         values = {**feeds, **dict(zip(names, self._first.run(names, dict(feeds)), strict=True))}
         heads = {name: values[name] for name in self._net.heads}
@@ -85,8 +85,7 @@ class Sweep:
             inside = {layer.name for layer in quantized}
             writer = FakeQuantizer(self._net, lambda layer: layer.name not in inside, prefix)
             for layer in group:
-                for node in layer.nodes:
-                    writer.add(node, layer)
+                writer.add(layer.tensor, layer.nodes, layer)
             result = writer.read(group[-1].tensor, exact=True)
             nodes.extend(writer.nodes)
             constants.extend(writer.constants)
