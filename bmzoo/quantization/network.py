@@ -73,8 +73,8 @@ class LoweredNetwork:
 
     `lowered`: the lowering that it was mapped to, by the names there. `casts`: by tensor, how a layer in INT8 reads
     what the lowering computes in float, and inputs of the network. `types`: the element type of each tensor, as
-    onnx.TensorProto counts them. `regions`: the nodes that make the tensor of each layer out of those of others, and
-    each output that is no layer's, in topological order.
+    onnx.TensorProto counts them. `regions`: the nodes that make the tensor of each layer out of those of others,
+    and each output that is no layer's, in topological order.
     """
 
     model: onnx.ModelProto
