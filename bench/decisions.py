@@ -120,7 +120,7 @@ def noise(root: Path, options: argparse.Namespace) -> dict[str, Any]:
     shown = at.sources(model).pictures(pictures(images.images)).files
     samples = prepared(root / "samples", shown[: options.pictures], at)
     network = onnx.load(str(builder.run(import_step(model, weights)).path("model.onnx")))
-    ranges = channel_ranges(network, samples)
+    ranges = channel_ranges(network, ({"input": sample} for sample in samples))
     random = np.random.default_rng(0)
     told: dict[str, Any] = {"noise": NOISE, "derivations": options.derivations, "pictures": options.pictures}
     for kind, shares in RANGE_SHARES.items():

@@ -7,15 +7,15 @@ import onnx
 
 from bmzoo.errors import ConfigError
 from bmzoo.quantization.head import head
-from bmzoo.quantization.network import lowered_layers, lowered_network
+from bmzoo.quantization.mapping import network_of
 from bmzoo.quantization.select import LayerCut, excluded, table_text
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `mixed.qtable` and `choice.json`. Raises ConfigError for a head without quantized layers."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
-    text = (folder / "lowered.mlir").read_text(encoding="utf-8")
-    network = lowered_network(onnx.load(str(folder / "model.onnx")), lowered_layers(text))
+    top, lowered = ((folder / name).read_text(encoding="utf-8") for name in ("model.mlir", "lowered.mlir"))
+    network = network_of(onnx.load(str(folder / "model.onnx")), top, lowered)
     found = head(network)
     without = excluded([layer.name for layer in network.quantized], request["exclude"])
     layers = tuple(layer for layer in found if layer not in without)

@@ -6,10 +6,9 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.quantization import Search
 from bmzoo.config.weights import Weights
 from bmzoo.plan.float_decision import float_layers, float_mode
-from bmzoo.plan.lowering import plain_lowering
-from bmzoo.plan.own_search import rank_step
-from bmzoo.plan.shared import document, import_step, quantized_source
-from bmzoo.plan.step import Command, Output, Step, Subject
+from bmzoo.plan.own_search import network_files, rank_step
+from bmzoo.plan.shared import document
+from bmzoo.plan.step import Command, Step, Subject
 
 
 def ranking_step(model: Model, chip: str, weights: Weights, search: Search | None) -> Step:
@@ -21,16 +20,11 @@ def ranking_step(model: Model, chip: str, weights: Weights, search: Search | Non
 def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
     """The qtable with the head's layers, and which they are."""
     settings = {"method": search.method, "exclude": search.exclude, "mode": float_mode(chip)}
-    source = quantized_source(model, chip, weights)
     return Step(
         "cut",
         Subject(model.name, weights.name, chip),
         (Command("head", ("request.json",)),),
-        (
-            ("model.onnx", Output(source, "model.onnx")),
-            ("model.json", Output(import_step(model, weights), "model.json")),
-            ("lowered.mlir", Output(plain_lowering(model, chip, weights), "lowered.mlir")),
-        ),
+        network_files(model, chip, weights),
         ("mixed.qtable", "choice.json"),
         (document("request.json", settings),),
         float_layers(using(model, weights), chip, weights, settings),

@@ -82,19 +82,22 @@ def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
     )
 
 
-def _inputs(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input], ...]:
-    source, quantizer = quantized_source(model, chip, weights), CHIPS[chip].quantizer
-    transform = transform_for(model, int8_target(model, quantizer), weights, 1)
-    images = model.config.quantization.images
-    assert images is not None, "checked when the config was read"
+def network_files(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input], ...]:
+    """A chip's INT8 network as the search reads it: the model, its MLIR before and after lowering."""
+    transform = transform_for(model, int8_target(model, CHIPS[chip].quantizer), weights, 1)
     return (
-        ("model.onnx", Output(source, "model.onnx")),
+        ("model.onnx", Output(quantized_source(model, chip, weights), "model.onnx")),
         ("model.json", Output(import_step(model, weights), "model.json")),
         ("model.mlir", Output(transform, "model.mlir")),
         ("lowered.mlir", Output(plain_lowering(model, chip, weights), "lowered.mlir")),
-        ("pictures", replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES))),
-        *decoder_files(model),
     )
+
+
+def _inputs(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input], ...]:
+    images = model.config.quantization.images
+    assert images is not None, "checked when the config was read"
+    shown = replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES))
+    return (*network_files(model, chip, weights), ("pictures", shown), *decoder_files(model))
 
 
 def _request(model: Model) -> dict[str, object]:

@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.quantization.fakequant import emulation
-from bmzoo.quantization.folding import folded
 from bmzoo.quantization.greedy import Score
 from bmzoo.quantization.loss import Reference, added, total
-from bmzoo.quantization.lowered_layers import lowered_layers
-from bmzoo.quantization.mapping import lowered_network
+from bmzoo.quantization.mapping import network_of
 from bmzoo.quantization.network import LoweredNetwork
 from bmzoo.quantization.sensitivity import Sensitivity, Sweep
 from bmzoo.quantization.session import session
-from bmzoo.quantization.tables import tensors_of
 from bmzoo.runtime.decoders.spec import DecoderSpec
 
 Powers = Mapping[str, float]
@@ -48,11 +45,8 @@ class EmulatorJob:
 
     def network(self) -> LoweredNetwork:
         """The network at the size of one picture. What depends on no picture is folded, as TPU-MLIR does."""
-        model = onnx.load(str(self.folder / _MODEL))
-        shapes = {name: values.shape for name, values in self.picture(self.feeds(), 0).items()}
-        top = tensors_of((self.folder / _TOP).read_text(encoding="utf-8"))
-        lowered = lowered_layers((self.folder / _LOWERED).read_text(encoding="utf-8"))
-        return lowered_network(folded(model, shapes), lowered, top)
+        top, lowered = ((self.folder / name).read_text(encoding="utf-8") for name in (_TOP, _LOWERED))
+        return network_of(onnx.load(str(self.folder / _MODEL)), top, lowered)
 
     def feeds(self) -> dict[str, Values]:
         """Each input for all pictures."""

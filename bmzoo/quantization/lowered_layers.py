@@ -18,6 +18,7 @@ _ALIAS = re.compile(r"#(loc\d*)")
 _OPERAND = re.compile(r"%(\w+)(?:#(\d+))?")
 _NEXT_TYPE = re.compile(r", (?=tensor<|none)")
 _UNIFORM = re.compile(r"!quant\.uniform<([iu])8:b?f\d+, ([-+.0-9eE]+)(?::(-?\d+))?>")
+_SHAPE = re.compile(r"tensor<((?:\d+x)*)")
 _SHIFT = re.compile(r"rshift = \[([\d, ]+)\]")
 _MULTIPLIER = re.compile(r"multipliers? = \[-?\d+\]")
 # Operations that lowering puts between layers to bring a tensor to another scale or type.
@@ -66,6 +67,18 @@ def lowered_layers(text: str) -> dict[str, Lowered]:
         one = _MULTIPLIER.search(attributes) is not None
         for name, result in zip(made[value], _types(results), strict=False):
             found.setdefault(name, Lowered(kind, _quant(result), shift, one, reads))
+    return found
+
+
+def input_shapes(text: str) -> dict[str, tuple[int, ...]]:
+    """The network's inputs and their shapes, from the text of an MLIR of TPU-MLIR."""
+    located = {match[1]: match[2] for match in _LOCATION.finditer(text)}
+    found = {}
+    for _, dialect, kind, _, _, result, location in _OPERATION.findall(text):
+        shape = _SHAPE.search(result)
+        if dialect == "top" and kind == "Input" and shape is not None:
+            sides = tuple(int(side) for side in shape[1].split("x")[:-1])
+            found.update(dict.fromkeys(_names(location, located), sides))
     return found
 
 

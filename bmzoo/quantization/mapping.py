@@ -9,10 +9,18 @@ from collections.abc import Collection, Iterable, Mapping
 
 import onnx
 
-from bmzoo.quantization.folding import element_types, network_inputs
-from bmzoo.quantization.lowered_layers import REQUANTIZED, Lowered, Quant
+from bmzoo.quantization.folding import element_types, folded, network_inputs
+from bmzoo.quantization.lowered_layers import REQUANTIZED, Lowered, Quant, input_shapes, lowered_layers
 from bmzoo.quantization.network import Layer, LoweredNetwork
 from bmzoo.quantization.relu_concat import relu_before_concat
+from bmzoo.quantization.tables import tensors_of
+
+
+def network_of(model: onnx.ModelProto, top: str, lowered: str) -> LoweredNetwork:
+    """A model at the size that it was lowered for, mapped. `top`, `lowered`: the MLIR's texts before and after."""
+    inputs = network_inputs(model)
+    shapes = {name: shape for name, shape in input_shapes(lowered).items() if name in inputs}
+    return lowered_network(folded(model, shapes), lowered_layers(lowered), tensors_of(top))
 
 
 def lowered_network(
@@ -37,7 +45,8 @@ def lowered_network(
             name = made[tensor]
             layers[tensor] = Layer(table_name(name, allowed), regions[tensor], tensor, lowered[name], reads)
     casts, types = _casts(lowered, tensors, inputs), element_types(shaped)
-    return LoweredNetwork(shaped, lowered, layers, inputs, casts, types, _readers(shaped), regions)
+    producers = {name: shaped.graph.node[place] for name, place in places.items()}
+    return LoweredNetwork(shaped, lowered, layers, inputs, casts, types, producers, _readers(shaped), regions)
 
 
 def layer_tensors(

@@ -83,6 +83,7 @@ class LoweredNetwork:
     inputs: tuple[str, ...]
     casts: Mapping[str, Quant]
     types: Mapping[str, int] = field(repr=False)
+    producers: Mapping[str, onnx.NodeProto] = field(repr=False)
     readers: Mapping[str, tuple[onnx.NodeProto, ...]] = field(repr=False)
     regions: Mapping[str, tuple[onnx.NodeProto, ...]] = field(repr=False)
 

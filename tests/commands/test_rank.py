@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.commands import choose, cut, rank
@@ -20,6 +22,9 @@ def lowered(layers: dict[str, float]) -> str:
         f'    %{n} = "tpu.Any"(%0) {{}} : (none) -> tensor<1x!quant.uniform<i8:f32, {scale}>> loc(#loc{n})'
         for n, scale in enumerate(layers.values(), 1)
     ]
+    for n, (name, shape) in enumerate({"x": "1x4x6x6xf32", "state": "2x6xf32", "index": "1xsi32"}.items(), 90):
+        lines.insert(0, f'    %{n} = "top.Input"(%arg) {{}} : (none) -> tensor<{shape}> loc(#loc{n})')
+        lines.append(f'#loc{n} = loc("{name}")')
     return "\n".join([*lines, *(f'#loc{n} = loc("{name}")' for n, name in enumerate(layers, 1))]) + "\n"
 
 
@@ -45,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     graph = helper.make_graph(nodes, "g", ports, [y])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
     onnx.save(model, str(tmp_path / "model.onnx"))
-    inputs = {
+    inputs: dict[str, NDArray[Any]] = {
         "x": random.uniform(-1, 1, (3, 4, 6, 6)).astype(np.float32),
         "state": random.uniform(-1, 1, (6, 6)).astype(np.float32),
         "index": np.array([0, 1, 1], np.int64),

@@ -26,10 +26,10 @@ def test_integers_and_flags_differ_without_wrapping_around() -> None:
         "large": np.array([[2**40]], np.int64),
     }
     test = {"index": np.array([[4, 251]], np.uint8), "flag": np.array([[True, True]]), "large": heads["large"]}
-    reference = Reference(heads, NONE, (8, 8))  # type: ignore[arg-type]
-    noise = reference.noise(test)  # type: ignore[arg-type]
+    reference = Reference(heads, NONE, (8, 8))
+    noise = reference.noise(test)
     assert noise == {"output index": 2.0, "output flag": 1.0, "output large": 0.0}
-    assert reference.cosines(test)["large"] == pytest.approx(1)  # type: ignore[arg-type]
+    assert reference.cosines(test)["large"] == pytest.approx(1)
 
 
 def test_an_output_of_zeros_agrees_with_itself() -> None:

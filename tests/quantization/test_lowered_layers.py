@@ -1,6 +1,6 @@
 """What the text of a lowering says of each layer."""
 
-from bmzoo.quantization.lowered_layers import Lowered, Quant, lowered_layers
+from bmzoo.quantization.lowered_layers import Lowered, Quant, input_shapes, lowered_layers
 
 TEXT = r"""
     %1 = "top.Input"(%arg0) {} : (tensor<1x3xf32>) -> tensor<1x3xf32> loc(#loc1)
@@ -34,3 +34,7 @@ def test_several_results_and_what_is_read() -> None:
         "rést_Split": Lowered("Split", Quant(0.125), reads=("/a_MatMul",)),
         "sum_Add": Lowered("Add", None, reads=("rést_Split", "x/a_MatMul_ui8")),
     }
+
+
+def test_the_shapes_of_inputs() -> None:
+    assert input_shapes(TEXT) == {"x": (1, 3)}
