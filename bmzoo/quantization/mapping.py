@@ -74,12 +74,13 @@ def layer_tensors(
 def coverage(net: LoweredNetwork) -> tuple[int, int]:
     """How many of the layers in INT8 have a tensor of the ONNX model, and how many there are.
 
-    What only brings a tensor to another scale is no layer.
+    Layers that lowering split one into count as that one does; what only brings a tensor to another scale is none.
     """
-    known = {id(layer.lowered) for layer in net.quantized}
-    layers = [layer for layer in net.lowered.values() if layer.quant is not None]
-    every = [layer for layer in layers if layer.kind not in REQUANTIZED or id(layer) in known]
-    return sum(id(layer) in known for layer in every), len(every)
+    mapped, rows = {id(layer.lowered) for layer in net.quantized}, {layer.name for layer in net.quantized}
+    layers = {name: layer for name, layer in net.lowered.items() if layer.quant is not None}
+    every = [name for name, layer in layers.items() if layer.kind not in REQUANTIZED or id(layer) in mapped]
+    known = [name for name in every if id(layers[name]) in mapped or _in_front(name, rows)]
+    return len(known), len(every)
 
 
 def table_name(layer: str, tables: Collection[str]) -> str:

