@@ -25,7 +25,7 @@ ELEMENTWISE = (*ACTIVATIONS, "Add", "Sub", "Mul", "Div", "Min", "Max", "Exp", "E
 WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
 # What only moves values. Rounded twice to one scale they lose no more than once, so such layers in a row gain
 # nothing by being promoted one by one.
-MOVING = (
+MOVES_VALUES = (
     *("Concat", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Identity"),
     *("DepthToSpace", "SpaceToDepth"),
 )
@@ -64,7 +64,7 @@ class Layer:
     @property
     def moves(self) -> bool:
         """Whether it only moves values."""
-        return all(node.op_type in MOVING for node in self.nodes)
+        return all(node.op_type in MOVES_VALUES for node in self.nodes)
 
 
 @dataclass(frozen=True)

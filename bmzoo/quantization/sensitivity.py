@@ -66,7 +66,7 @@ class Sweep:
         suffix, value = self._behind[index], values[f"group{index}"]
         found = {suffix.tensor: value} if suffix.tensor in self._net.heads else {}
         if suffix.heads:
-            running = self._kept.get(index) or session(suffix.model(), self._threads)
+            running = self._kept.get(index) or session(suffix.model(), self._threads, one_of_many=True)
             if index not in self._kept and suffix.weight_bytes <= self._left:
                 self._kept[index] = running
                 self._left -= suffix.weight_bytes
