@@ -20,6 +20,7 @@ from bmzoo.config.files import SUFFIX, is_config, misnamed
 from bmzoo.config.messages import config_error, problem
 from bmzoo.config.quantization import Search
 from bmzoo.config.schema import ModelConfig
+from bmzoo.config.unsaid import check_said
 from bmzoo.config.weights import Weights
 from bmzoo.config.yamlfile import Document
 from bmzoo.errors import BmzooError, ConfigError
@@ -145,6 +146,7 @@ def load(path: Path, shown: str, searches: frozenset[str] = search_methods.LOCKE
     `searches`: which of search_methods.SEARCHES are installed.
     """
     document = yamlfile.read_yaml(path, shown)
+    check_said(document)
     try:
         config = ModelConfig.model_validate(document.value)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from bmzoo.tasks import (
     development,
     inspection,
     models,
+    new,
     search,
     store,
     subjects,
@@ -64,6 +65,11 @@ TASKS = (
         "plan",
         "Print every command of every target, or of those named: plan build:bm1684_int8_1b",
         inspection.plan,
+    ),
+    Single(
+        "new",
+        "Write a config: new MODEL.onnx|URL sha256=...|SCRIPT.sh|config.yaml|FOLDER [more, see new --help]",
+        new.new,
     ),
     Single("doctor", "Check the machine, the data and the compiler; each problem with its fix.", inspection.doctor),
     Group(

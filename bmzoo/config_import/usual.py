@@ -1,0 +1,83 @@
+"""How networks of a kind are usually fed, and the usual ways for those of any kind.
+
+From the projects that the kinds are named after: their own exports and demos.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+_ZERO, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+_TO_ONE = (1 / 255,) * 3
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Numbers as people know them by a name: mean and scale in the order red, green, blue."""
+
+    name: str
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def ordered(self, pixel_format: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and scale in the order of a pixel format; of green for gray."""
+        if pixel_format == "gray":
+            return self.mean[1:2], self.scale[1:2]
+        order = -1 if pixel_format.startswith("bgr") else 1
+        return self.mean[::order], self.scale[::order]
+
+
+PIXELS = Normalisation("pixel values", _ZERO, _ONE)
+UNIT = Normalisation("0 to 1", _ZERO, _TO_ONE)
+SIGNED = Normalisation("-1 to 1", (127.5,) * 3, (1 / 127.5,) * 3)
+_NEARLY_SIGNED = Normalisation("(x - 127) / 128", (127.0,) * 3, (1 / 128,) * 3)
+_NEARLY_SIGNED_HALF = Normalisation("(x - 127.5) / 128", (127.5,) * 3, (1 / 128,) * 3)
+# Deng et al., "ImageNet"; the numbers of torchvision.
+IMAGENET = Normalisation(
+    "ImageNet's", (123.675, 116.28, 103.53), (1 / (0.229 * 255), 1 / (0.224 * 255), 1 / (0.225 * 255))
+)
+# PaddleOCR gives the numbers for red, green and blue to blue, green and red.
+_PADDLE = Normalisation("ImageNet's as PaddleOCR has them", IMAGENET.mean[::-1], IMAGENET.scale[::-1])
+CAFFE = Normalisation("Caffe's means", (123.0, 117.0, 104.0), _ONE)
+USUAL_ONES = (PIXELS, UNIT, SIGNED, IMAGENET, CAFFE)
+
+
+@dataclass(frozen=True)
+class UsualInput:
+    """How a kind of network is fed. `sides`: of the input, where the file leaves them free;
+    `pictures`: what they show, by which folders of data are found.
+    """
+
+    normalisation: Normalisation
+    pixel_format: str
+    resize: str
+    pad_value: int = 0
+    sides: tuple[int, int] = (640, 640)
+    pictures: str = "objects"
+
+
+_FACES = "faces"
+USUAL_INPUTS: Mapping[str, UsualInput] = {
+    "retinaface": UsualInput(CAFFE, "bgr", "letterbox", pictures=_FACES),
+    "retinaface_maps": UsualInput(PIXELS, "rgb", "letterbox", pictures=_FACES),
+    "scrfd": UsualInput(_NEARLY_SIGNED_HALF, "rgb", "letterbox", pictures=_FACES),
+    "ultraface": UsualInput(_NEARLY_SIGNED, "rgb", "stretch", sides=(240, 320), pictures=_FACES),
+    "yunet": UsualInput(PIXELS, "bgr", "letterbox", sides=(320, 320), pictures=_FACES),
+    "yolov5": UsualInput(UNIT, "rgb", "letterbox_center", 114),
+    "yolox": UsualInput(PIXELS, "bgr", "letterbox", 114),
+    "yolov8": UsualInput(UNIT, "rgb", "letterbox_center", 114),
+    "yolov8_pose": UsualInput(UNIT, "rgb", "letterbox_center", 114),
+    "yolov10": UsualInput(UNIT, "rgb", "letterbox_center", 114),
+    "classification": UsualInput(IMAGENET, "rgb", "center_crop", sides=(224, 224)),
+    "segmentation": UsualInput(IMAGENET, "rgb", "stretch", sides=(512, 512)),
+    "landmarks": UsualInput(UNIT, "rgb", "stretch", sides=(112, 112), pictures=_FACES),
+    "db_text": UsualInput(_PADDLE, "bgr", "letterbox", pictures="text"),
+    "ctc_text": UsualInput(SIGNED, "bgr", "fixed_height", sides=(48, 320), pictures="text"),
+}
+
+
+def usual_input(kind: str, layout: str = "nchw") -> UsualInput | None:
+    """How a kind is fed; TensorFlow's networks, whose channels are last, take -1 to 1 in place of ImageNet's."""
+    found = USUAL_INPUTS.get(kind)
+    if found is not None and layout == "nhwc" and found.normalisation is IMAGENET:
+        return replace(found, normalisation=SIGNED)
+    return found
