@@ -40,6 +40,7 @@ class Workspace:
     options: Options = Options()
     toolchain_override: Toolchain | None = None
     layout: Layout = field(init=False)
+    searches: frozenset[str] = field(init=False)  # those of TPU-MLIR that are installed
     configs: Catalogue = field(init=False)
     models: Mapping[str, Model] = field(init=False)
     digests: Digests = field(init=False)
@@ -54,8 +55,8 @@ class Workspace:
         self.last = Last(self.layout)
         given = self.toolchain_override
         self._installation = find_installation(self.environ) if given is None else None
-        searches = installed_searches(self._installation) if given is None else given.searches
-        self.configs = Catalogue.read(self.layout.configs, self.root, searches)
+        self.searches = installed_searches(self._installation) if given is None else given.searches
+        self.configs = Catalogue.read(self.layout.configs, self.root, self.searches)
         wanted, preferred, fetch = self.options.weights, self.configs.preferred_weights, cache.fetcher(self.environ)
         self.weights = WeightsInUse(wanted, preferred, self.sources, self.digests.of, fetch, self.report)
         self.models = with_settings(self.configs.models, self.layout, self.weights.likely)

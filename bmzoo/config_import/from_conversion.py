@@ -165,7 +165,6 @@ def _put_outputs(draft: Draft, call: Call) -> None:
 
 def _say_dropped(draft: Draft, conversion: Conversion) -> None:
     """Name every flag that went nowhere, once."""
-    searches = bool(conversion.searches)
     for calls, kept in (
         (conversion.transforms, _TRANSFORM_FLAGS),
         (conversion.calibrations, _CALIBRATION_FLAGS),
@@ -176,8 +175,3 @@ def _say_dropped(draft: Draft, conversion: Conversion) -> None:
             if name not in (*kept, *flags.SILENT) and f"--{name}" not in DEPLOY_FLAGS:
                 reason = flags.WITHOUT_PLACE.get(name, "no key of a config says this")
                 draft.dropped(f"--{name}{' ' if value else ''}{value}", reason)
-    for call, _ in conversion.deploys:
-        if (table := call.value("quantize_table")) and not searches and call.value("quantize").upper() == "INT8":
-            draft.dropped(
-                f"--quantize_table {table}", "no search in the script writes it; name it below quantization.tables"
-            )

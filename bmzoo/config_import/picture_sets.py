@@ -87,7 +87,8 @@ def _sets(found: Sequence[tuple[Path, list[str]]], places: Places, why: str, sea
     """The first folder is to calibrate with and the last for the rest; one that is both gives from both ends."""
     (front, all_front), (back, all_back) = found[0], found[-1]
     apart = len(found) > 1
-    share = len(all_back) // (2 if searches else 1 if apart else 5)
+    parts = (2 if searches else 1) if apart else 5
+    share = len(all_back) // parts
     verify = min(_MOST["verify"] if apart else _MOST["named"], max(1, share))
     selection = min(_MOST["selection"], max(1, share)) if searches else 0
     calibration = min(_MOST["calibration"], len(all_front) - (0 if apart else verify + selection))

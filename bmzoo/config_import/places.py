@@ -10,13 +10,13 @@ from pathlib import Path
 class Places:
     """`folder`: of the config. `data`: the folders of data, in the order of lookup. `root`: the checkout.
 
-    `start`: where relative paths of the command line begin.
+    `searches`: those of TPU-MLIR that are installed there.
     """
 
     folder: Path
     data: tuple[Path, ...]
     root: Path
-    start: Path
+    searches: frozenset[str]
 
     def named(self, path: Path) -> str:
         """The text by which a config finds a file or folder, in the shortest form that is sure to work."""

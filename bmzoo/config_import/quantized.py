@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bmzoo.chips import CHIPS, QUANTIZE
+from bmzoo.config import search_methods
 from bmzoo.config_import import flags, picture_sets
 from bmzoo.config_import.conversions import Call, Conversion
 from bmzoo.config_import.draft import Draft
@@ -38,7 +40,9 @@ def put_quantization(
     if call is not None:
         _put_calibration(draft, call)
     if searches:
-        _put_search(draft, conversion.searches[0])
+        _put_search(draft, conversion, places.searches)
+    else:
+        _put_tables(draft, conversion, beside, places)
 
 
 def _folder(beside: Path, call: Call) -> Path | None:
@@ -64,15 +68,34 @@ def _put_calibration(draft: Draft, call: Call) -> None:
             draft.took(f"calibration.{key}", int(text), f"--{flag}")
 
 
-def _put_search(draft: Draft, call: Call) -> None:
+def _put_search(draft: Draft, conversion: Conversion, installed: frozenset[str]) -> None:
+    """The search for float layers, by the script's own program where that can be had, else by bmzoo's."""
+    call = conversion.searches[0]
     method = _SEARCHES[call.tool]
-    draft.took("quantization.search.method", method, f"{call.tool}{call.where}")
+    chips = {deploy.value("chip", "processor").lower() for deploy, _ in conversion.deploys}
+    reasons = [why[0] for chip in sorted(chips) if (why := search_methods.why_not(method, chip, installed))]
+    if reasons:
+        draft.dropped(f"{call.tool}{call.where}", f"{reasons[0]}; bmzoo's own search takes its place")
+    else:
+        draft.took("quantization.search.method", method, f"{call.tool}{call.where}")
     layers = call.value("max_float_layers")
-    draft.took(
-        "quantization.search.max_float_layers", int(layers) if layers.isdecimal() else 5, "--max_float_layers"
-    )
+    said = f"{'' if layers else 'the default of '}--max_float_layers"
+    draft.took("quantization.search.max_float_layers", int(layers) if layers.isdecimal() else 5, said)
     try:
         if cosine := flags.numbers(call.value("expected_cos")):
             draft.took("quantization.search.expected_cos", cosine[0], "--expected_cos")
     except ValueError:
         draft.dropped(f"--expected_cos {call.value('expected_cos')}", "no number")
+
+
+def _put_tables(draft: Draft, conversion: Conversion, beside: Path, places: Places) -> None:
+    """Tables of float layers that no search of the script writes: somebody did by hand."""
+    for call, _ in conversion.deploys:
+        table, chip = call.value("quantize_table"), call.value("chip", "processor").lower()
+        if not table or chip not in CHIPS or call.value("quantize").upper() != QUANTIZE["int8"]:
+            continue
+        path = beside / table
+        if path.is_file():
+            draft.took(f"quantization.tables.{chip}", places.named(path), f"--quantize_table{call.where}")
+        else:
+            draft.dropped(f"--quantize_table {table}", "not here, and no search writes it: see quantization.tables")

@@ -22,7 +22,7 @@ def check_free(path: Path, shown: str) -> None:
         raise ConfigError(f"{shown}: there already, and nothing is overwritten", "give another name with --name")
 
 
-def written(draft: Draft, path: Path, shown: str, schema: str) -> Iterator[str]:
+def written(draft: Draft, path: Path, shown: str, schema: str, searches: frozenset[str]) -> Iterator[str]:
     """Write a draft; the lines that say what it took, dropped and could not know, and what comes next.
 
     Raises ConfigError, StoreError.
@@ -31,12 +31,12 @@ def written(draft: Draft, path: Path, shown: str, schema: str) -> Iterator[str]:
     files.write(yaml_text(draft, schema), path)
     yield f"{shown}: written from {draft.origin.removeprefix('Written by `./doit new` from ')}"
     yield from (f"  {remark}" for remark in draft.remarks)
-    yield _next(path, shown, draft.name)
+    yield _next(path, shown, draft.name, searches)
 
 
-def _next(path: Path, shown: str, name: str) -> str:
+def _next(path: Path, shown: str, name: str, searches: frozenset[str]) -> str:
     try:
-        found = model.load(path, shown)
+        found = model.load(path, shown, searches)
     except BmzooError as error:
         return f"  to be said before it builds:\n    {error.message.replace(chr(10), chr(10) + '    ')}"
     int8 = [target for target in found.targets if target.precision == "int8"]

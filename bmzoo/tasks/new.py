@@ -86,7 +86,7 @@ def _outcomes(at: Workspace, start: Path, args: argparse.Namespace) -> Iterator[
             shown = os.path.relpath(path, at.root) if path.is_relative_to(at.root) else str(path)
             schema = "schema.json" if path.parent == at.layout.configs else ""
             try:
-                yield from writing.written(found, path, shown, schema)
+                yield from writing.written(found, path, shown, schema, at.searches)
             except BmzooError as error:
                 yield error
     except BmzooError as error:
@@ -99,7 +99,7 @@ def _places(at: Workspace, start: Path, out: Path | None) -> "Places":
     folder = at.layout.configs
     if out is not None:
         folder = (start / out).parent if out.suffix == SUFFIX else start / out
-    return Places(folder, data_folders(at.environ, at.layout.shared_data), at.root, start)
+    return Places(folder, data_folders(at.environ, at.layout.shared_data), at.root, at.searches)
 
 
 def _path(at: Workspace, start: Path, args: argparse.Namespace, name: str) -> Path:
