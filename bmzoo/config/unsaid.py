@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from bmzoo.config.yamlfile import Document, Location, key_path
 from bmzoo.errors import ConfigError
 
-MARK = "TODO"
-_MARKED = re.compile(rf"{MARK}(?:[:\s]\s*(?P<what>.*))?", re.DOTALL)
+TODO_MARK = "TODO"
+_TODO = re.compile(rf"{TODO_MARK}(?:[:\s]\s*(?P<what>.*))?", re.DOTALL)
 
 
 def check_said(document: Document) -> None:
@@ -17,7 +17,9 @@ def check_said(document: Document) -> None:
         for place, what in _unsaid(document.value, ())
     ]
     if lines:
-        raise ConfigError("\n".join(lines), f"put the value in place of {MARK}; docs/config.md says what it may be")
+        raise ConfigError(
+            "\n".join(lines), f"put the value in place of {TODO_MARK}; docs/config.md says what it may be"
+        )
 
 
 def _unsaid(value: object, place: Location) -> Iterator[tuple[Location, str]]:
@@ -28,5 +30,5 @@ def _unsaid(value: object, place: Location) -> Iterator[tuple[Location, str]]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _unsaid(inner, (*place, index))
-    elif isinstance(value, str) and (match := _MARKED.fullmatch(value)):
+    elif isinstance(value, str) and (match := _TODO.fullmatch(value)):
         yield place, match["what"] or "a value"

@@ -12,7 +12,7 @@ _BATCH = re.compile(r"(?<![A-Za-z0-9])\d+b(?![A-Za-z0-9])|(?<=[_-])bs?\d+(?![A-Z
 
 
 @dataclass(frozen=True)
-class Call:
+class FlaggedCall:
     """A call with its flags. `reads`: the .mlir that it works on, or writes."""
 
     tool: str
@@ -34,13 +34,13 @@ class Call:
 class Conversion:
     """All calls about one network: from its file on, over batches and chips."""
 
-    transforms: list[Call] = field(default_factory=list)
-    calibrations: list[Call] = field(default_factory=list)
-    searches: list[Call] = field(default_factory=list)
-    deploys: list[tuple[Call, Call]] = field(default_factory=list)  # each with its transform
+    transforms: list[FlaggedCall] = field(default_factory=list)
+    calibrations: list[FlaggedCall] = field(default_factory=list)
+    searches: list[FlaggedCall] = field(default_factory=list)
+    deploys: list[tuple[FlaggedCall, FlaggedCall]] = field(default_factory=list)  # each with its transform
 
     @property
-    def first(self) -> Call:
+    def first(self) -> FlaggedCall:
         """The transform that stands for all: they differ by batch."""
         return self.transforms[0]
 
@@ -50,21 +50,29 @@ class Conversion:
         given = self.first.value("model_name") or PurePosixPath(self.first.value("model_def")).stem
         return without_batch(given)
 
-    def batch(self, transform: Call) -> int:
-        """How many pictures a transform is for. ValueError for shapes that are none."""
-        found = flags.shapes(transform.value("input_shapes"))
-        return found[0][0] if found and found[0] else 1
+    @property
+    def largest_batch(self) -> int:
+        """The largest batch of a deploy; 1 where none is known."""
+        return max((self.batch(transform) for _, transform in self.deploys), default=1)
+
+    def batch(self, transform: FlaggedCall) -> int:
+        """How many pictures a transform is for; 1 where its shapes do not say, or an only dimension is a length."""
+        try:
+            found = flags.shapes(transform.value("input_shapes"))
+        except ValueError:
+            return 1
+        return found[0][0] if found and len(found[0]) > 1 else 1
 
 
 def without_batch(text: str) -> str:
     """A name without what says a batch in it: `yolo_4b` as `yolo`."""
-    return re.sub(r"[_-]{2,}", "_", _BATCH.sub("", text)).strip("_-.") or text
+    return re.sub(r"[_-]+(?=\.|$)|(?<=[_-])[_-]+", "", _BATCH.sub("", text)).strip("_-.") or text
 
 
 def conversions(calls: Sequence[ToolCall]) -> tuple[list[Conversion], list[str]]:
     """The conversions that calls make, and what is to be said of calls that belong to none."""
     found: dict[tuple[str, str], Conversion] = {}
-    by_file: dict[str, tuple[Conversion, Call]] = {}
+    by_file: dict[str, tuple[Conversion, FlaggedCall]] = {}
     lost: dict[str, None] = {}
     for made in calls:
         call = _call(made)
@@ -84,13 +92,13 @@ def conversions(calls: Sequence[ToolCall]) -> tuple[list[Conversion], list[str]]
     return list(found.values()), list(lost)
 
 
-def _call(made: ToolCall) -> Call:
+def _call(made: ToolCall) -> FlaggedCall:
     alone, found = flags.parsed(made.words)
     mlir = found.get("mlir", "") or (alone[0] if alone else "")
-    return Call(made.tool, found, PurePosixPath(mlir).name, made.line)
+    return FlaggedCall(made.tool, found, PurePosixPath(mlir).name, made.line)
 
 
-def _but_batch(call: Call) -> str:
+def _but_batch(call: FlaggedCall) -> str:
     """The shapes of a call without the batch: networks that differ in more are two."""
     try:
         return str([shape[1:] for shape in flags.shapes(call.value("input_shapes"))])
@@ -98,11 +106,11 @@ def _but_batch(call: Call) -> str:
         return call.value("input_shapes")
 
 
-def _same(one: Call, other: Call) -> bool:
+def _same(one: FlaggedCall, other: FlaggedCall) -> bool:
     return one.flags == other.flags
 
 
-def _add(conversion: Conversion, call: Call, transform: Call) -> None:
+def _add(conversion: Conversion, call: FlaggedCall, transform: FlaggedCall) -> None:
     if call.tool == "model_deploy":
         if not any(_same(call, known) and _same(transform, its) for known, its in conversion.deploys):
             conversion.deploys.append((call, transform))

@@ -4,9 +4,9 @@ from typing import Any
 
 from bmzoo.chips import CALIBRATED, CHIPS, QUANTIZE
 from bmzoo.config.targets import DEPLOY_FLAGS
-from bmzoo.config_import.conversions import Call, Conversion
+from bmzoo.config_import.conversions import Conversion, FlaggedCall
 from bmzoo.config_import.draft import Draft
-from bmzoo.config_import.shell_values import UNKNOWN
+from bmzoo.config_import.shell_values import UNRUN
 
 _PRECISIONS = {quantize: precision for precision, quantize in QUANTIZE.items()}
 
@@ -18,7 +18,7 @@ def put_targets(draft: Draft, conversion: Conversion) -> None:
         entry = _target(draft, call)
         if entry is not None:
             batches = merged.setdefault(entry, [])
-            batch = _batch(conversion, transform)
+            batch = conversion.batch(transform)
             batches += [batch] if batch not in batches else []
     targets = []
     for (chip, precision, cores, deploy), batches in merged.items():
@@ -34,19 +34,12 @@ def put_targets(draft: Draft, conversion: Conversion) -> None:
     draft.say("took", f"targets: {sum(map(len, merged.values()))}, of {len(conversion.deploys)} model_deploy")
 
 
-def _batch(conversion: Conversion, transform: Call) -> int:
-    try:
-        return conversion.batch(transform)
-    except ValueError:
-        return 1
-
-
-def _target(draft: Draft, call: Call) -> tuple[str, str, int, tuple[str, ...]] | None:
+def _target(draft: Draft, call: FlaggedCall) -> tuple[str, str, int, tuple[str, ...]] | None:
     """Chip, precision, cores and flags of a deploy; None, and said, for one that has no equivalent."""
     chip, quantize = call.value("chip", "processor").lower(), (call.value("quantize") or "F32").upper()
     cores = int(call.value("num_core")) if call.value("num_core").isdecimal() else 1
     where = f"model_deploy{call.where} --chip {chip or '?'} --quantize {quantize}"
-    if UNKNOWN.search(chip) or chip not in CHIPS:
+    if UNRUN.search(chip) or chip not in CHIPS:
         draft.dropped(where, f"chips here: {', '.join(CHIPS)}")
         return None
     precision = _PRECISIONS.get(quantize)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bmzoo.config.unsaid import MARK
+from bmzoo.config.unsaid import TODO_MARK
 
 Said = Literal["took", "guessed", "dropped", "unknown"]
 
@@ -52,7 +52,7 @@ class Draft:
 
     def unknown(self, path: str, what: str) -> None:
         """A key that only a person can say."""
-        self.put(path, f"{MARK} {what}")
+        self.put(path, f"{TODO_MARK} {what}")
         self.say("unknown", f"{path}: {what}")
 
     def dropped(self, what: str, why: str) -> None:
@@ -71,6 +71,6 @@ def shown(value: object) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def plain(numbers: Sequence[float]) -> list[int | float]:
+def as_written(numbers: Sequence[float]) -> list[int | float]:
     """Numbers as people write them: 104 and not 104.0."""
     return [int(number) if float(number).is_integer() else float(number) for number in numbers]

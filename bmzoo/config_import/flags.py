@@ -23,7 +23,7 @@ WITHOUT_PLACE: Mapping[str, str] = {
     "input_types": "the file says them",
 }
 # Never worth a word: they are names of files in between.
-SILENT = ("mlir", "model", "model_name", "model_def", "o", "calibration_table", "test_result")
+IN_BETWEEN = ("mlir", "model", "model_name", "model_def", "o", "calibration_table", "test_result")
 _SHORT_FORMS = {"input_shape": "input_shapes", "processor": "chip", "output_name": "output_names"}
 
 

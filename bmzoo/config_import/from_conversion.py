@@ -7,14 +7,16 @@ from typing import Any
 
 from bmzoo.config.targets import DEPLOY_FLAGS
 from bmzoo.config_import import deployed, flags, heads, quantized
-from bmzoo.config_import.conversions import Call, Conversion
-from bmzoo.config_import.draft import Draft, plain
+from bmzoo.config_import.conversions import Conversion, FlaggedCall
+from bmzoo.config_import.draft import Draft, as_written
 from bmzoo.config_import.facts import CHANNELS, OnnxFacts, read_facts
 from bmzoo.config_import.from_onnx import put_head
 from bmzoo.config_import.places import Places
 from bmzoo.config_import.recognise import model_name
-from bmzoo.config_import.shell_values import UNKNOWN
+from bmzoo.config_import.shell_values import UNRUN
+from bmzoo.config_import.tensor_inputs import put_counts, put_tensors
 from bmzoo.errors import BmzooError
+from bmzoo.onnx_import.onnx_file import ValueInfo
 from bmzoo.system.hashing import sha256
 
 _INPUT_FLAGS = ("mean", "scale", "pixel_format", "channel_format", "keep_aspect_ratio", "pad_value", "pad_type")
@@ -70,7 +72,7 @@ def _put_weights(
     given: dict[str, Any] = {"name": "given"}
     draft.put("weights", [given])
     path = source.path.parent / text
-    known = UNKNOWN.search(text) is None and bool(text)
+    known = UNRUN.search(text) is None and bool(text)
     if not known or PurePosixPath(text).suffix.lower() != ".onnx":
         given["file"] = f"TODO an ONNX file in place of {text or 'none'}"
         given["sha256"] = "TODO the sha256 of that file"
@@ -98,25 +100,29 @@ def _put_shapes(draft: Draft, conversion: Conversion, facts: OnnxFacts | None) -
         found = flags.shapes(text)
     except ValueError:
         found = []
-    names = [port.name for port in facts.inputs] if facts is not None else []
+    ports = facts.inputs if facts is not None else ()
     picture = next((at for at, shape in enumerate(found) if _layout(shape)), None)
     if picture is None and not found:
         draft.unknown("input.height", f"the height in pixels; the script says {text or 'nothing'}")
         draft.unknown("input.width", "the width in pixels")
+    others: dict[ValueInfo, list[int]] = {}
     for at, shape in enumerate(found):
-        name = names[at] if at < len(names) else f"input{at}"
-        if at != picture:
-            draft.put(f"inputs.{name}", {"random": {"distribution": "normal"}, "shape": shape[1:]})
-            draft.say(
-                "guessed", f"inputs.{name}: drawn, of the shape {shape} in --input_shapes; name samples of it"
-            )
-            continue
-        layout = _layout(shape)
-        channels, height, width = shape[1:] if layout == "nchw" else (shape[3], shape[1], shape[2])
-        draft.took("input.height", height, f"--input_shapes{call.where}")
-        draft.took("input.width", width, f"--input_shapes{call.where}")
-        if channels != 3:
-            draft.put("input.pixel_format", CHANNELS[channels])
+        port = ports[at] if at < len(ports) else ValueInfo(f"input{at}", "float32", tuple(shape))
+        if at == picture:
+            _put_size(draft, call, shape)
+        else:  # as for a batch of 1
+            others[port] = [1 if shape[0] == conversion.batch(call) else shape[0], *shape[1:]] if shape else []
+    put_tensors(draft, list(others), {port.name: shape for port, shape in others.items()})
+    if picture is None and found:
+        put_counts(draft)
+
+
+def _put_size(draft: Draft, call: FlaggedCall, shape: Sequence[int]) -> None:
+    channels, height, width = shape[1:] if _layout(shape) == "nchw" else (shape[3], shape[1], shape[2])
+    draft.took("input.height", height, f"--input_shapes{call.where}")
+    draft.took("input.width", width, f"--input_shapes{call.where}")
+    if channels != 3:
+        draft.put("input.pixel_format", CHANNELS[channels])
 
 
 def _layout(shape: Sequence[int]) -> str:
@@ -126,14 +132,14 @@ def _layout(shape: Sequence[int]) -> str:
     return "nchw" if shape[1] in CHANNELS and min(shape[2:]) > 4 else "nhwc" if shape[3] in CHANNELS else ""
 
 
-def _put_preprocessing(draft: Draft, call: Call) -> None:
+def _put_preprocessing(draft: Draft, call: FlaggedCall) -> None:
     """Mean, scale, order of channels and resize; TPU-MLIR's defaults where the call says nothing."""
     if "input" not in draft.config:
         return
     for key in ("mean", "scale"):
         text = call.value(key)
         try:
-            found = plain(flags.numbers(text))
+            found = as_written(flags.numbers(text))
         except ValueError:
             draft.unknown(f"input.{key}", f"the script's is not known before it runs: {text}")
             continue
@@ -157,7 +163,7 @@ def _put_preprocessing(draft: Draft, call: Call) -> None:
         draft.took("input.pad_value", int(pad), "--pad_value")
 
 
-def _put_outputs(draft: Draft, call: Call) -> None:
+def _put_outputs(draft: Draft, call: FlaggedCall) -> None:
     names = [name.strip() for name in call.value("output_names").split(",") if name.strip()]
     if names:
         draft.took("outputs", names, "--output_names")
@@ -172,6 +178,6 @@ def _say_dropped(draft: Draft, conversion: Conversion) -> None:
         ([call for call, _ in conversion.deploys], _DEPLOY_FLAGS),
     ):
         for name, value in dict(pair for call in calls for pair in call.flags.items()).items():
-            if name not in (*kept, *flags.SILENT) and f"--{name}" not in DEPLOY_FLAGS:
+            if name not in (*kept, *flags.IN_BETWEEN) and f"--{name}" not in DEPLOY_FLAGS:
                 reason = flags.WITHOUT_PLACE.get(name, "no key of a config says this")
                 draft.dropped(f"--{name}{' ' if value else ''}{value}", reason)

@@ -1,22 +1,24 @@
 """A config for an ONNX file: what the file says, what its outputs look like, and how it wants its pictures."""
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bmzoo.config_import import heads, picture_sets
-from bmzoo.config_import.draft import Draft, plain
+from bmzoo.config_import.draft import Draft, as_written
 from bmzoo.config_import.facts import CHANNELS, OnnxFacts, PicturePort, known, read_facts
-from bmzoo.config_import.heads import Head
+from bmzoo.config_import.heads import HeadGuess
 from bmzoo.config_import.picture_sets import PictureSets
 from bmzoo.config_import.places import Places
+from bmzoo.config_import.tensor_inputs import put_counts, put_tensors
 from bmzoo.config_import.usual import Normalisation, UsualInput, usual_input
 from bmzoo.errors import BmzooError
 from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.system.hashing import sha256
 
 # What a newcomer wants first: each precision on the two chips that are sold now.
-TARGETS = ({"chip": ["bm1684x", "bm1688"], "precision": ["fp32", "fp16", "int8"], "batch": 1},)
+NEWCOMERS_TARGETS = ({"chip": ["bm1684x", "bm1688"], "precision": ["fp32", "fp16", "int8"], "batch": 1},)
 _SIDE = 256  # of an input of no known kind, where the file leaves it free
 _USUAL_RESIZES = ("letterbox", "letterbox_center", "stretch")
 
@@ -39,15 +41,17 @@ def from_onnx(source: OnnxSource, places: Places, folders: Sequence[Path], try_p
     head = heads.head_of(facts)
     usual = usual_input(head.kind, facts.picture.layout if facts.picture else "")
     _put_operators(draft, facts)
-    sets = find_pictures(usual, places, folders)
+    put_tensors(draft, [port for port in facts.inputs if facts.picture is None or port.name != facts.picture.name])
     if facts.picture is None:
-        _put_tensors(draft, facts)
+        put_counts(draft)
     else:
+        sets = find_pictures(usual, places, folders)
         _put_input(draft, facts.picture, usual, head)
-        _put_normalisation(draft, source.path, facts.picture, head, sets if try_pictures else None)
+        alone = len(facts.inputs) == 1 and try_pictures
+        _put_normalisation(draft, source.path, facts.picture, head, sets if alone else None)
+        picture_sets.put_pictures(draft, sets, searches=False)
     put_head(draft, head, facts)
-    picture_sets.put_pictures(draft, sets, searches=False)
-    draft.put("targets", [dict(each) for each in TARGETS])
+    draft.put("targets", [dict(each) for each in NEWCOMERS_TARGETS])
     return draft
 
 
@@ -67,7 +71,7 @@ def put_weights(draft: Draft, source: OnnxSource, places: Places) -> None:
     draft.say("took", f"weights: {name}, sha256 {digest[:12]}...")
 
 
-def put_head(draft: Draft, head: Head, facts: OnnxFacts) -> None:
+def put_head(draft: Draft, head: HeadGuess, facts: OnnxFacts) -> None:
     """The decoder that the outputs are taken for, as far as there is one."""
     if head.kind == "none":
         draft.guessed("decoder.kind", "none", f"{head.why}; tensors are compared")
@@ -76,6 +80,23 @@ def put_head(draft: Draft, head: Head, facts: OnnxFacts) -> None:
     else:
         doubt = f"; it could be {head.doubt} too" if head.doubt else ""
         draft.guessed("decoder.kind", head.kind, f"{head.why}{doubt}")
+        if "classes" in DECODERS[head.kind].reads and head.classes > 1:
+            _put_classes(draft, head, facts)
+
+
+def _put_classes(draft: Draft, head: HeadGuess, facts: OnnxFacts) -> None:
+    """Names of the classes, as ultralytics writes them into its files: `{0: 'person', 1: 'bicycle'}`."""
+    try:
+        found = ast.literal_eval(facts.metadata.get("names", "{}"))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        found = {}
+    names = [str(name) for name in (found.values() if isinstance(found, dict) else found or ())]
+    if len(names) == head.classes:
+        draft.took("decoder.classes", names, "in the file")
+    else:
+        draft.say(
+            "unknown", f"decoder.classes: names of the {head.classes} classes, which are numbers without them"
+        )
 
 
 def _about(facts: OnnxFacts) -> str:
@@ -93,7 +114,7 @@ def _put_operators(draft: Draft, facts: OnnxFacts) -> None:
         draft.say("unknown", f"graph: operators outside ONNX, which the import refuses: of {which}")
 
 
-def _put_input(draft: Draft, port: PicturePort, usual: UsualInput | None, head: Head) -> None:
+def _put_input(draft: Draft, port: PicturePort, usual: UsualInput | None, head: HeadGuess) -> None:
     """Name, size and resize of the input."""
     draft.took("input.name", port.name, f"{port.dtype} in the file")
     sides = usual.sides if usual is not None else (_SIDE, _SIDE)
@@ -112,13 +133,15 @@ def _put_input(draft: Draft, port: PicturePort, usual: UsualInput | None, head: 
         draft.guessed("input.resize", "stretch", "said nowhere: letterbox keeps the shape of pictures")
 
 
-def _put_resize(draft: Draft, usual: UsualInput, head: Head) -> None:
+def _put_resize(draft: Draft, usual: UsualInput, head: HeadGuess) -> None:
     draft.guessed("input.resize", usual.resize, f"as usual for {head.kind}")
     if usual.resize.startswith("letterbox") and usual.pad_value:
         draft.put("input.pad_value", usual.pad_value)
 
 
-def _put_normalisation(draft: Draft, path: Path, port: PicturePort, head: Head, sets: PictureSets | None) -> None:
+def _put_normalisation(
+    draft: Draft, path: Path, port: PicturePort, head: HeadGuess, sets: PictureSets | None
+) -> None:
     """Mean, scale and order of the channels: tried, or as usual for the kind, or unknown."""
     usual = usual_input(head.kind, port.layout)
     if port.channels != 3:
@@ -149,8 +172,8 @@ def _put_normalisation(draft: Draft, path: Path, port: PicturePort, head: Head, 
 def _put_numbers(draft: Draft, normalisation: Normalisation, pixel_format: str, why: str) -> None:
     mean, scale = normalisation.ordered(pixel_format)
     draft.put("input.pixel_format", pixel_format)
-    draft.put("input.mean", plain(mean))
-    draft.put("input.scale", plain([float(f"{each:.7g}") for each in scale]))
+    draft.put("input.mean", as_written(mean))
+    draft.put("input.scale", as_written([float(f"{each:.7g}") for each in scale]))
     draft.comments[("input", "pixel_format")] = why
     draft.comments[("input", "mean")] = normalisation.name
     draft.say("guessed", f"input: {pixel_format}, {normalisation.name}, {why}")
@@ -165,12 +188,4 @@ def _put_unknown(draft: Draft, pixel_format: str, maybe: str = "") -> None:
 
 def _numbers(normalisation: Normalisation, pixel_format: str) -> str:
     mean, scale = normalisation.ordered(pixel_format)
-    return f"{pixel_format}, mean {plain(mean)}, scale {plain([float(f'{each:.5g}') for each in scale])}"
-
-
-def _put_tensors(draft: Draft, facts: OnnxFacts) -> None:
-    """Inputs that are no pictures: drawn until a person names samples."""
-    for port in facts.inputs:
-        draft.unknown(
-            f"inputs.{port.name}.samples", f"a .npz or a folder of .npy with samples: {port.dtype} {port.shape}"
-        )
+    return f"{pixel_format}, mean {as_written(mean)}, scale {as_written([float(f'{each:.5g}') for each in scale])}"

@@ -33,10 +33,13 @@ class PictureSets:
     why: str
 
 
-def given_sets(folders: Sequence[Path], places: Places, searches: bool) -> PictureSets:
-    """Sets from folders that a person names: the first to calibrate with. Raises SourceError."""
+def given_sets(folders: Sequence[Path], places: Places, searches: bool, batch: int = 1) -> PictureSets:
+    """Sets from folders that a person names: the first to calibrate with. `batch`: the largest of a target.
+
+    Raises SourceError.
+    """
     why = f"of the {'folders' if len(folders) > 1 else 'folder'} given"
-    return _sets([(folder, _pictures(folder)) for folder in folders], places, why, searches)
+    return _sets([(folder, _pictures(folder)) for folder in folders], places, why, searches, batch)
 
 
 def known_sets(show: str, places: Places) -> PictureSets | None:
@@ -83,15 +86,20 @@ def _pictures(folder: Path) -> list[str]:
     return names
 
 
-def _sets(found: Sequence[tuple[Path, list[str]]], places: Places, why: str, searches: bool) -> PictureSets:
+def _sets(
+    found: Sequence[tuple[Path, list[str]]], places: Places, why: str, searches: bool, batch: int = 1
+) -> PictureSets:
     """The first folder is to calibrate with and the last for the rest; one that is both gives from both ends."""
     (front, all_front), (back, all_back) = found[0], found[-1]
     apart = len(found) > 1
     parts = (2 if searches else 1) if apart else 5
     share = len(all_back) // parts
-    verify = min(_MOST["verify"] if apart else _MOST["named"], max(1, share))
+    verify = max(batch, min(_MOST["verify"] if apart else _MOST["named"], share))
     selection = min(_MOST["selection"], max(1, share)) if searches else 0
     calibration = min(_MOST["calibration"], len(all_front) - (0 if apart else verify + selection))
+    if calibration < 1 or verify + selection > len(all_back):
+        needed = verify + selection + 1
+        raise SourceError(f"{back}: too few pictures to keep sets apart: {len(all_back)}", f"at least {needed}")
     taken = {sha256(front / name) for name in all_front[:calibration]}
     others = [name for name in reversed(all_back) if sha256(back / name) not in taken]
     ours, rest = sorted(others[:verify]), sorted(others[verify : verify + selection])

@@ -6,7 +6,7 @@ from pathlib import Path
 from bmzoo.chips import CHIPS, QUANTIZE
 from bmzoo.config import search_methods
 from bmzoo.config_import import flags, picture_sets
-from bmzoo.config_import.conversions import Call, Conversion
+from bmzoo.config_import.conversions import Conversion, FlaggedCall
 from bmzoo.config_import.draft import Draft
 from bmzoo.config_import.places import Places
 from bmzoo.errors import BmzooError
@@ -22,6 +22,10 @@ def put_quantization(
     draft: Draft, conversion: Conversion, beside: Path, places: Places, folders: Sequence[Path]
 ) -> None:
     """Calibration, search, and the pictures of both and of the verdict. `beside`: the folder of the script."""
+    if "input" not in draft.config:
+        for each in (*conversion.calibrations, *conversion.searches):
+            draft.dropped(f"{each.tool}{each.where}", "calibrates by samples of `inputs`; name these there")
+        return
     searches = bool(conversion.searches)
     chosen = list(folders)
     call = conversion.calibrations[0] if conversion.calibrations else None
@@ -33,7 +37,7 @@ def put_quantization(
         draft.say("dropped" if taken else "took", f"--dataset {dataset}{': ' if taken else ''}{taken}")
     if chosen:
         try:
-            sets = picture_sets.given_sets(chosen, places, searches)
+            sets = picture_sets.given_sets(chosen, places, searches, conversion.largest_batch)
         except BmzooError as error:
             draft.say("unknown", f"images: {error.message}")
     picture_sets.put_pictures(draft, sets, searches)
@@ -45,13 +49,13 @@ def put_quantization(
         _put_tables(draft, conversion, beside, places)
 
 
-def _folder(beside: Path, call: Call) -> Path | None:
+def _folder(beside: Path, call: FlaggedCall) -> Path | None:
     """The folder of pictures that a calibration names, where it is here."""
     path = beside / call.value("dataset")
     return path if call.value("dataset") and path.is_dir() else None
 
 
-def _put_calibration(draft: Draft, call: Call) -> None:
+def _put_calibration(draft: Draft, call: FlaggedCall) -> None:
     if (count := call.value("input_num")).isdecimal() and int(count):
         images = draft.config["calibration"]["images"]
         most = images.get("count", int(count))

@@ -26,7 +26,7 @@ from bmzoo.config_import.shell_nodes import (
     SimpleCommand,
 )
 from bmzoo.config_import.shell_tests import holds
-from bmzoo.config_import.shell_values import UNKNOWN, ShellState
+from bmzoo.config_import.shell_values import UNRUN, ShellState
 from bmzoo.config_import.shell_words import NotShell, Word
 
 TOOLS = ("model_transform", "run_calibration", "run_qtable", "run_sensitive_layer", "model_deploy")
@@ -185,7 +185,7 @@ class _Walker:
     def each(self, node: EachLoop) -> int:
         values = self._state.arguments if node.words is None else self._state.expanded(node.words)
         for value in list(values):
-            if UNKNOWN.search(value):
+            if UNRUN.search(value):
                 self._state.remarks[f"line {node.line}: a loop over {value}: not followed"] = None
                 continue
             self._state.variables[node.name] = value

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from bmzoo.config_import.shell_values import UNKNOWN, ShellState
+from bmzoo.config_import.shell_values import UNRUN, ShellState
 from bmzoo.config_import.shell_words import NotShell
 
 _FILE_TESTS = ("-f", "-d", "-e", "-r", "-w", "-x", "-s", "-L", "-h")
@@ -24,7 +24,7 @@ def holds(words: list[str], state: ShellState, line: int) -> bool:
         return not holds(words[1:], state, line)
     if words[:1] == ["("] and words[-1:] == [")"]:
         return holds(words[1:-1], state, line)
-    if any(UNKNOWN.search(word) for word in words):
+    if any(UNRUN.search(word) for word in words):
         state.remarks[f"line {line}: [ {' '.join(words)} ]: only running tells; taken as not so"] = None
         return False
     return _compared(*words, state=state, line=line) if len(words) == 3 else _is_there(words)

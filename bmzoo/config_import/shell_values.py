@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase, translate
 from bmzoo.config_import.shell_numbers import calculated
 from bmzoo.config_import.shell_words import NotShell, Part, Word, shell_tokens
 
-UNKNOWN = re.compile(r"\$\(.*\)|`.*`", re.DOTALL)  # a substitution, which only running would tell
+UNRUN = re.compile(r"\$\(.*\)|`.*`", re.DOTALL)  # a substitution, which only running would tell
 _NAME = re.compile(
     r"(?P<length>#?)(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!-])(?:\[(?P<index>[^]]*)\])?(?P<rest>.*)", re.DOTALL
 )
@@ -154,7 +154,7 @@ def _split(values: Sequence[str]) -> list[str]:
     """Values of a variable without quotes, cut at blanks; an empty first one says that a blank stood in front."""
     found: list[str] = []
     for value in values:
-        known = UNKNOWN.search(value) is None
+        known = UNRUN.search(value) is None
         found += ([""] if known and value[:1].isspace() else []) + (value.split() if known else [value])
     return found
 

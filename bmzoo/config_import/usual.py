@@ -26,7 +26,7 @@ class Normalisation:
         return self.mean[::order], self.scale[::order]
 
 
-PIXELS = Normalisation("pixel values", _ZERO, _ONE)
+PIXEL_VALUES = Normalisation("pixel values", _ZERO, _ONE)
 UNIT = Normalisation("0 to 1", _ZERO, _TO_ONE)
 SIGNED = Normalisation("-1 to 1", (127.5,) * 3, (1 / 127.5,) * 3)
 _NEARLY_SIGNED = Normalisation("(x - 127) / 128", (127.0,) * 3, (1 / 128,) * 3)
@@ -38,7 +38,7 @@ IMAGENET = Normalisation(
 # PaddleOCR gives the numbers for red, green and blue to blue, green and red.
 _PADDLE = Normalisation("ImageNet's as PaddleOCR has them", IMAGENET.mean[::-1], IMAGENET.scale[::-1])
 CAFFE = Normalisation("Caffe's means", (123.0, 117.0, 104.0), _ONE)
-USUAL_ONES = (PIXELS, UNIT, SIGNED, IMAGENET, CAFFE)
+USUAL_ONES = (PIXEL_VALUES, UNIT, SIGNED, IMAGENET, CAFFE)
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class UsualInput:
 _FACES = "faces"
 USUAL_INPUTS: Mapping[str, UsualInput] = {
     "retinaface": UsualInput(CAFFE, "bgr", "letterbox", pictures=_FACES),
-    "retinaface_maps": UsualInput(PIXELS, "rgb", "letterbox", pictures=_FACES),
+    "retinaface_maps": UsualInput(PIXEL_VALUES, "rgb", "letterbox", pictures=_FACES),
     "scrfd": UsualInput(_NEARLY_SIGNED_HALF, "rgb", "letterbox", pictures=_FACES),
     "ultraface": UsualInput(_NEARLY_SIGNED, "rgb", "stretch", sides=(240, 320), pictures=_FACES),
-    "yunet": UsualInput(PIXELS, "bgr", "letterbox", sides=(320, 320), pictures=_FACES),
+    "yunet": UsualInput(PIXEL_VALUES, "bgr", "letterbox", sides=(320, 320), pictures=_FACES),
     "yolov5": UsualInput(UNIT, "rgb", "letterbox_center", 114),
-    "yolox": UsualInput(PIXELS, "bgr", "letterbox", 114),
+    "yolox": UsualInput(PIXEL_VALUES, "bgr", "letterbox", 114),
     "yolov8": UsualInput(UNIT, "rgb", "letterbox_center", 114),
     "yolov8_pose": UsualInput(UNIT, "rgb", "letterbox_center", 114),
     "yolov10": UsualInput(UNIT, "rgb", "letterbox_center", 114),

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bmzoo.config.fields import is_name
 from bmzoo.config.files import SUFFIX
 from bmzoo.errors import BmzooError, ConfigError, SourceError
 from bmzoo.system.hashing import sha256
@@ -46,6 +47,8 @@ def _new(at: Workspace, start: Path, words: Sequence[str]) -> None:
         if end.code:
             raise ConfigError("new: nothing was written", "./doit new --help") from None
         return
+    if args.name and not is_name(args.name):
+        raise ConfigError(f"--name: no name for a model: {args.name}", "letters, digits, `.`, `_` and `-`")
     problems = []
     for outcome in _outcomes(at, start, args):
         if isinstance(outcome, BmzooError):

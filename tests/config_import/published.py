@@ -7,18 +7,8 @@ from pathlib import Path
 
 _PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "reference" / "published_conversions.csv"
 BATCHES = (1, 4)
-# In the form of the published table, so that all of it is tried where that is not at hand.
-_OWN = """\
-sample,script,model_def,input_shapes,mean,scale,pixel_format,keep_aspect_ratio,resize_dims,output_names,other_transform,transforms,calibration_pictures,search,deploys
-Plain,gen_fp16.sh,plain.onnx,"[[$1,3,320,480]]",,,,,,,,1,,,F16
-Cores,gen_fp32.sh,cores_$1b.onnx,"[[$1,3,320,320]]","1.0,2.5,3.0","0.5,0.25,0.125",rgb,yes,,,,1,,,F32 | F32 cores=2
-Int8,gen_int8.sh,int8${opt}.onnx,"[[$1,3,96,64]]","127.5,127.5,127.5","0.0078125,0.0078125,0.0078125",rgb,,,,,1,64 -o int8_table,,INT8 cores=2 quant_output | INT8 quant_input quant_output
-Gray,gen_int8.sh,gray.onnx,"[[$1,1,32,100]]","127.5","0.0078125",gray,,,,,1,64 -o gray_table,,INT8
-Search,gen_qtable.sh,search.onnx,"[[$1,3,224,224]]","104.0,117.0,123.0","1.0,1.0,1.0",bgr,yes,,,,1,100 -o t,run_qtable,INT8 cores=2 quantize_table | INT8 quantize_table
-Layers,gen_layers.sh,layers.onnx,"[[$1,3,224,224]]","104.0,117.0,123.0",,bgr,yes,,,,1,100 -o t,run_sensitive_layer,INT8 quantize_table
-Weights,gen_int4.sh,words.onnx,[[$seqlen]],,,,,,,,1,,,F16 | W4F16
-Several,gen_fp32.sh,several.onnx,"[[$1,3,64,64],[$1,2]]","0.0,0.0,0.0",,,,,"a.1,b",,1,,,F32
-"""
+# Rows of our own in the same form, so that all of it is tried where the published ones are not at hand.
+_OWN = Path(__file__).resolve().parents[1] / "data" / "conversions.csv"
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ class Published:
 
 def published() -> list[Published]:
     """All rows: our own, and the published ones where they are at hand."""
-    texts = [_OWN, *([_PUBLISHED.read_text(encoding="utf-8")] if _PUBLISHED.is_file() else [])]
+    texts = [path.read_text(encoding="utf-8") for path in (_OWN, _PUBLISHED) if path.is_file()]
     return [Published(row) for text in texts for row in csv.DictReader(text.splitlines())]
 
 

@@ -101,7 +101,7 @@ def said(text: str) -> str:
 def test_a_draft_says_shapes_outputs_and_targets(one: Published, tmp_path: Path) -> None:
     draft = imported(one, tmp_path)
     shapes = one.shapes(1)
-    inputs = [shape[1:] for shape in shapes if not picture(shape)]
+    inputs = [shape for shape in shapes if not picture(shape)]
     assert [each["shape"] for each in draft.config.get("inputs", {}).values()] == inputs
     assert draft.config.get("outputs", []) == [name for name in one.row["output_names"].split(",") if name]
     pictures = [shape for shape in shapes if picture(shape)]
