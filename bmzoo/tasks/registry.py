@@ -13,7 +13,6 @@ from bmzoo.tasks import (
     development,
     inspection,
     models,
-    new,
     search,
     store,
     subjects,
@@ -69,7 +68,7 @@ TASKS = (
     Single(
         "new",
         "Write a config: new MODEL.onnx|URL sha256=...|SCRIPT.sh|config.yaml|FOLDER [more, see new --help]",
-        new.new,
+        inspection.new,
     ),
     Single("doctor", "Check the machine, the data and the compiler; each problem with its fix.", inspection.doctor),
     Group(

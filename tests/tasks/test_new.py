@@ -12,9 +12,10 @@ from bmzoo.config.model import load
 from bmzoo.config.yamlfile import parse_yaml
 from bmzoo.errors import BmzooError
 from bmzoo.system.hashing import sha256
-from bmzoo.tasks.new import new
+from bmzoo.tasks.inspection import new
 from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
+from bmzoo.workspace import Workspace
 
 SCRIPT = """\
 #!/bin/bash
@@ -103,7 +104,7 @@ def test_what_nobody_knows_is_marked_and_named(run: Callable[..., str], project:
     marked = {line.strip().partition(":")[0] for line in text.splitlines() if "TODO" in line}
     assert {"height", "width", "mean", "scale"} <= marked
     assert ": input.height: still to be said" in said
-    assert "odd" in project.open().broken
+    assert "odd" in project.open().configs.broken
 
 
 def test_nothing_is_overwritten(run: Callable[..., str], project: Project) -> None:
@@ -212,6 +213,25 @@ def test_operators_from_outside_onnx_are_said(run: Callable[..., str], project: 
 )
 def test_words_that_mean_nothing_are_refused(run: Callable[..., str], words: list[str], expected: str) -> None:
     assert expected in refused(run, *words)
+
+
+def test_a_url_is_fetched_pinned_and_named(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = model_of(tmp_path / "m.onnx", [1, 3, 64, 64], [1, 10, 84])
+    digest = sha256(model)
+    cache = tmp_path / "cache" / "bmzoo" / "weights"
+    cache.mkdir(parents=True)
+    model.rename(cache / digest)  # as fetched before: nothing is asked of the net
+    environ = {"BMZOO_DATA": str(project.data), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    words = ["https://example.com/some/net.onnx?x=1", f"sha256={digest}", "--no-try"]
+    for offline in ({"BMZOO_OFFLINE": "1"}, {}):
+        at = Workspace(project.root, {**environ, **offline}, project.report, toolchain_override=project.toolchain)
+        (action,) = new(Context(at, TASKS, start=project.data))["actions"]
+        failed = action(words=words)
+        assert (failed is not None and "not fetched: $BMZOO_OFFLINE" in failed.message) == bool(offline)
+    (weights,) = parse_yaml((project.root / "configs" / "net.yaml").read_text(), "").value["weights"]
+    assert weights == {"name": "given", "file": "net.onnx", "sha256": digest, "url": words[0]}
 
 
 def test_tpu_perf_gives_every_shape_and_chip(run: Callable[..., str], project: Project, pictures: Path) -> None:

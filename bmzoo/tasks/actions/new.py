@@ -4,21 +4,19 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bmzoo.config.fields import is_name
 from bmzoo.config.files import SUFFIX
+from bmzoo.config_import import from_script, from_tpu_perf, writing
+from bmzoo.config_import.draft import Draft
+from bmzoo.config_import.from_onnx import OnnxSource, from_onnx
+from bmzoo.config_import.places import Places, data_folders
+from bmzoo.config_import.recognise import check_no_page, model_name, source_kind, sources_in
 from bmzoo.errors import BmzooError, ConfigError, SourceError
+from bmzoo.sources import cache
 from bmzoo.system.hashing import sha256
-from bmzoo.tasks.guard import Task, guarded
-from bmzoo.tasks.row import Context
 from bmzoo.workspace import Workspace
-
-if TYPE_CHECKING:
-    from bmzoo.config_import.draft import Draft
-    from bmzoo.config_import.places import Places
 
 _USAGE_ERROR = 2  # argparse's exit status
 
@@ -31,13 +29,7 @@ of these. Words behind a script are its own: `./doit new gen_int8bmodel_mlir.sh 
 """
 
 
-def new(context: Context) -> Task:
-    """Write configs; overwrite none."""
-    action = guarded(partial(_new, context.workspace, context.start))
-    return {"actions": [action], "pos_arg": "words", "verbosity": 2}
-
-
-def _new(at: Workspace, start: Path, words: Sequence[str]) -> None:
+def run_new(at: Workspace, start: Path, words: Sequence[str]) -> None:
     """Write the configs of a source, one after the other. Raises BmzooError where any of them could not be."""
     try:
         args = _parser().parse_args(words)
@@ -76,7 +68,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _outcomes(at: Workspace, start: Path, args: argparse.Namespace) -> Iterator[str | BmzooError]:
     """Lines for people, and what went wrong with each of several sources."""
-    from bmzoo.config_import import writing
 
     places = _places(at, start, args.out)
     taken: set[str] = set()
@@ -96,8 +87,7 @@ def _outcomes(at: Workspace, start: Path, args: argparse.Namespace) -> Iterator[
         yield error
 
 
-def _places(at: Workspace, start: Path, out: Path | None) -> "Places":
-    from bmzoo.config_import.places import Places, data_folders
+def _places(at: Workspace, start: Path, out: Path | None) -> Places:
 
     folder = at.layout.configs
     if out is not None:
@@ -112,7 +102,7 @@ def _path(at: Workspace, start: Path, args: argparse.Namespace, name: str) -> Pa
     return out if out.suffix == SUFFIX else out / f"{name}{SUFFIX}"
 
 
-def _free(draft: "Draft", taken: set[str], wanted: str) -> str:
+def _free(draft: Draft, taken: set[str], wanted: str) -> str:
     """A name that no other config of this run has."""
     if wanted and taken:
         raise ConfigError(f"--name: several models are in the source: {draft.name}", "leave it out")
@@ -125,11 +115,8 @@ def _free(draft: "Draft", taken: set[str], wanted: str) -> str:
     return name
 
 
-def _drafts(
-    at: Workspace, start: Path, args: argparse.Namespace, places: "Places"
-) -> Iterator["Draft | BmzooError"]:
+def _drafts(at: Workspace, start: Path, args: argparse.Namespace, places: Places) -> Iterator[Draft | BmzooError]:
     """The drafts of a source, or of each source in a folder. Raises BmzooError."""
-    from bmzoo.config_import.recognise import sources_in
 
     if "://" in args.source:
         yield _fetched(at, start, args, places)
@@ -151,10 +138,7 @@ def _drafts(
             yield error
 
 
-def _of_file(path: Path, shown: str, start: Path, args: argparse.Namespace, places: "Places") -> Iterator["Draft"]:
-    from bmzoo.config_import import from_script, from_tpu_perf
-    from bmzoo.config_import.from_onnx import OnnxSource, from_onnx
-    from bmzoo.config_import.recognise import model_name, source_kind
+def _of_file(path: Path, shown: str, start: Path, args: argparse.Namespace, places: Places) -> Iterator[Draft]:
 
     kind = source_kind(path, shown)
     folders = [start / folder for folder in args.pictures]
@@ -169,20 +153,17 @@ def _of_file(path: Path, shown: str, start: Path, args: argparse.Namespace, plac
         yield from from_tpu_perf.from_tpu_perf(path, shown, places, folders)
 
 
-def _fetched(at: Workspace, start: Path, args: argparse.Namespace, places: "Places") -> "Draft":
+def _fetched(at: Workspace, start: Path, args: argparse.Namespace, places: Places) -> Draft:
     """The draft of an ONNX file at a URL. Raises SourceError, ConfigError."""
-    from bmzoo.config_import.from_onnx import OnnxSource, from_onnx
-    from bmzoo.config_import.recognise import check_no_page, model_name
-    from bmzoo.sources import download
 
     said: Mapping[str, str] = dict(word.partition("=")[::2] for word in args.words)
     digest = said.get("sha256", "")
     if len(digest) != 64 or len(said) > 1 or not args.source.startswith("https://"):
         hint = "./doit new https://... sha256=DIGEST, as `sha256sum` prints it: a name is not an identity"
         raise ConfigError(f"{args.source}: an https URL and the file's sha256 are needed, and nothing else", hint)
-    fetch = download.fetcher(at.environ)
+    fetch = cache.fetcher(at.environ)
     if fetch is None:
-        raise SourceError(f"{args.source}: not fetched: ${download.OFFLINE} forbids it", "fetch it by hand")
+        raise SourceError(f"{args.source}: not fetched: ${cache.OFFLINE} forbids it", "fetch it by hand")
     path = fetch(args.source, digest)
     check_no_page(path, args.source)
     name = args.name or model_name(Path(args.source.partition("?")[0]).stem)
