@@ -52,13 +52,21 @@ def known_sets(show: str, places: Places) -> PictureSets | None:
     return _sets([(folder, _pictures(folder)) for folder in folders], places, why, searches=False)
 
 
-def put_pictures(draft: Draft, sets: PictureSets | None, searches: bool) -> None:
-    """Write the sets into a draft, or what is missing. `searches`: whether float layers are searched for."""
+def put_pictures(draft: Draft, sets: PictureSets | None, searches: bool, said: str = "") -> None:
+    """Write the sets into a draft, or what is missing.
+
+    `searches`: whether float layers are searched for. `said`: what the source names, which is not here.
+    """
     if sets is None:
-        draft.unknown("calibration.images.folder", "a folder of pictures such as the network will see")
+        draft.unknown(
+            "calibration.images.folder",
+            f"a folder of pictures such as the network will see{said and f'; {said} is not here'}",
+        )
         draft.unknown("verify.images.folder", "a folder of other pictures than those to calibrate with")
         if searches:
-            draft.unknown("quantization.images.folder", "a folder of pictures to choose by, other ones again")
+            draft.unknown(
+                "quantization.images.folder", "a folder of pictures to choose layers by, in none of the other sets"
+            )
         return
     draft.put("calibration.images", sets.calibration)
     if sets.calibration["count"] < Calibration.model_fields["minimum"].default:

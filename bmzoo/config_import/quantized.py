@@ -40,7 +40,7 @@ def put_quantization(
             sets = picture_sets.given_sets(chosen, places, searches, conversion.largest_batch)
         except BmzooError as error:
             draft.say("unknown", f"images: {error.message}")
-    picture_sets.put_pictures(draft, sets, searches)
+    picture_sets.put_pictures(draft, sets, searches, dataset)
     if call is not None:
         _put_calibration(draft, call)
     if searches:

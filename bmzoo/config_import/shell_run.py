@@ -1,7 +1,7 @@
 """Walks through a shell script as a shell would, and runs nothing: which conversions it would call, and how.
 
 Variables, functions, arguments, conditions and loops are followed. Files that it asks for are taken as not there,
-and every command that it calls as one that went well.
+but where it would give up for that; and every command that it calls as one that went well.
 """
 
 import re
@@ -178,7 +178,8 @@ class _Walker:
 
     def condition(self, node: Condition) -> int:
         for tried, body in node.branches:
-            if self.run(tried) == 0:
+            self._state.asked_for_files = False
+            if self.run(tried) == 0 and not (self._state.asked_for_files and _gives_up(body)):
                 return self.run(body)
         return 0
 
@@ -228,6 +229,12 @@ class _Walker:
     def define(self, node: FunctionDefinition) -> int:
         self._functions[node.name] = node.body
         return 0
+
+
+def _gives_up(body: Block) -> bool:
+    """Whether a branch ends the script: nobody would call it where the files that it asks for are not there."""
+    last = body.commands[-1] if body.commands else None
+    return isinstance(last, SimpleCommand) and last.words[0].bare in ("exit", "return")
 
 
 def _assignment(word: Word) -> "re.Match[str] | None":

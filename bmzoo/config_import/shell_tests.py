@@ -27,6 +27,7 @@ def holds(words: list[str], state: ShellState, line: int) -> bool:
     if any(UNRUN.search(word) for word in words):
         state.remarks[f"line {line}: [ {' '.join(words)} ]: only running tells; taken as not so"] = None
         return False
+    state.asked_for_files |= len(words) == 2 and words[0] in _FILE_TESTS
     return _compared(*words, state=state, line=line) if len(words) == 3 else _is_there(words)
 
 

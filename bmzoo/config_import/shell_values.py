@@ -26,6 +26,7 @@ class ShellState:
     variables: MutableMapping[str, Variable] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)  # each once, in order
+    asked_for_files: bool = False  # since it was last set to False
 
     def expanded(self, words: Sequence[Word]) -> list[str]:
         """The fields that words become. Raises NotShell."""

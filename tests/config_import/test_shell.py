@@ -52,6 +52,8 @@ def remarks_of(text: str, *arguments: str) -> list[str]:
             ("2",),
         ]),
         ("if [ ! -d out ]; then model_deploy.py made; fi", [("made",)]),
+        ("if [ ! -f in ]; then echo no; exit 1; fi\nmodel_deploy.py x", [("x",)]),
+        ("if [ -z '' ]; then exit 1; fi\nmodel_deploy.py x", []),
         ("[ 1 -eq 1 ] && model_deploy.py y || model_deploy.py n", [("y",)]),
         ("[[ a == b* || bm1688 == bm* ]] && model_deploy.py y", [("y",)]),
         ("[[ bm1688 =~ ^bm[0-9]+$ ]] && model_deploy.py y", [("y",)]),
