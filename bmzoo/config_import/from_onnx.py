@@ -51,6 +51,9 @@ def from_onnx(source: OnnxSource, places: Places, folders: Sequence[Path], try_p
         _put_normalisation(draft, source.path, facts.picture, head, sets if alone else None)
         picture_sets.put_pictures(draft, sets, searches=False)
     put_head(draft, head, facts)
+    if facts.cut:
+        draft.comments[("decoder",)] = facts.cut
+        draft.say("guessed", f"outputs: the file's own; {facts.cut}")
     draft.put("targets", [dict(each) for each in NEWCOMERS_TARGETS])
     return draft
 

@@ -23,7 +23,6 @@ def source_kind(path: Path, shown: str) -> Source:
     if not path.is_file():
         raise SourceError(f"{shown}: {'not a file' if path.exists() else 'no such file'}", f"SOURCE is {_KINDS}")
     if path.suffix.lower() == ".onnx":
-        check_no_page(path, shown)
         return "onnx"
     text = read_source(path, shown)
     if path.suffix.lower() in (".yaml", ".yml"):
@@ -31,16 +30,6 @@ def source_kind(path: Path, shown: str) -> Source:
     if path.suffix.lower() in (".sh", ".bash") or text.startswith("#!") or _TOOLS.search(text):
         return "script"
     raise SourceError(f"{shown}: not understood: {text[:40]!r}...", f"SOURCE is {_KINDS}")
-
-
-def check_no_page(path: Path, shown: str) -> None:
-    """Refuse a web page or a pointer of Git LFS in place of a model. Raises SourceError."""
-    with path.open("rb") as file:
-        start = file.read(512).lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise SourceError(f"{shown}: a web page and no model", "a download that asks for a login gives its page")
-    if start.startswith(b"version https://git-lfs"):
-        raise SourceError(f"{shown}: a pointer of Git LFS and not the file itself", "git lfs pull")
 
 
 def read_source(path: Path, shown: str) -> str:

@@ -153,7 +153,10 @@ def test_a_folder_goes_on_after_what_it_refuses(run: Callable[..., str], project
     (folder / "net.sh").write_text(SCRIPT.replace("one two", "good"))
     (folder / "notes.sh").write_text("echo nothing of this kind\n")
     problem = refused(run, "many", "--no-try")
-    assert "many/page.onnx: a web page and no model" in problem and "many/bad.sh:1: not understood" in problem
+    assert (
+        "many/page.onnx: not an ONNX model, but a web page" in problem
+        and "many/bad.sh:1: not understood" in problem
+    )
     assert sorted(path.name for path in (project.root / "configs").iterdir()) == ["good.yaml", "tiny.yaml"]
     assert "bm1684x" in (project.root / "configs" / "good.yaml").read_text()
 
@@ -161,8 +164,8 @@ def test_a_folder_goes_on_after_what_it_refuses(run: Callable[..., str], project
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.onnx", b"<html><body>log in</body></html>", "a web page and no model"),
-        ("a.onnx", b"version https://git-lfs.github.com/spec/v1\noid x", "a pointer of Git LFS"),
+        ("a.onnx", b"<html><body>log in</body></html>", "not an ONNX model, but a web page"),
+        ("a.onnx", b"version https://git-lfs.github.com/spec/v1\noid x", "but a Git LFS pointer"),
         ("a.onnx", b"\x00\x01\x02 nothing", "not an ONNX model"),
         ("a.onnx", b"", "not an ONNX model"),
         ("a.sh", b"#!/bin/bash\necho model_deploy\n", "no conversion in it"),
@@ -188,6 +191,16 @@ def test_a_source_that_is_none_is_refused_in_a_line(
 def test_a_model_without_inputs_is_refused(run: Callable[..., str], project: Project) -> None:
     model_of(project.data / "a.onnx", [], [1, 2])
     assert "a.onnx: has no inputs" in refused(run, "a.onnx")
+
+
+def test_the_cut_that_int8_needs_is_offered(run: Callable[..., str], project: Project) -> None:
+    path = model_of(project.data / "a.onnx", [1, 3, 64, 64], [1, 3, 64, 64])
+    model = onnx.load(str(path))
+    model.graph.node.insert(0, helper.make_node("Relu", ["x"], ["scores"]))
+    model.graph.node[1].CopyFrom(helper.make_node("Softmax", ["scores"], ["y0"], axis=1))
+    onnx.save(model, str(path))
+    assert '`outputs: ["scores"]`' in run("a.onnx", "--no-try")
+    assert "# INT8 may find nothing: `y0` ends with a Softmax" in (project.root / "configs" / "a.yaml").read_text()
 
 
 def test_operators_from_outside_onnx_are_said(run: Callable[..., str], project: Project) -> None:

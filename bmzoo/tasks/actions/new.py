@@ -12,7 +12,7 @@ from bmzoo.config_import import from_script, from_tpu_perf, writing
 from bmzoo.config_import.draft import Draft
 from bmzoo.config_import.from_onnx import OnnxSource, from_onnx
 from bmzoo.config_import.places import Places, data_folders
-from bmzoo.config_import.recognise import check_no_page, model_name, source_kind, sources_in
+from bmzoo.config_import.recognise import model_name, source_kind, sources_in
 from bmzoo.errors import BmzooError, ConfigError, SourceError
 from bmzoo.sources import cache
 from bmzoo.system.hashing import sha256
@@ -165,7 +165,6 @@ def _fetched(at: Workspace, start: Path, args: argparse.Namespace, places: Place
     if fetch is None:
         raise SourceError(f"{args.source}: not fetched: ${cache.OFFLINE} forbids it", "fetch it by hand")
     path = fetch(args.source, digest)
-    check_no_page(path, args.source)
     name = args.name or model_name(Path(args.source.partition("?")[0]).stem)
     folders = [start / folder for folder in args.pictures]
     return from_onnx(OnnxSource(path, args.source, args.source, name), places, folders, not args.no_try)
