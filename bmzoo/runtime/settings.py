@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from bmzoo.errors import ConfigError, SessionError, nearest
 from bmzoo.runtime.decoders.decode import load
-from bmzoo.runtime.decoders.names import read_names
+from bmzoo.runtime.decoders.names import CHARACTERS, names_in, read_names
 from bmzoo.runtime.decoders.registry import DECODERS, unread
 from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.preprocess import InputSpec, for_picture
@@ -66,7 +66,15 @@ def fitted(settings: Settings, session: Session) -> Tuple[TensorInfo, Settings]:
     batch = settings.batch or max(1, slots)
     if slots > 0 and batch % slots:
         raise ConfigError(f"batch: the model takes {slots} at a time: {batch}")
-    return tensor, replace(settings, input=spec, batch=batch)
+    return tensor, replace(settings, input=spec, batch=batch, decoder=with_characters(settings.decoder, session))
+
+
+def with_characters(decoder: DecoderSpec, session: Session) -> DecoderSpec:
+    """The decoder with the characters that an ONNX file brings itself, where it reads some and was told none."""
+    metadata: Mapping[str, str] = getattr(session, "metadata", {})  # no other format has any
+    if decoder.characters or unread(decoder.kind, "characters") or CHARACTERS not in metadata:
+        return decoder
+    return replace(decoder, characters=names_in(metadata[CHARACTERS]))
 
 
 def read_config(path: Path) -> Dict[str, Any]:

@@ -19,6 +19,7 @@ from bmzoo.config.schema import ModelConfig
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.execute.toolchain import PACKAGE
 from bmzoo.measure.specs import decoder_spec
+from bmzoo.plan.decoding import FILES
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.step import Pictures, Step
 from bmzoo.plan.verify import proof
@@ -108,6 +109,13 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Decoder.min_sizes": [("decoder.min_sizes", [[16, 32], [64, 256]])],
     "Decoder.variance": [("decoder.variance", [0.1, 0.3])],
     "Decoder.nms": [("decoder.nms", 0.3)],
+    "Decoder.anchors": [("decoder.anchors", [[10, 13], [30, 61], [117, 90]])],
+    "Decoder.classes": [("decoder.classes", ["cat", "dog"]), ("decoder.classes", "names.txt")],
+    "Decoder.characters": [("decoder.characters", ["a", "b"]), ("decoder.characters", "letters.txt")],
+    "Decoder.points": [("decoder.points", "pixels")],
+    "Decoder.binarize": [("decoder.binarize", 0.4)],
+    "Decoder.unclip": [("decoder.unclip", 2.0)],
+    "Decoder.plugin": [("decoder.plugin", "other.py")],
     "Images.folder": [(f"{name}.images.folder", "others") for name in ("calibration", "quantization", "verify")],
     "Images.count": [
         ("calibration.images.count", 9),
@@ -169,6 +177,13 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
 BESIDE: Mapping[str, Mapping[str, Any]] = {
     "quantization": {"weights.2.scenes": {"verify": SCENES}},
     "calibration": {"weights.2.scenes": {"verify": SCENES}},
+    "decoder.anchors": {"decoder": {"kind": "yolov5"}},
+    "decoder.classes": {"decoder": {"kind": "yolov8"}},
+    "decoder.characters": {"decoder": {"kind": "ctc_text"}},
+    "decoder.points": {"decoder": {"kind": "landmarks"}},
+    "decoder.binarize": {"decoder": {"kind": "db_text"}},
+    "decoder.unclip": {"decoder": {"kind": "db_text"}},
+    "decoder.plugin": {"decoder": {"plugin": "mine.py"}},
 }
 
 
@@ -207,8 +222,13 @@ def seen_in(step: Step) -> object:
             name = told["input"]["name"] if step.kind == "import" else None
             told["input"] = [str(input_spec(told["input"])), name]
         if "decoder" in told:
-            told["decoder"] = [str(decoder_spec(told["decoder"])), told["decoder"]["nms"]]
+            told["decoder"] = [str(decoder_spec(without_files(told["decoder"]))), told["decoder"].get("nms")]
     return str(step), step.commands, step.inputs, json.dumps(documents, sort_keys=True)
+
+
+def without_files(decoder: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings but for those that stand in a file, which is an input of the step."""
+    return {key: value for key, value in decoder.items() if value != FILES.get(key, ())}
 
 
 def seen(model: Model, folder: Path) -> dict[str, object]:

@@ -9,6 +9,9 @@ from bmzoo.errors import SourceError
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The key of an ONNX file's metadata below which PaddleOCR's exports list their characters, one a line.
+CHARACTERS = "character"
+
 
 def read_names(path: Path) -> Tuple[str, ...]:
     """The lines of a file in UTF-8, without empty ones at its end; a space is a character, so no line is stripped.

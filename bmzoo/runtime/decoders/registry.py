@@ -25,6 +25,8 @@ class DecoderKind:
 
 _HERE = "bmzoo.runtime.decoders"
 _ANCHORS = ("strides", "min_sizes", "nms")
+_CELLS = ("strides", "classes", "nms")
+_OBJECTS = ("detections", "objects")
 
 DECODERS: Dict[str, DecoderKind] = {
     "retinaface": DecoderKind(
@@ -33,6 +35,28 @@ DECODERS: Dict[str, DecoderKind] = {
     "retinaface_maps": DecoderKind(f"{_HERE}.retinaface_maps", "RetinaFace as in MXNet and Caffe", _ANCHORS),
     "scrfd": DecoderKind(f"{_HERE}.scrfd", "SCRFD, with five points or without", _ANCHORS),
     "ultraface": DecoderKind(f"{_HERE}.ultraface", "UltraFace, whose boxes come decoded", ("nms",)),
+    "yunet": DecoderKind(f"{_HERE}.yunet", "YuNet, with twelve outputs or three", ("strides", "nms")),
+    "yolov5": DecoderKind(
+        f"{_HERE}.yolov5", "YOLO v5 and v7, decoded or not", ("strides", "anchors", "classes", "nms"), *_OBJECTS
+    ),
+    "yolox": DecoderKind(f"{_HERE}.yolox", "YOLOX", _CELLS, *_OBJECTS),
+    "yolov8": DecoderKind(f"{_HERE}.yolov8", "YOLO v8, v9 and v11, decoded or not", _CELLS, *_OBJECTS),
+    "yolov8_pose": DecoderKind(f"{_HERE}.yolov8_pose", "poses of YOLO v8 and v11", _CELLS, *_OBJECTS),
+    "yolov10": DecoderKind(f"{_HERE}.yolov10", "YOLO v10, which suppresses by itself", ("classes",), *_OBJECTS),
+    "classification": DecoderKind(
+        f"{_HERE}.classification", "one class for the picture", ("classes",), "classes", "labels"
+    ),
+    "segmentation": DecoderKind(
+        f"{_HERE}.segmentation", "a class for every pixel", ("classes",), "mask", "classes seen"
+    ),
+    "db_text": DecoderKind(f"{_HERE}.db_text", "lines of text by DB", ("binarize", "unclip"), "regions", "regions"),
+    "ctc_text": DecoderKind(f"{_HERE}.ctc_text", "what a line says, by CTC", ("characters",), "text", "characters"),
+    "landmarks": DecoderKind(
+        f"{_HERE}.landmarks", "points of what fills the picture", ("points",), "points", "points"
+    ),
+    "plugin": DecoderKind(
+        f"{_HERE}.plugin", "a Python file of your own", ("plugin", "classes", "characters"), *_OBJECTS
+    ),
     "none": DecoderKind(
         f"{_HERE}.none", "no meaning known: tensors are compared, nothing else", (), "tensors", "outputs"
     ),

@@ -70,6 +70,7 @@ class OnnxSession:
             raise SessionError(message) from error
         self.inputs = tuple(_info(node) for node in self._engine.get_inputs())
         self.outputs = tuple(_info(node) for node in self._engine.get_outputs())
+        self.metadata: Dict[str, str] = dict(self._engine.get_modelmeta().custom_metadata_map)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]:
         """Outputs by name, float32, in the model's order; `feeds` must match name, dtype and shape.

@@ -31,6 +31,8 @@ POINT_SCORE = 0.5
 PIXELS_PER_LINE = 400
 # Letters may be a little wider than the face, but never smaller than can be read; then they are left out.
 SMALLEST_TEXT, WIDEST_TEXT = 0.3, 1.4
+# Names of classes are longer than scores.
+WIDEST_NAME = 4.0
 
 # left, top, right, bottom in pixels
 Plate = Tuple[int, int, int, int]
@@ -62,7 +64,10 @@ def draw_boxes(
         draw_points(canvas, shown, max(1, round(min((x2 - x1) / 30, 3.0 * line))))
     plates: List[Plate] = []
     for i, text in enumerate(texts):  # after all boxes: no line crosses a number
-        write(canvas, text, boxes[i], plates, BOX if labels is None else colour(labels[i]))
+        if labels is None:
+            write(canvas, text, boxes[i], plates)
+        else:
+            write(canvas, text, boxes[i], plates, colour(labels[i]), WIDEST_NAME)
     return canvas
 
 
@@ -101,13 +106,21 @@ def _skeleton(canvas: NDArray[np.uint8], points: NDArray[np.float32], good: NDAr
 
 
 def write(
-    canvas: NDArray[np.uint8], text: str, box: Sequence[int], plates: List[Plate], paint: Colour = BOX
+    canvas: NDArray[np.uint8],
+    text: str,
+    box: Sequence[int],
+    plates: List[Plate],
+    paint: Colour = BOX,
+    widest: float = WIDEST_TEXT,
 ) -> None:
-    """Text on a plate at a box, added to `plates`; left out where it cannot be read or would cover another."""
+    """Text on a plate at a box, added to `plates`; left out where it cannot be read or would cover another.
+
+    It may be as wide as the box times `widest`.
+    """
     line = line_width(canvas)
     (unit, _), _ = cv2.getTextSize(text, FONT, 1.0, 1)
     usual, share = 0.22 + 0.2 * line, (box[2] - box[0]) / unit
-    scale = min(max(usual, 0.15 * share), 2 * usual, WIDEST_TEXT * share)
+    scale = min(max(usual, 0.15 * share), 2 * usual, widest * share)
     if scale < SMALLEST_TEXT:
         return
     stroke = max(1, round(1.4 * scale))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List
 import cv2
 import numpy as np
 
-from bmzoo.runtime.predictions.drawing import BOX, Plate, line_width, on_canvas, write
+from bmzoo.runtime.predictions.drawing import BOX, line_width, on_canvas
 from bmzoo.runtime.predictions.numbers import numbers
 
 if TYPE_CHECKING:
@@ -32,14 +32,10 @@ class Regions:
         return replace(self, quads=geometry.to_original(self.quads))
 
     def drawn(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A copy of `image`, uint8 [H,W,3] BGR, with an outline and a score for each."""
+        """A copy of `image`, uint8 [H,W,3] BGR, with an outline for each: a score would hide what lies inside."""
         canvas = image.copy()
-        plates: List[Plate] = []
         corners = [np.array(on_canvas(canvas, quad), np.int32) for quad in self.quads]
-        for quad in corners:
-            cv2.polylines(canvas, [quad], True, BOX, line_width(canvas), cv2.LINE_AA)
-        for quad, score in zip(corners, self.scores):  # noqa: B905  # Python 3.8
-            write(canvas, f"{score:.2f}", [*quad.min(axis=0).tolist(), *quad.max(axis=0).tolist()], plates)
+        cv2.polylines(canvas, corners, True, BOX, line_width(canvas), cv2.LINE_AA)
         return canvas
 
     def lines(self) -> List[str]:
