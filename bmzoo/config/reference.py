@@ -147,8 +147,9 @@ def _type(value: Schema) -> str:
 
 
 def _either(options: list[Schema], value: Schema) -> str:
-    """`X`, or `X, or a list of such`; null is said only where it is not the default."""
-    said = _type(options[0]) + (", or a list of such" if len(options) > 1 else "")
+    """`X`, `X, or a list of such`, or `X, or Y`; null is said only where it is not the default."""
+    others = ["a list of such" if o.get("items") == options[0] else _type(o) for o in options[1:]]
+    said = ", or ".join([_type(options[0]), *others])
     return f"{said}, or `null`" if value.get("default") is not None and {"type": "null"} in value["anyOf"] else said
 
 

@@ -121,6 +121,7 @@ def _agreement(figures: Mapping[str, Any]) -> Agreement:
         sqnr_db=min(noise, default=None),
         worst=printable(worst) if worst is not None else None,
         expected=found.get("expected"),
+        what=found.get("what"),
         missed=found.get("missed"),
         extra=found.get("extra"),
         mean_iou=found.get("mean_iou"),

@@ -43,13 +43,14 @@ class Agreement(_Part):
     cosine: Annotated[float, Field(ge=-1.000001, le=1.000001)] | None  # smallest over the heads
     sqnr_db: float | None  # smallest over the heads; null: equal to the last bit
     worst: Text | None  # the head with the smallest cosine
-    expected: Count | None = None  # faces of the ONNX model; null where heads are not decoded
+    expected: Count | None = None  # what the ONNX model finds; null where heads are not decoded
+    what: Text | None = None  # what is counted: faces where it is null and `expected` is not
     missed: Count | None = None
     extra: Count | None = None
     mean_iou: Ratio | None = None
 
     def share(self, key: Literal["missed", "extra"]) -> float | None:
-        """Missed or extra faces as a share of the ONNX model's."""
+        """What is missed or extra as a share of what the ONNX model finds."""
         number = self.missed if key == "missed" else self.extra
         return None if number is None or self.expected is None else number / max(self.expected, 1)
 

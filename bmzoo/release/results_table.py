@@ -108,14 +108,15 @@ def _agreement(manifest: ZooManifest) -> Iterable[str]:
         return
     told = {a.file: agreement for a, agreement in rows}
 
-    def faces(a: Artifact) -> str:
+    def found_of(a: Artifact) -> str:
         of = told[a.file]
         found = of.expected is not None and of.missed is not None
-        return f"{of.expected - of.missed} of {of.expected}" if found else ""  # type: ignore[operator]
+        what = f" {plain(of.what)}" if of.what is not None else ""
+        return f"{of.expected - of.missed} of {of.expected}{what}" if found else ""  # type: ignore[operator]
 
     columns: list[Column] = [
         ("pictures", lambda a: str(told[a.file].pictures)),
-        ("faces found", faces),
+        ("found", found_of),
         ("extra", lambda a: _figure(told[a.file].extra, "{}")),
         ("mean IoU", lambda a: _figure(told[a.file].mean_iou, "{:.3f}")),
         ("cosine", lambda a: _figure(told[a.file].cosine, "{:.5f}")),

@@ -11,6 +11,7 @@ from bmzoo.config.quantization import Search
 from bmzoo.errors import VerifyFailed
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing, text_of
+from bmzoo.measure.nouns import what_of
 from bmzoo.plan.float_layers import agree_step, cut_step, ranking_step
 from bmzoo.plan.own_search import choose_step
 from bmzoo.plan.step import Output, Step
@@ -42,10 +43,10 @@ class Confirmed:
         parts = [f"{number} layers {mode}", f"cosine {self.plain['cosine']:.4f} to {self.mixed['cosine']:.4f}"]
         if self.mixed["agreement"] is not None:
             missed = [figures["detections"]["missed"] for figures in (self.plain, self.mixed)]
-            faces = self.mixed["detections"]["expected"]
+            expected, what = self.mixed["detections"]["expected"], what_of(self.mixed["detections"])
             parts += [
                 f"agreement {self.plain['agreement']:.4f} to {self.mixed['agreement']:.4f}",
-                f"missed {missed[0]} to {missed[1]} of {faces} faces",
+                f"missed {missed[0]} to {missed[1]} of {expected} {what}",
             ]
         return f"{', '.join(parts)} on {self.mixed['pictures']} pictures"
 

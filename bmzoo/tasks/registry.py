@@ -57,7 +57,7 @@ TASKS = (
     ),
     Single(
         "detect",
-        "Find faces: detect TARGET|MODEL PICTURE|FOLDER|VIDEO... [--out DIR and more, see detect --help]",
+        "Find things: detect TARGET|MODEL PICTURE|FOLDER|VIDEO... [--out DIR and more, see detect --help]",
         inspection.detect,
     ),
     Single(
