@@ -98,3 +98,20 @@ def test_the_compiler_writes_what_is_read(tmp_path: Path, tiny_onnx: Path, tpuc_
         lower_tiny(folder, tiny_onnx, tpuc_root, [target], bmodels=True)
         known[target] = '"known": true' in written(folder)
     assert known == {"bm1684_fp32": False, "bm1684x_fp16": True, "bm1688_int8": True}
+
+
+def test_the_timeline_joins_what_follows_without_a_pause() -> None:
+    told = profile_document([parse_profile(PROFILE)], layer_names(MLIR))["timeline"]
+    assert told["layers"] == ["body.conv", "data", "Store_4"]
+    assert told["cores"] == [
+        [
+            [0, 0, 0.05, 0.25],  # three commands of the convolution, one after the other
+            [1, 1, 0.0, 0.075],
+            [1, 2, 0.25, 0.5],  # the engine waited before it
+        ]
+    ]
+
+
+def test_layers_say_how_often_they_move_memory() -> None:
+    rows = profile_document([parse_profile(PROFILE)], layer_names(MLIR))["layers"]
+    assert {row["layer"]: row["transfers"] for row in rows} == {"Store_4": 1, "body.conv": 0, "data": 2}
