@@ -10,13 +10,14 @@ import numpy as np
 
 from bmzoo.commands.measure import aligned, detection_figures, reference_heads, tensor_figures
 from bmzoo.measure.degenerate import Heads
+from bmzoo.measure.found import pictures_compared
 from bmzoo.measure.lowered_floats import Floats, floats_of
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.tensors import max_error, sqnr_db
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `figures.json`: tensors, detections, engines, consistency. Raises VerifyFailed."""
+    """Write `figures.json`: tensors, detections, engines, consistency; and `found.json`. Raises VerifyFailed."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
     feeds = arrays(folder / "inputs.npz")
     reference = reference_heads(folder, feeds)
@@ -37,6 +38,8 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         },
     }
     (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
+    found = {"pictures": pictures_compared(reference, test, request)}
+    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 def agreement(one: Heads, other: Heads) -> dict[str, Any]:

@@ -53,7 +53,9 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "golden": OwnCommand("golden", ("commands/golden.py",)),
     "lowered": OwnCommand("lowered", ("commands/lowered.py",)),
     "infer": OwnCommand("infer", ("commands/infer.py", *_ENGINES), installation=True),
-    "compare": OwnCommand("compare", ("commands/compare.py", "measure/lowered_floats.py", *_MEASURING)),
+    "compare": OwnCommand(
+        "compare", ("commands/compare.py", "measure/found.py", "measure/lowered_floats.py", *_MEASURING)
+    ),
     "drift": OwnCommand(
         "drift", ("commands/drift.py", "measure/drift.py", *_MEASURING, *_ENGINES), installation=True
     ),

@@ -156,7 +156,7 @@ def _compare_step(  # noqa: PLR0913
         build.measure.subject,
         (Command("compare", ("request.json",)),),
         tuple(inputs),
-        ("figures.json",),
+        ("figures.json", "found.json"),
         (document("request.json", request),),
     )
 

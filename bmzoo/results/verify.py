@@ -97,6 +97,7 @@ def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str,
         "toolchain": at.toolchain.version,
         "thresholds": limits.model_dump(),
         "passed": not verdict.proof_misses(figures, limits),
+        "pictures": at.builder(model).run(steps.infer).fingerprint,  # the result that holds what was looked at
         **figures,
     }
 
