@@ -6,9 +6,8 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, Literal
 
-from bmzoo.errors import BmzooError
 from bmzoo.plan.verify import engine
-from bmzoo.quantization import tables
+from bmzoo.release.float_table import float_table
 from bmzoo.release.manifest import Accuracy, Agreement, Artifact, ZooManifest
 from bmzoo.release.outcomes import Outcomes, Problem
 from bmzoo.results.truth import has_truth
@@ -16,7 +15,6 @@ from bmzoo.system.text import printable
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
-_INTEGERS = ("INT8", "INT4")
 Stage = Literal["build", "verify", "eval"]
 
 
@@ -149,12 +147,5 @@ def _cost(value: Any) -> int | None:
 
 def _float_layers(at: Workspace, target: Target, told: Mapping[str, Any]) -> int | None:
     """Number of float layers in the mixed-precision table; 0 without one, None when it cannot be read."""
-    if "mixed.qtable" not in told["steps"]["deploy"]["inputs"]:
-        return 0
-    try:
-        inputs = at.builder(at.models[target.model]).inputs(at.recipe(target).deploy)
-        text = inputs["mixed.qtable"].read_text(encoding="utf-8")
-        rows = tables.float_layers(text)
-    except (BmzooError, OSError, ValueError, KeyError):
-        return None
-    return sum(mode not in _INTEGERS for _, mode in rows)
+    found = float_table(at, target, told)
+    return None if found is None else len(found)
