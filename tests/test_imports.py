@@ -18,7 +18,7 @@ MODULES = [str(path.relative_to(ROOT)) for path in FILES]
 LAYERS = (
     *("errors", "chips", "target", "system", "runtime", "sail", "scenes", "config", "measure", "quantization"),
     *("onnx_import", "plan", "commands", "store", "sources", "execute", "cluster", "workspace", "results"),
-    *("tuning", "release", "explain", "config_import", "tasks"),
+    *("tuning", "release", "report", "explain", "config_import", "tasks"),
 )
 # Outside package -> the only files that import it, at module level or inside functions.
 ONLY = {

@@ -108,6 +108,11 @@ class Layout:
         return self.build / "RESULTS.md"
 
     @property
+    def report(self) -> Path:
+        """The zoo as pages for a browser."""
+        return self.build / "report"
+
+    @property
     def difference(self) -> Path:
         """What `diff` found, as JSON; the same for CI stands beside it as `.xml`."""
         return self.build / "diff.json"

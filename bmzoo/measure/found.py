@@ -19,8 +19,8 @@ def pictures_compared(reference: Heads, test: Heads, request: Mapping[str, Any])
     """By picture: boxes of `reference` and `test`, the pairs among them, and which are missed or extra.
 
     `request` has decoder, input, confidence, margin and iou, as for `detection_figures`, and the verdicts are the
-    same. Boxes are xyxy in pixels of the network's input, best first, with their scores; pairs, missed and extra are
-    indices. None for models without a decoder.
+    same. Boxes are xyxy in pixels of the network's input, best first, with their scores; pairs, missed and extra
+    are indices. None for models without a decoder.
     """
     settings = request["decoder"]
     if settings["kind"] == "none":

@@ -97,10 +97,11 @@ def layer_names(mlir: str) -> dict[int, str]:
 
 
 def profile_document(cores: Sequence[CoreProfile], names: Mapping[int, str]) -> dict[str, Any]:
-    """What is kept of a profile, JSON-able: totals by core, each layer's time by engine, the costliest first, and when.
+    """What is kept of a profile, JSON-able: totals by core, each layer's time by engine, the costliest first, and a
+    timeline.
 
-    Times are ms of one run of the whole batch; `names`: see `layer_names`. `timeline`: `layers` are names, and of each
-    core there is a list of (0 for arithmetic or 1 for memory, index of the layer, start, end).
+    Times are ms of one run of the whole batch; `names`: see `layer_names`. In the timeline `layers` are names, and
+    of each core there is a list of (0 for arithmetic or 1 for memory, index of the layer, start, end).
     """
     return {
         "known": True,

@@ -1,4 +1,4 @@
-"""The layers of a published artifact that stay in float, and why: read from the store and the checkout, never derived."""
+"""The layers of a published artifact that stay in float, and why: read from store and checkout, never derived."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _BESIDE_FACTS = ("fingerprint", "seconds", "files")
 
 @dataclass(frozen=True)
 class FloatLayer:
-    """`loss`: of the network with this layer alone in INT8, None where it was not ranked. `why`: empty if not known."""
+    """`loss`: of the network with this layer alone in INT8; None and an empty `why` where that is not known."""
 
     layer: str
     mode: str

@@ -1,1 +1,1 @@
-"""The zoo as pages to look at, and where an artifact's time goes. Reads what is there; makes and measures nothing."""
+"""The zoo as pages to look at, and where an artifact's time goes. Reads what is there, makes nothing."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from bmzoo.errors import legible
 
-VOID = frozenset({"br", "img", "input", "link", "meta"})
+VOID = frozenset({"input", "link", "meta", "wbr"})
 
 
 class Markup(str):

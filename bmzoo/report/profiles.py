@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Bound = Literal["arithmetic", "memory", "launch"]
-# What a transfer of 32 bytes takes in profiles of bm1684x and bm1688: the price of a command that moves next to nothing.
+# What a transfer of 32 bytes takes in profiles of bm1684x and bm1688: the price of moving next to nothing.
 LAUNCH_CYCLES = 443
 BOUNDS: Mapping[Bound, str] = {
     "arithmetic": "the arithmetic engine works longer than memory moves",
@@ -104,17 +104,20 @@ def _read(document: Mapping[str, Any]) -> StoredProfile:
 
 
 def _core(core: Mapping[str, Any]) -> CoreTime:
-    times = (_number(core[key]) for key in ("milliseconds", "arithmetic", "memory", "idle"))
-    return CoreTime(*times, int(_number(core["bytes"])), int(_number(core["commands"])))
+    whole, arithmetic, memory, idle = (
+        _number(core[key]) for key in ("milliseconds", "arithmetic", "memory", "idle")
+    )
+    return CoreTime(whole, arithmetic, memory, idle, int(_number(core["bytes"])), int(_number(core["commands"])))
 
 
 def _layer(row: Mapping[str, Any], unit: float) -> LayerTime:
-    times = [_number(row[key]) for key in ("milliseconds", "arithmetic", "memory")]
+    whole, arithmetic, memory = (_number(row[key]) for key in ("milliseconds", "arithmetic", "memory"))
     moved, commands, transfers = (int(_number(row.get(key, 0))) for key in ("bytes", "commands", "transfers"))
-    bound: Bound = "arithmetic" if times[1] >= times[2] else "memory"
-    if bound == "memory" and 2 * transfers * LAUNCH_CYCLES * unit >= times[2]:
+    bound: Bound = "arithmetic" if arithmetic >= memory else "memory"
+    if bound == "memory" and 2 * transfers * LAUNCH_CYCLES * unit >= memory:
         bound = "launch"
-    return LayerTime(row["core"], str(row["layer"]), str(row["operation"]), *times, moved, commands, transfers, bound)
+    names = str(row["layer"]), str(row["operation"])
+    return LayerTime(row["core"], *names, whole, arithmetic, memory, moved, commands, transfers, bound)
 
 
 def _check_timeline(timeline: Mapping[str, Any], cores: int) -> None:

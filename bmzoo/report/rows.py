@@ -27,7 +27,7 @@ class PictureTime:
 
 @dataclass(frozen=True)
 class ZooRow:
-    """`name`: as on the command line. `page`: path of its own page below the report. `no_time`: why there is none."""
+    """`name`: as on the command line. `no_time`: why its time is not known."""
 
     name: str
     artifact: Artifact
@@ -36,6 +36,7 @@ class ZooRow:
 
     @property
     def page(self) -> str:
+        """Path of its own page below the report."""
         return f"{self.artifact.file.removesuffix('.bmodel')}.html"
 
     def ap(self, subset: str) -> float | None:

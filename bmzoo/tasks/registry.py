@@ -13,6 +13,7 @@ from bmzoo.tasks import (
     development,
     inspection,
     models,
+    report,
     search,
     store,
     subjects,
@@ -133,6 +134,16 @@ TASKS = (
         "diff",
         "Compare two manifests, files or URLs: diff OLD NEW [--allow-removed]; regressions fail",
         zoo.diff,
+    ),
+    Single(
+        "report",
+        "Write build/report/index.html: the zoo to sort, filter and look at [since=OLD/zoo.json]; builds nothing",
+        report.report,
+    ),
+    Single(
+        "why-slow",
+        "Name the ten costliest layers of a built target, and what would help: why-slow bm1688_int8_1b",
+        report.why_slow,
     ),
     Single(
         "prune",

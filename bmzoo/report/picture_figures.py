@@ -1,0 +1,87 @@
+"""Pictures with what ONNX found beside what the artifact found, differences marked. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bmzoo.report.markup import Markup, tag
+from bmzoo.report.pictures import Album, ComparedPicture
+
+# Class of a box -> what it means. In this order they are drawn, the last on top.
+KINDS = {
+    "faint": "too faint to count",
+    "both": "found by both",
+    "missed": "missed by the artifact",
+    "extra": "extra in the artifact",
+}
+
+# What differs is circled.
+RINGED = ("missed", "extra")
+
+
+def picture_section(album: Album) -> Markup:
+    """The pictures of a verification, or why there are none."""
+    title = tag("h2", "Pictures")
+    if not album.pictures:
+        return tag("section", title, tag("p", f"None: {album.why or 'no picture was compared'}."))
+    left = album.count - len(album.pictures)
+    more = f" {left} more of {album.count} are not shown." if left else ""
+    differ = sum(bool(picture.differs) for picture in album.pictures)
+    said = f"{differ} of them differ, and come first." if differ else "Both find the same in all of them."
+    legend = tag("p", *(tag("span", words, class_=f"key {kind}") for kind, words in KINDS.items()), class_="legend")
+    gone = any(not picture.file for picture in album.pictures)
+    lost = tag("p", "The pictures themselves are not in the store any more; the boxes are.") if gone else None
+    pairs = tag("div", *(_pair(picture, album.size) for picture in album.pictures), class_="pairs")
+    return tag("section", title, tag("p", said, more), lost, legend, pairs)
+
+
+def _pair(picture: ComparedPicture, size: tuple[int, int]) -> Markup:
+    parts = [f"picture {picture.number + 1}: {len(picture.pairs)} alike"]
+    parts += [f"{len(picture.missed)} missed"] * bool(picture.missed)
+    parts += [f"{len(picture.extra)} extra"] * bool(picture.extra)
+    onnx, artifact = _kinds(picture)
+    left = _figure("ONNX", picture.file, picture.onnx, onnx, size)
+    right = _figure("the artifact", picture.file, picture.artifact, artifact, size)
+    return tag("div", tag("h3", ", ".join(parts)), tag("div", left, right, class_="pair"))
+
+
+def _kinds(picture: ComparedPicture) -> tuple[list[str], list[str]]:
+    """The class of each box of ONNX and of the artifact."""
+    sides = [(len(picture.onnx), picture.missed, "missed"), (len(picture.artifact), picture.extra, "extra")]
+    paired = [{pair[side] for pair in picture.pairs} for side in (0, 1)]
+    onnx, artifact = (
+        [odd_kind if i in odd else "both" if i in found else "faint" for i in range(count)]
+        for (count, odd, odd_kind), found in zip(sides, paired, strict=True)
+    )
+    return onnx, artifact
+
+
+def _figure(
+    whose: str, file: str, boxes: Sequence[Sequence[float]], kinds: Sequence[str], size: tuple[int, int]
+) -> Markup:
+    width, height = size
+    whole = {"width": width, "height": height}
+    image = tag("image", href=f"../pictures/{file}", **whole) if file else tag("rect", class_="gone", **whole)
+    counts = [f"{kinds.count(kind)} {kind}" for kind in ("missed", "extra", "faint") if kind in kinds]
+    about = ", ".join([f"{whose}: {len(boxes)} found", *counts])
+    svg = tag("svg", image, *_boxes(boxes, kinds), viewBox=f"0 0 {width} {height}", role="img", aria_label=about)
+    return tag("figure", svg, tag("figcaption", about))
+
+
+def _boxes(boxes: Sequence[Sequence[float]], kinds: Sequence[str]) -> Iterator[Markup]:
+    order = list(KINDS)
+    for box, kind in sorted(zip(boxes, kinds, strict=True), key=lambda pair: order.index(pair[1])):
+        x1, y1, x2, y2, score = box
+        sides = {"width": _side(x1, x2), "height": _side(y1, y2)}
+        if kind in RINGED:
+            yield _ring(x1, y1, sides, kind)
+        yield tag("rect", tag("title", f"{KINDS[kind]}, {score:.2f}"), x=x1, y=y1, class_=f"box {kind}", **sides)
+
+
+def _ring(x: float, y: float, sides: Mapping[str, float], kind: str) -> Markup:
+    """A circle around a box, so that a small one is seen."""
+    width, height = sides["width"], sides["height"]
+    around = {"cx": round(x + width / 2, 2), "cy": round(y + height / 2, 2)}
+    return tag("circle", r=round(max(24.0, max(width, height) * 0.8), 2), class_=f"ring {kind}", **around)
+
+
+def _side(low: float, high: float) -> float:
+    return round(max(0.0, high - low), 2)
