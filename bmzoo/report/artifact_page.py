@@ -10,7 +10,7 @@ from bmzoo.report.advice import Hint, hints
 from bmzoo.report.gather import TargetEvidence
 from bmzoo.report.index_page import badge, time_text
 from bmzoo.report.markup import Child, Markup, data_script, page, tag
-from bmzoo.report.picture_figures import picture_section
+from bmzoo.report.picture_figures import drawn_boxes, picture_section
 from bmzoo.report.profiles import BOUNDS, NoProfile, StoredProfile
 
 # Of the thresholds, those that a column of a table stands for.
@@ -291,8 +291,8 @@ def _step(name: str, told: Mapping[str, Any]) -> Markup:
     lines = [shlex.join(filter(None, map(str, words))) for words in told.get("commands", ())]
     if lines:
         parts.append(tag("pre", tag("code", "\n".join(lines)), tabindex=0))
-    rows = [(kind, tag("code", key), tag("code", str(value))) for kind, key, value in _material(told)]
-    return tag("details", *parts, table(("", "name", "sha256 or identity"), rows))
+    lines = [f"{kind:12} {name}: {value}" for kind, name, value in _material(told)]
+    return tag("details", *parts, tag("pre", tag("code", "\n".join(lines)), tabindex=0))
 
 
 def _material(told: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -308,11 +308,13 @@ def _data(of: TargetEvidence) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if isinstance(of.profile, StoredProfile):
         found["layers"] = [
-            [x.layer, x.operation, x.core, x.milliseconds, x.arithmetic, x.memory, x.bytes, x.commands, x.bound]
+            (x.layer, x.operation, x.core, x.milliseconds, x.arithmetic, x.memory, x.bytes, x.commands, x.bound)
             for x in of.profile.layers
         ]
         if of.profile.timeline is not None:
             found["timeline"] = {**of.profile.timeline, "ends": [core.milliseconds for core in of.profile.cores]}
+    if of.album.pictures:
+        found["boxes"] = drawn_boxes(of.album)
     if of.drift.get("rows"):
         found["drift"] = {
             "rows": of.drift["rows"],

@@ -5,6 +5,7 @@ The only door to markup is `tag`; a plain `str` is text wherever it stands.
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from html import escape
 from typing import Any
 
@@ -28,10 +29,14 @@ def tag(element: str, /, *children: Child, **attributes: Attribute) -> Markup:
 
     A name in Python becomes one in HTML: `class_` is class, `data_value` is data-value.
     """
-    opened = f"<{element}{''.join(_attribute(*pair) for pair in attributes.items())}>"
+    opened = (
+        f"<{element}{''.join([_attribute(*pair) for pair in attributes.items()])}>"
+        if attributes
+        else f"<{element}>"
+    )
     if element in VOID:
         return Markup(opened)
-    return Markup(f"{opened}{''.join(map(_inner, children))}</{element}>")
+    return Markup(f"{opened}{''.join([_inner(child) for child in children])}</{element}>")
 
 
 def joined(*parts: Child) -> Markup:
@@ -68,11 +73,23 @@ def page(title: str, head: Child, *body: Child) -> str:
 def _inner(child: Child) -> str:
     if child is None:
         return ""
-    return child if isinstance(child, Markup) else escape(legible(child), quote=False)
+    return child if isinstance(child, Markup) else _text(child)
+
+
+def _text(text: str) -> str:
+    """A large zoo has millions of texts, and nearly all are plain: those are told first."""
+    if text.isalnum():
+        return text
+    return escape(text if text.isprintable() else legible(text))
 
 
 def _attribute(name: str, value: Attribute) -> str:
     if value is None or value is False:
         return ""
-    spelled = name.rstrip("_").replace("_", "-")
-    return f" {spelled}" if value is True else f' {spelled}="{escape(legible(str(value)))}"'
+    spelled = _spelled(name)
+    return f" {spelled}" if value is True else f' {spelled}="{_text(str(value))}"'
+
+
+@lru_cache(maxsize=256)
+def _spelled(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")

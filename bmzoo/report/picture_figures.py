@@ -1,6 +1,7 @@
 """Pictures with what ONNX found beside what the artifact found, differences marked. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from bmzoo.report.markup import Markup, tag
 from bmzoo.report.pictures import Album, ComparedPicture
@@ -12,9 +13,6 @@ KINDS = {
     "missed": "missed by the artifact",
     "extra": "extra in the artifact",
 }
-
-# What differs is circled.
-RINGED = ("missed", "extra")
 
 
 def picture_section(album: Album) -> Markup:
@@ -38,8 +36,8 @@ def _pair(picture: ComparedPicture, size: tuple[int, int]) -> Markup:
     parts += [f"{len(picture.missed)} missed"] * bool(picture.missed)
     parts += [f"{len(picture.extra)} extra"] * bool(picture.extra)
     onnx, artifact = _kinds(picture)
-    left = _figure("ONNX", picture.file, picture.onnx, onnx, size)
-    right = _figure("the artifact", picture.file, picture.artifact, artifact, size)
+    left = _figure("ONNX", picture, onnx, size)
+    right = _figure("the artifact", picture, artifact, size)
     return tag("div", tag("h3", ", ".join(parts)), tag("div", left, right, class_="pair"))
 
 
@@ -54,34 +52,24 @@ def _kinds(picture: ComparedPicture) -> tuple[list[str], list[str]]:
     return onnx, artifact
 
 
-def _figure(
-    whose: str, file: str, boxes: Sequence[Sequence[float]], kinds: Sequence[str], size: tuple[int, int]
-) -> Markup:
+def _figure(whose: str, picture: ComparedPicture, kinds: Sequence[str], size: tuple[int, int]) -> Markup:
+    """Its boxes are drawn by the page's script, as there may be hundreds; see `drawn_boxes`."""
     width, height = size
     whole = {"width": width, "height": height}
-    image = tag("image", href=f"../pictures/{file}", **whole) if file else tag("rect", class_="gone", **whole)
+    href = f"../pictures/{picture.file}"
+    image = tag("image", href=href, **whole) if picture.file else tag("rect", class_="gone", **whole)
     counts = [f"{kinds.count(kind)} {kind}" for kind in ("missed", "extra", "faint") if kind in kinds]
-    about = ", ".join([f"{whose}: {len(boxes)} found", *counts])
-    svg = tag("svg", image, *_boxes(boxes, kinds), viewBox=f"0 0 {width} {height}", role="img", aria_label=about)
+    about = ", ".join([f"{whose}: {len(kinds)} found", *counts])
+    svg = tag("svg", image, viewBox=f"0 0 {width} {height}", role="img", aria_label=about, data_boxes=True)
     return tag("figure", svg, tag("figcaption", about))
 
 
-def _boxes(boxes: Sequence[Sequence[float]], kinds: Sequence[str]) -> Iterator[Markup]:
-    order = list(KINDS)
-    for box, kind in sorted(zip(boxes, kinds, strict=True), key=lambda pair: order.index(pair[1])):
-        x1, y1, x2, y2, score = box
-        sides = {"width": _side(x1, x2), "height": _side(y1, y2)}
-        if kind in RINGED:
-            yield _ring(x1, y1, sides, kind)
-        yield tag("rect", tag("title", f"{KINDS[kind]}, {score:.2f}"), x=x1, y=y1, class_=f"box {kind}", **sides)
-
-
-def _ring(x: float, y: float, sides: Mapping[str, float], kind: str) -> Markup:
-    """A circle around a box, so that a small one is seen."""
-    width, height = sides["width"], sides["height"]
-    around = {"cx": round(x + width / 2, 2), "cy": round(y + height / 2, 2)}
-    return tag("circle", r=round(max(24.0, max(width, height) * 0.8), 2), class_=f"ring {kind}", **around)
-
-
-def _side(low: float, high: float) -> float:
-    return round(max(0.0, high - low), 2)
+def drawn_boxes(album: Album) -> dict[str, Any]:
+    """For the script: of every figure in order its boxes, [x1, y1, x2, y2, score, index of its kind]."""
+    kinds = list(KINDS)
+    found = [
+        [[*box, kinds.index(kind)] for box, kind in zip(boxes, own, strict=True)]
+        for picture in album.pictures
+        for boxes, own in zip((picture.onnx, picture.artifact), _kinds(picture), strict=True)
+    ]
+    return {"kinds": list(KINDS.items()), "figures": found}

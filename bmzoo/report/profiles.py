@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Bound = Literal["arithmetic", "memory", "launch"]
+_NUMBERS = (float, int)  # and nothing derived from them: True is no number
 # What a transfer of 32 bytes takes in profiles of bm1684x and bm1688: the price of moving next to nothing.
 LAUNCH_CYCLES = 443
 BOUNDS: Mapping[Bound, str] = {
@@ -92,7 +93,8 @@ def stored_profile(document: Mapping[str, Any]) -> StoredProfile | NoProfile:
 
 
 def _read(document: Mapping[str, Any]) -> StoredProfile:
-    units = [_number(core["milliseconds"]) / max(_number(core["cycles"]), 1) for core in document["cores"]]
+    pairs = (_numbers(core["milliseconds"], core["cycles"]) for core in document["cores"])
+    units = [milliseconds / max(cycles, 1) for milliseconds, cycles in pairs]
     cores = [_core(core) for core in document["cores"]]
     layers = [_layer(row, units[_index(row["core"], len(units))]) for row in document["layers"]]
     if not cores:
@@ -100,24 +102,28 @@ def _read(document: Mapping[str, Any]) -> StoredProfile:
     timeline = document.get("timeline")
     if timeline is not None:
         _check_timeline(timeline, len(cores))
-    return StoredProfile(_number(document["milliseconds"]), tuple(cores), tuple(layers), timeline)
+    (whole,) = _numbers(document["milliseconds"])
+    return StoredProfile(whole, tuple(cores), tuple(layers), timeline)
 
 
 def _core(core: Mapping[str, Any]) -> CoreTime:
-    whole, arithmetic, memory, idle = (
-        _number(core[key]) for key in ("milliseconds", "arithmetic", "memory", "idle")
+    whole, arithmetic, memory, idle, moved, commands = _numbers(
+        *(core["milliseconds"], core["arithmetic"], core["memory"], core["idle"]),
+        *(core["bytes"], core["commands"]),
     )
-    return CoreTime(whole, arithmetic, memory, idle, int(_number(core["bytes"])), int(_number(core["commands"])))
+    return CoreTime(whole, arithmetic, memory, idle, int(moved), int(commands))
 
 
 def _layer(row: Mapping[str, Any], unit: float) -> LayerTime:
-    whole, arithmetic, memory = (_number(row[key]) for key in ("milliseconds", "arithmetic", "memory"))
-    moved, commands, transfers = (int(_number(row.get(key, 0))) for key in ("bytes", "commands", "transfers"))
+    whole, arithmetic, memory, moved, commands, transfers = _numbers(
+        *(row["milliseconds"], row["arithmetic"], row["memory"]),
+        *(row["bytes"], row["commands"], row.get("transfers", 0)),
+    )
     bound: Bound = "arithmetic" if arithmetic >= memory else "memory"
     if bound == "memory" and 2 * transfers * LAUNCH_CYCLES * unit >= memory:
         bound = "launch"
-    names = str(row["layer"]), str(row["operation"])
-    return LayerTime(row["core"], *names, whole, arithmetic, memory, moved, commands, transfers, bound)
+    names, counts = (str(row["layer"]), str(row["operation"])), (int(moved), int(commands), int(transfers))
+    return LayerTime(row["core"], *names, whole, arithmetic, memory, *counts, bound)
 
 
 def _check_timeline(timeline: Mapping[str, Any], cores: int) -> None:
@@ -128,17 +134,20 @@ def _check_timeline(timeline: Mapping[str, Any], cores: int) -> None:
         for engine, layer, start, end in spans:
             _index(engine, 2)
             _index(layer, len(names))
-            if not 0 <= _number(start) <= _number(end):
+            _numbers(start, end)
+            if start > end:
                 raise ValueError(f"its timeline ends before it starts: {start} to {end}")
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise ValueError(f"not a number that can be there: {value!r}")
-    return float(value)
+def _numbers(*values: Any) -> tuple[float, ...]:
+    """The same, all of them finite and not below 0. Raises ValueError."""
+    for value in values:
+        if type(value) not in _NUMBERS or not 0 <= value < math.inf:
+            raise ValueError(f"not a number that can be there: {value!r}")
+    return values
 
 
 def _index(value: Any, count: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
+    if type(value) is not int or not 0 <= value < count:
         raise ValueError(f"not one of {count}: {value!r}")
     return value

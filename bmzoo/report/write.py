@@ -47,9 +47,16 @@ def asset(name: str) -> str:
 def _pages(folder: Path, found: Iterable[TargetEvidence], kept: set[Path]) -> Iterator[ZooRow]:
     for evidence in found:
         path = folder / evidence.row.page
-        files.write(artifact_page(evidence), path)
+        _write(artifact_page(evidence), path)
         kept |= {path, *(folder / PICTURES / p.file for p in evidence.album.pictures if p.file)}
         yield evidence.row
+
+
+def _write(text: str, path: Path) -> None:
+    """Written where it differs: a rename over a file that is there takes longer than all else about a page."""
+    data = text.encode("utf-8")
+    if not path.is_file() or path.read_bytes() != data:
+        files.write(text, path)
 
 
 def _remove_others(folder: Path, kept: set[Path]) -> None:

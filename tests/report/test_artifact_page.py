@@ -143,20 +143,30 @@ def test_pictures_show_what_differs() -> None:
     assert (
         left.attributes["viewbox"] == "0 0 100 80" and left.one("image").attributes["href"] == "../pictures/x.jpg"
     )
-    assert [box.attributes["class"] for box in left.all("rect")] == ["box both", "box missed"]
-    assert [box.attributes["class"] for box in right.all("rect")] == ["box faint", "box both"]
-    assert left.one("circle").attributes["class"] == "ring missed" and right.all("circle") == []
-    assert left.all("rect", class_="box missed")[0].one("title").text == "missed by the artifact, 0.80"
+    assert left.attributes["aria-label"] == "ONNX: 2 found, 1 missed"
+    assert right.attributes["aria-label"] == "the artifact: 2 found, 1 faint"
     assert [h.text for h in part.all("h3")] == [
         "picture 3: 1 alike, 1 missed",
         "picture 1: 1 alike, 1 missed, 1 extra",
     ]
 
 
+def test_boxes_go_to_the_script_by_figure_with_what_they_are() -> None:
+    album = Album((picture(), picture(missed=frozenset(), extra=frozenset({1}))), 2, (100, 80))
+    boxes = json.loads(shown(evidence_of(album=album)).one("script", id="data").text)["boxes"]
+    kinds = [name for name, _ in boxes["kinds"]]
+    assert [[kinds[box[5]] for box in figure] for figure in boxes["figures"]] == [
+        *(["both", "missed"], ["both", "faint"]),
+        *(["both", "faint"], ["both", "extra"]),
+    ]
+    assert boxes["figures"][0][1][:5] == [50.0, 10.0, 60.0, 20.0, 0.8]
+
+
 def test_boxes_outlive_their_pictures() -> None:
     part = section(shown(evidence_of(album=Album((picture(file=""),), 1, (100, 80)))), "Pictures")
     assert "The pictures themselves are not in the store any more; the boxes are." in part.text
     assert part.all("image") == [] and len(part.all("rect", class_="gone")) == 2
+    assert [p.attributes["viewbox"] for p in part.all("svg")] == ["0 0 100 80"] * 2
 
 
 def test_every_text_from_outside_is_a_text() -> None:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from browser import BROWSER, DRIVER, MISSING, Browser, browser
 from manifests import artifact
@@ -17,6 +19,7 @@ from bmzoo.release.manifest import Accuracy, Artifact
 from bmzoo.report.artifact_page import artifact_page
 from bmzoo.report.gather import TargetEvidence
 from bmzoo.report.index_page import index_page
+from bmzoo.report.pictures import Album, ComparedPicture
 from bmzoo.report.profiles import stored_profile
 from bmzoo.report.write import ASSETS, asset
 
@@ -58,7 +61,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hostile = stored_profile(document(layers=layers, timeline=timeline))
     drift = {"layer": HOSTILE, "sqnr_db": 3.0, "below_limit": True, "limit_db": 15.0}
     drift["rows"] = [[HOSTILE, 0.9, 3.0, 1.0], ["exact", 1.0, None, 0.0]]
-    page = artifact_page(evidence_of(profile=hostile, verified={"images": 1, "drift": drift}, name=HOSTILE))
+    a, b, c = (10.0, 10.0, 30.0, 40.0, 0.9), (50.0, 10.0, 60.0, 20.0, 0.8), (70.0, 10.0, 80.0, 20.0, 0.5)
+    picture = ComparedPicture(0, "x.jpg", (b, a), (a, c), ((1, 0),), frozenset({0}), frozenset())
+    (folder / "pictures").mkdir()
+    cv2.imwrite(str(folder / "pictures" / "x.jpg"), np.zeros((80, 100, 3), np.uint8))
+    verified = {"images": 1, "drift": drift}
+    album = Album((picture,), 1, (100, 80))
+    page = artifact_page(evidence_of(profile=hostile, verified=verified, name=HOSTILE, album=album))
     (folder / "BM1688" / "hostile.html").write_text(page)
     return folder
 
@@ -176,6 +185,16 @@ def test_the_timeline_goes_from_span_to_span(report: Path, window: Browser) -> N
     click(window, "details summary")
     window.run("return new Promise(done => setTimeout(done, 50))")
     assert window.run("return document.querySelectorAll('#layers tbody tr').length") == 2
+
+
+def test_boxes_are_drawn_and_what_differs_is_circled_and_on_top(report: Path, window: Browser) -> None:
+    window.open((report / "BM1688" / "hostile.html").as_uri())
+    kinds = "return [...document.querySelectorAll('svg[data-boxes]')].map(s => [...s.children].map(e => e.classList[1] || e.tagName))"
+    assert window.run(kinds) == [["image", "both", "missed", "missed"], ["image", "faint", "both"]]
+    assert (
+        window.run("return document.querySelector('rect.missed title').textContent")
+        == "missed by the artifact, 0.80"
+    )
 
 
 def test_names_that_are_markup_are_texts(report: Path, window: Browser) -> None:

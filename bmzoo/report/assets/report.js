@@ -364,10 +364,28 @@ function startDrift(drift) {
   box.append(picture);
 }
 
+// Boxes of what was found, what differs on top and circled.
+function startBoxes(found) {
+  if (!found) return;
+  document.querySelectorAll("svg[data-boxes]").forEach((picture, number) => {
+    for (const [x1, y1, x2, y2, score, kind] of [...found.figures[number]].sort((a, b) => a[5] - b[5])) {
+      const [name, words] = found.kinds[kind];
+      const [width, height] = [Math.max(0, x2 - x1), Math.max(0, y2 - y1)];
+      if (name === "missed" || name === "extra") {
+        const radius = Math.max(24, 0.8 * Math.max(width, height));
+        picture.append(svg("circle", { cx: x1 + width / 2, cy: y1 + height / 2, r: radius, class: `ring ${name}` }));
+      }
+      const title = svg("title", {}, `${words}, ${score.toFixed(2)}`);
+      picture.append(svg("rect", { x: x1, y: y1, width, height, class: `box ${name}` }, title));
+    }
+  });
+}
+
 startTable();
 {
   const data = pageData();
   startTimeline(data.timeline);
   startLayers(data.layers);
   startDrift(data.drift);
+  startBoxes(data.boxes);
 }
