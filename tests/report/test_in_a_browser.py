@@ -189,12 +189,11 @@ def test_the_timeline_goes_from_span_to_span(report: Path, window: Browser) -> N
 
 def test_boxes_are_drawn_and_what_differs_is_circled_and_on_top(report: Path, window: Browser) -> None:
     window.open((report / "BM1688" / "hostile.html").as_uri())
-    kinds = "return [...document.querySelectorAll('svg[data-boxes]')].map(s => [...s.children].map(e => e.classList[1] || e.tagName))"
-    assert window.run(kinds) == [["image", "both", "missed", "missed"], ["image", "faint", "both"]]
-    assert (
-        window.run("return document.querySelector('rect.missed title').textContent")
-        == "missed by the artifact, 0.80"
-    )
+    kinds = "[...s.children].map(e => e.classList[1] || e.tagName)"
+    found = window.run(f"return [...document.querySelectorAll('svg[data-boxes]')].map(s => {kinds})")
+    assert found == [["image", "both", "missed", "missed"], ["image", "faint", "both"]]
+    words = window.run("return document.querySelector('rect.missed title').textContent")
+    assert words == "missed by the artifact, 0.80"
 
 
 def test_names_that_are_markup_are_texts(report: Path, window: Browser) -> None:

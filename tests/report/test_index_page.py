@@ -12,14 +12,8 @@ from bmzoo.release.manifest import Accuracy, Artifact
 from bmzoo.report.index_page import MOST_LISTED, Since, index_page
 from bmzoo.report.rows import ZooRow, zoo_row
 
-FAILED: dict[str, Any] = {
-    "status": "failed",
-    "stage": "build",
-    "sha256": None,
-    "size": None,
-    "agreement": None,
-    "accuracy": None,
-}
+UNKNOWN: dict[str, Any] = dict.fromkeys(("sha256", "size", "agreement", "accuracy"))
+FAILED: dict[str, Any] = {"status": "failed", "stage": "build", **UNKNOWN}
 
 
 def page_of(*rows: ZooRow, since: Since | None = None, **more: object) -> Node:
