@@ -8,7 +8,7 @@ from manifests import artifact
 
 from bmzoo.release.manifest import Artifact, ZooManifest
 from bmzoo.report.gather import TargetEvidence
-from bmzoo.report.pictures import Album
+from bmzoo.report.pictures import PictureEvidence
 from bmzoo.report.profiles import NoProfile, StoredProfile, stored_profile
 from bmzoo.report.rows import zoo_row
 
@@ -104,7 +104,7 @@ def evidence_of(own: Artifact | None = None, **more: Any) -> TargetEvidence:
         "verified": {},
         "evaluated": {},
         "float_layers": (),
-        "album": Album(why="none"),
+        "album": PictureEvidence(why="none"),
     }
     found = {**known, "profile": profile(), **more}
     return TargetEvidence(

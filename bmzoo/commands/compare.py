@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bmzoo.commands.measure import aligned, detection_figures, reference_heads, tensor_figures
+from bmzoo.commands.measure import aligned, decoded, detection_figures, reference_heads, tensor_figures
+from bmzoo.measure.comparisons.comparison import MatchRule
 from bmzoo.measure.degenerate import Heads
 from bmzoo.measure.found import pictures_compared
 from bmzoo.measure.lowered_floats import Floats, floats_of
@@ -38,7 +39,9 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         },
     }
     (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
-    found = {"pictures": pictures_compared(reference, test, request)}
+    rule = MatchRule(request["confidence"], request["margin"], request["iou"])
+    wanted, given = (decoded(folder, heads, request, rule.confidence - rule.margin) for heads in (reference, test))
+    found = {"pictures": pictures_compared(wanted, given, rule)}
     (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
 
 

@@ -1,38 +1,38 @@
 """What two networks found in each picture, and which of it belongs together: for people to look at."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.measure.degenerate import Heads
+from bmzoo.measure.comparisons.comparison import MatchRule
 from bmzoo.measure.matching import match_detections
-from bmzoo.measure.specs import decoder_spec
-from bmzoo.runtime.decoders.decode import Detections, decode
+from bmzoo.runtime.predictions.detections import Detections
+from bmzoo.runtime.predictions.prediction import Prediction
 
 # Past these nobody looks at single boxes.
 MOST_FACES = 500
 
 
-def pictures_compared(reference: Heads, test: Heads, request: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+def pictures_compared(
+    reference: Sequence[Prediction], test: Sequence[Prediction], rule: MatchRule
+) -> list[dict[str, Any]] | None:
     """By picture: boxes of `reference` and `test`, the pairs among them, and which are missed or extra.
 
-    `request` has decoder, input, confidence, margin and iou, as for `detection_figures`, and the verdicts are the
-    same. Boxes are xyxy in pixels of the network's input, best first, with their scores; pairs, missed and extra
-    are indices. None for models without a decoder.
+    Both are decoded down to `rule.confidence - rule.margin`, and the verdicts are those of the comparison. Boxes
+    are xyxy in pixels of the network's input, best first, with their scores; pairs, missed and extra are indices.
+    None for predictions that are no boxes.
     """
-    settings = request["decoder"]
-    if settings["kind"] == "none":
+    boxes = [one for one in reference if isinstance(one, Detections)]
+    others = [one for one in test if isinstance(one, Detections)]
+    if len(boxes) < len(reference) or len(others) < len(test):
         return None
-    low = request["confidence"] - request["margin"]
-    size = (request["input"]["height"], request["input"]["width"])
-    both = [decode(heads, decoder_spec(settings), size, low, settings["nms"]) for heads in (reference, test)]
-    return [_picture(a, b, request) for a, b in zip(*both, strict=True)]
+    return [_picture(a, b, rule) for a, b in zip(boxes, others, strict=True)]
 
 
-def _picture(reference: Detections, test: Detections, request: Mapping[str, Any]) -> dict[str, Any]:
-    match = match_detections(reference, test, request["confidence"], request["margin"], request["iou"])
+def _picture(reference: Detections, test: Detections, rule: MatchRule) -> dict[str, Any]:
+    match = match_detections(reference, test, rule.confidence, rule.margin, rule.iou)
     return {
         "onnx": _boxes(reference),
         "artifact": _boxes(test),

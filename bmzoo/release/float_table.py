@@ -11,8 +11,8 @@ from bmzoo.store.local import Store
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
-TABLE = "mixed.qtable"
-CHOICE = "choice.json"
+_TABLE = "mixed.qtable"
+_CHOICE = "choice.json"
 _INTEGERS = ("INT8", "INT4")
 # Of a step in a provenance: what is not a fact that its decision is derived from.
 _BESIDE_FACTS = ("fingerprint", "seconds", "files")
@@ -30,7 +30,7 @@ class FloatLayer:
 
 def float_table(at: Workspace, target: Target, told: Mapping[str, Any]) -> tuple[FloatLayer, ...] | None:
     """The float layers of an artifact by its provenance; empty without any, None where the table is gone."""
-    wanted = told["steps"]["deploy"]["inputs"].get(TABLE)
+    wanted = told["steps"]["deploy"]["inputs"].get(_TABLE)
     if wanted is None:
         return ()
     store = Store(at.layout.build, stamping=False)
@@ -47,8 +47,8 @@ def float_table(at: Workspace, target: Target, told: Mapping[str, Any]) -> tuple
 def _places(at: Workspace, store: Store, target: Target, told: Mapping[str, Any]) -> Iterator[Path]:
     cut = told["steps"].get("cut")
     entry = store.lookup(cut["fingerprint"]) if cut is not None else None
-    if entry is not None and TABLE in entry.files:
-        yield entry.path(TABLE)
+    if entry is not None and _TABLE in entry.files:
+        yield entry.path(_TABLE)
     model = at.models.get(target.model)
     named = model.table(target) if model is not None else None
     found = at.sources(model).find(named) if model is not None and named is not None else None
@@ -62,9 +62,9 @@ def _reasons(store: Store, told: Mapping[str, Any]) -> Mapping[str, Mapping[str,
     if cut is None:
         return {}
     derived = store.lookup(fingerprint({key: value for key, value in cut.items() if key not in _BESIDE_FACTS}))
-    if derived is None or CHOICE not in derived.files:
+    if derived is None or _CHOICE not in derived.files:
         return {}
-    return {row["layer"]: row for row in derived.read_json(CHOICE)["rows"]}
+    return {row["layer"]: row for row in derived.read_json(_CHOICE)["rows"]}
 
 
 def _with_reasons(

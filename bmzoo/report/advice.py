@@ -12,7 +12,7 @@ SLOW_SHARE = 0.25
 # Operations that compute nothing: they change where or as what a tensor lies.
 COPIES = ("Cast", "Concat", "Permute", "Reshape", "Slice", "Gather", "Pad", "Tile")
 # What brings inputs and weights near the engines, and results back.
-TRANSFERS = ("Load", "Store")
+LOADS = ("Load", "Store")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _memory(layer: LayerTime, profile: StoredProfile) -> Iterator[str]:
     if layer.operation in COPIES:
         what = "converts" if layer.operation == "Cast" else "copies"
         yield f"it only {what} {_bytes(layer.bytes)}: neighbours of one precision and layout need none of it"
-    elif layer.operation in TRANSFERS:
+    elif layer.operation in LOADS:
         yield f"{_bytes(layer.bytes)} between memory and the core: narrower inputs, weights or results are less"
     elif own is not None and best is not None and own < SLOW_SHARE * best:
         yield (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bmzoo.measure.groundtruth import by_subset
+from bmzoo.measure.nouns import what_of
 from bmzoo.report.advice import Hint, hints
 from bmzoo.report.gather import TargetEvidence
 from bmzoo.report.index_page import badge, time_text
@@ -13,7 +14,7 @@ from bmzoo.report.markup import Child, Markup, data_script, page, tag
 from bmzoo.report.picture_figures import drawn_boxes, picture_section
 from bmzoo.report.profiles import BOUNDS, NoProfile, StoredProfile
 
-# Of the thresholds, those that a column of a table stands for.
+# Of the thresholds, those that a column of a _table stands for.
 OUTPUT_COLUMNS = ("output", "cosine", "SQNR (dB)", "largest error")
 
 
@@ -50,8 +51,8 @@ def _cause(of: TargetEvidence) -> Markup | None:
     return tag("p", f"{own.stage or 'build'}: {own.cause or 'not known'}.", where, class_="warn")
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequence[int] = ()) -> Markup:
-    """A table that scrolls by itself where it is wider than the page; `numbers`: columns that hold them."""
+def _table(titles: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequence[int] = ()) -> Markup:
+    """A _table that scrolls by itself where it is wider than the page; `numbers`: columns that hold them."""
     heads = (tag("th", title, scope="col", class_=_right(i, numbers)) for i, title in enumerate(titles))
     body = (tag("tr", *(tag("td", cell, class_=_right(i, numbers)) for i, cell in enumerate(row))) for row in rows)
     made = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *body), class_="plain")
@@ -101,10 +102,10 @@ def _evidence(of: TargetEvidence) -> Markup:
 def _faces(figures: Mapping[str, Any]) -> Markup | None:
     found = figures.get("detections")
     if not found:
-        return tag("p", "No detections are compared: the model has no decoder.")
+        return tag("p", "Tensors alone are compared: the model has no decoder.")
     right = found["expected"] - found["missed"]
     iou = f", mean IoU {found['mean_iou']:.3f}" if found.get("mean_iou") is not None else ""
-    return tag("p", f"{right} of {found['expected']} faces found, {found['extra']} extra{iou}.")
+    return tag("p", f"{right} of {found['expected']} {what_of(found)} found, {found['extra']} extra{iou}.")
 
 
 def _outputs(figures: Mapping[str, Any], limits: Mapping[str, Any]) -> Markup:
@@ -113,7 +114,7 @@ def _outputs(figures: Mapping[str, Any], limits: Mapping[str, Any]) -> Markup:
         for name, v in figures.get("tensors", {}).items()
     ]
     asked = ", ".join(f"{key} {value:g}" for key, value in limits.items() if isinstance(value, int | float))
-    return tag("div", table(OUTPUT_COLUMNS, rows, (1, 2, 3)), tag("p", f"Thresholds: {asked}.", class_="muted"))
+    return tag("div", _table(OUTPUT_COLUMNS, rows, (1, 2, 3)), tag("p", f"Thresholds: {asked}.", class_="muted"))
 
 
 def _engines(figures: Mapping[str, Any]) -> Markup | None:
@@ -147,7 +148,7 @@ def _accuracy(of: TargetEvidence) -> Markup:
         for name in by_subset(found.ap)
     ]
     title = tag("h3", f"Average precision, {found.pictures} pictures")
-    return tag("div", title, table(("subset", "artifact", "ONNX", "points"), rows, (1, 2, 3)))
+    return tag("div", title, _table(("subset", "artifact", "ONNX", "points"), rows, (1, 2, 3)))
 
 
 def _percent(value: float | None) -> float | None:
@@ -181,7 +182,7 @@ def _cores(profile: StoredProfile) -> Markup:
         "The compiler's own cost model, of one run of the whole batch. Both engines of a core work at the same "
         "time; waiting is what remains when the busier one is taken off."
     )
-    return tag("div", table(titles, rows, range(6)), tag("p", note, class_="muted"))
+    return tag("div", _table(titles, rows, range(6)), tag("p", note, class_="muted"))
 
 
 def _timeline(profile: StoredProfile) -> Markup:
@@ -211,7 +212,7 @@ def _costliest(of: TargetEvidence, profile: StoredProfile) -> Markup:
     return tag(
         "div",
         tag("h3", "Costliest layers"),
-        table(titles, map(_hint, found), (3, 4)),
+        _table(titles, map(_hint, found), (3, 4)),
         tag("ul", *legend, class_="muted"),
         every,
     )
@@ -237,7 +238,7 @@ def _floats(of: TargetEvidence) -> Markup | None:
     title = tag("h2", "Layers in float")
     if of.float_layers is None:
         return tag(
-            "section", title, tag("p", "There are some; the table is neither in the store nor in the checkout.")
+            "section", title, tag("p", "There are some; the _table is neither in the store nor in the checkout.")
         )
     if not of.float_layers:
         return tag("section", title, tag("p", "None: all of it is in integers."))
@@ -246,11 +247,11 @@ def _floats(of: TargetEvidence) -> Markup | None:
             tag("code", f.layer),
             f.mode,
             _number(f.loss, 4, ""),
-            f.why or "its search is not in this store: the table came with the checkout",
+            f.why or "its search is not in this store: the _table came with the checkout",
         )
         for f in of.float_layers
     ]
-    return tag("section", title, table(("layer", "mode", "loss alone", "why"), rows, (2,)))
+    return tag("section", title, _table(("layer", "mode", "loss alone", "why"), rows, (2,)))
 
 
 def _drift(of: TargetEvidence) -> Markup | None:

@@ -12,7 +12,7 @@ from bmzoo.release import inventory
 from bmzoo.release.float_table import FloatLayer, float_table
 from bmzoo.release.manifest import MAX_MANIFEST_BYTES, Artifact, ZooManifest, read_manifest
 from bmzoo.release.outcomes import Outcomes
-from bmzoo.report.pictures import Album, album
+from bmzoo.report.pictures import PictureEvidence, album
 from bmzoo.report.profiles import NoProfile, StoredProfile, stored_profile
 from bmzoo.report.rows import ZooRow, zoo_row
 from bmzoo.sources import fetch
@@ -34,7 +34,7 @@ class TargetEvidence:
     evaluated: Mapping[str, Any]
     profile: StoredProfile | NoProfile
     float_layers: tuple[FloatLayer, ...] | None
-    album: Album
+    album: PictureEvidence
 
     @property
     def drift(self) -> Mapping[str, Any]:
@@ -90,11 +90,11 @@ def evidence(at: Workspace, artifact: Artifact, pictures: Path) -> TargetEvidenc
     )
 
 
-def _album(store: Store, verified: Mapping[str, Any], told: Mapping[str, Any], folder: Path) -> Album:
+def _album(store: Store, verified: Mapping[str, Any], told: Mapping[str, Any], folder: Path) -> PictureEvidence:
     try:
         return album(store, verified, told.get("input", {}), folder)
     except (SourceError, KeyError, TypeError, ValueError) as error:
-        return Album(why=f"what is kept of its pictures cannot be read: {error}")
+        return PictureEvidence(why=f"what is kept of its pictures cannot be read: {error}")
 
 
 def _evaluated(at: Workspace, artifact: Artifact) -> Mapping[str, Any]:

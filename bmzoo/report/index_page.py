@@ -85,7 +85,7 @@ def _columns(rows: Sequence[ZooRow]) -> list[TableColumn]:
         TableColumn("ms", "ms", lambda r: r.time.ms if r.time else None, time_text, True, "for one picture"),
         *([TableColumn("lost", "to ONNX", lambda r: r.worst_change, _points, True, _LOST)] if subsets else []),
         *map(_subset, subsets),
-        TableColumn("found", "faces", lambda r: r.found_share, _faces, True, "of those that the ONNX model finds"),
+        TableColumn("found", "found", lambda r: r.found_share, _faces, True, "of what the ONNX model finds"),
         TableColumn("size", "MB", lambda r: r.artifact.size, _megabytes, True, "size of the bmodel"),
         TableColumn(
             "floats", "float", lambda r: r.artifact.float_layers, _floats, True, "layers that stay in float"
@@ -251,7 +251,7 @@ def _plot(rows: Sequence[ZooRow]) -> Markup:
     measures = [
         *((f"ap-{name}", f"AP {name} (%)") for name in reversed(shown_subsets(rows))),
         ("lost", "points to ONNX"),
-        ("found", "faces of ONNX found (%)"),
+        ("found", "found of what ONNX finds (%)"),
         ("cosine", "cosine of the worst head"),
     ]
     known = [(key, title) for key, title in measures if any(_measured(row, key) is not None for row in rows)]

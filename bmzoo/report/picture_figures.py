@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from bmzoo.report.markup import Markup, tag
-from bmzoo.report.pictures import Album, ComparedPicture
+from bmzoo.report.pictures import ComparedPicture, PictureEvidence
 
 # Class of a box -> what it means. In this order they are drawn, the last on top.
-KINDS = {
+BOX_KINDS = {
     "faint": "too faint to count",
     "both": "found by both",
     "missed": "missed by the artifact",
@@ -15,7 +15,7 @@ KINDS = {
 }
 
 
-def picture_section(album: Album) -> Markup:
+def picture_section(album: PictureEvidence) -> Markup:
     """The pictures of a verification, or why there are none."""
     title = tag("h2", "Pictures")
     if not album.pictures:
@@ -24,7 +24,9 @@ def picture_section(album: Album) -> Markup:
     more = f" {left} more of {album.count} are not shown." if left else ""
     differ = sum(bool(picture.differs) for picture in album.pictures)
     said = f"{differ} of them differ, and come first." if differ else "Both find the same in all of them."
-    legend = tag("p", *(tag("span", words, class_=f"key {kind}") for kind, words in KINDS.items()), class_="legend")
+    legend = tag(
+        "p", *(tag("span", words, class_=f"key {kind}") for kind, words in BOX_KINDS.items()), class_="legend"
+    )
     gone = any(not picture.file for picture in album.pictures)
     lost = tag("p", "The pictures themselves are not in the store any more; the boxes are.") if gone else None
     pairs = tag("div", *(_pair(picture, album.size) for picture in album.pictures), class_="pairs")
@@ -64,12 +66,12 @@ def _figure(whose: str, picture: ComparedPicture, kinds: Sequence[str], size: tu
     return tag("figure", svg, tag("figcaption", about))
 
 
-def drawn_boxes(album: Album) -> dict[str, Any]:
+def drawn_boxes(album: PictureEvidence) -> dict[str, Any]:
     """For the script: of every figure in order its boxes, [x1, y1, x2, y2, score, index of its kind]."""
-    kinds = list(KINDS)
+    kinds = list(BOX_KINDS)
     found = [
         [[*box, kinds.index(kind)] for box, kind in zip(boxes, own, strict=True)]
         for picture in album.pictures
         for boxes, own in zip((picture.onnx, picture.artifact), _kinds(picture), strict=True)
     ]
-    return {"kinds": list(KINDS.items()), "figures": found}
+    return {"kinds": list(BOX_KINDS.items()), "figures": found}

@@ -13,9 +13,9 @@ from bmzoo.system import files
 # More of them than these make a page slow; those that differ come first.
 MOST_PICTURES = 8
 QUALITY = 80
-FOUND, INPUTS = "found.json", "inputs.npz"
+_FOUND, _INPUTS = "found.json", "inputs.npz"
 NOT_KEPT = "what was found in the pictures is not in the store: it was removed by gc, or verified by an older bmzoo"
-NO_DECODER = "this model has no decoder: tensors are compared, nothing is drawn"
+NO_BOXES = "this model's decoder gives no boxes: nothing is drawn"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ComparedPicture:
 
 
 @dataclass(frozen=True)
-class Album:
+class PictureEvidence:
     """The pictures to show, those that differ most first, or `why` there are none; `count`: of all compared.
 
     `size`: width and height of the network's input in pixels.
@@ -52,26 +52,26 @@ class Album:
     why: str = ""
 
 
-def album(store: Store, verified: Mapping[str, Any], settings: Mapping[str, Any], folder: Path) -> Album:
+def album(store: Store, verified: Mapping[str, Any], settings: Mapping[str, Any], folder: Path) -> PictureEvidence:
     """What a verification looked at. Pictures are written into `folder` unless they are there already.
 
     verified: the published document. settings: the `input` section that its artifact was made with.
     """
     if not verified:
-        return Album(why="it is not verified")
-    compared = _entry(store, verified.get("fingerprint"), FOUND)
+        return PictureEvidence(why="it is not verified")
+    compared = _entry(store, verified.get("fingerprint"), _FOUND)
     if compared is None:
-        return Album(why=NOT_KEPT)
-    told = compared.read_json(FOUND)["pictures"]
+        return PictureEvidence(why=NOT_KEPT)
+    told = compared.read_json(_FOUND)["pictures"]
     if told is None:
-        return Album(why=NO_DECODER)
-    seen = _entry(store, verified.get("pictures"), INPUTS)
+        return PictureEvidence(why=NO_BOXES)
+    seen = _entry(store, verified.get("pictures"), _INPUTS)
     names = _names(seen, len(told), settings) if seen is not None else [""] * len(told)
     pictures = [_picture(number, name, found) for number, (name, found) in enumerate(zip(names, told, strict=True))]
     first = sorted(pictures, key=lambda picture: (-picture.differs, picture.number))[:MOST_PICTURES]
     if seen is not None:
         _write(seen, first, settings, folder)
-    return Album(tuple(first), len(told), (settings["width"], settings["height"]))
+    return PictureEvidence(tuple(first), len(told), (settings["width"], settings["height"]))
 
 
 def _entry(store: Store, fingerprint: object, name: str) -> Entry | None:
@@ -91,7 +91,7 @@ def _names(seen: Entry, count: int, settings: Mapping[str, Any]) -> list[str]:
     inputs = seen.facts.get("material", {}).get("inputs", {})
     digests: Sequence[str] = [inputs[name] for name in sorted(inputs) if name.startswith("pictures/")]
     if len(digests) != count:  # some could not be read, and which is not told
-        digests = [f"{seen.files[INPUTS]} {number}" for number in range(count)]
+        digests = [f"{seen.files[_INPUTS]} {number}" for number in range(count)]
     about = json.dumps(settings, sort_keys=True)
     return [f"{hashlib.sha256(f'{digest} {about}'.encode()).hexdigest()[:24]}.jpg" for digest in digests]
 
@@ -104,7 +104,7 @@ def _write(seen: Entry, pictures: Sequence[ComparedPicture], settings: Mapping[s
 
     from bmzoo.measure.npz import arrays
 
-    (batch,) = arrays(seen.path(INPUTS)).values()
+    (batch,) = arrays(seen.path(_INPUTS)).values()
     for picture in missing:
         image = as_pixels(batch[picture.number], settings)
         done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])

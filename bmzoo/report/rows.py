@@ -58,7 +58,7 @@ class ZooRow:
 
     @property
     def found_share(self) -> float | None:
-        """Faces of the ONNX model that the artifact finds too, in percent."""
+        """Of what the ONNX model finds, what the artifact finds too, in percent."""
         missed = self.artifact.agreement.share("missed") if self.artifact.agreement is not None else None
         return None if missed is None else 100 * (1 - missed)
 

@@ -9,7 +9,7 @@ from report_samples import HOSTILE, NOTHING, Node, document, evidence_of, profil
 from bmzoo.release.float_table import FloatLayer
 from bmzoo.report.artifact_page import artifact_page
 from bmzoo.report.gather import TargetEvidence
-from bmzoo.report.pictures import Album, ComparedPicture
+from bmzoo.report.pictures import ComparedPicture, PictureEvidence
 
 FIGURES: dict[str, Any] = {
     "images": 8,
@@ -62,7 +62,7 @@ def test_a_target_that_failed_shows_its_cause_and_nothing_made_up() -> None:
     unknown: dict[str, Any] = dict.fromkeys(("sha256", "size", "cost", "agreement", "accuracy"))
     evidence = "build/failed/x/log.txt"
     own = artifact(status="failed", stage="build", cause="killed", evidence=evidence, **unknown)
-    page = shown(evidence_of(own, provenance={}, profile=NOTHING, album=Album(why="it is not verified")))
+    page = shown(evidence_of(own, provenance={}, profile=NOTHING, album=PictureEvidence(why="it is not verified")))
     assert page.one("header").one("p").text == "build: killed. Evidence: build/failed/x/log.txt"
     assert "Not compared: it was not built." in page.text
     assert "It was not: there is no provenance." in page.text and "None: it is not verified." in page.text
@@ -136,7 +136,7 @@ def picture(**more: Any) -> ComparedPicture:
 
 
 def test_pictures_show_what_differs() -> None:
-    album = Album((picture(), picture(number=0, extra=frozenset({1}))), 9, (100, 80))
+    album = PictureEvidence((picture(), picture(number=0, extra=frozenset({1}))), 9, (100, 80))
     part = section(shown(evidence_of(album=album)), "Pictures")
     assert "2 of them differ, and come first. 7 more of 9 are not shown." in part.text
     left, right, *_ = part.all("svg")
@@ -152,7 +152,7 @@ def test_pictures_show_what_differs() -> None:
 
 
 def test_boxes_go_to_the_script_by_figure_with_what_they_are() -> None:
-    album = Album((picture(), picture(missed=frozenset(), extra=frozenset({1}))), 2, (100, 80))
+    album = PictureEvidence((picture(), picture(missed=frozenset(), extra=frozenset({1}))), 2, (100, 80))
     boxes = json.loads(shown(evidence_of(album=album)).one("script", id="data").text)["boxes"]
     kinds = [name for name, _ in boxes["kinds"]]
     assert [[kinds[box[5]] for box in figure] for figure in boxes["figures"]] == [
@@ -163,7 +163,7 @@ def test_boxes_go_to_the_script_by_figure_with_what_they_are() -> None:
 
 
 def test_boxes_outlive_their_pictures() -> None:
-    part = section(shown(evidence_of(album=Album((picture(file=""),), 1, (100, 80)))), "Pictures")
+    part = section(shown(evidence_of(album=PictureEvidence((picture(file=""),), 1, (100, 80)))), "Pictures")
     assert "The pictures themselves are not in the store any more; the boxes are." in part.text
     assert part.all("image") == [] and len(part.all("rect", class_="gone")) == 2
     assert [p.attributes["viewbox"] for p in part.all("svg")] == ["0 0 100 80"] * 2
@@ -189,7 +189,7 @@ def test_every_text_from_outside_is_a_text() -> None:
             verified=figures,
             profile=profile(layers=layers, timeline=timeline),
             float_layers=(FloatLayer(HOSTILE, "F16", None, HOSTILE),),
-            album=Album((picture(file=HOSTILE),), 1, (100, 80)),
+            album=PictureEvidence((picture(file=HOSTILE),), 1, (100, 80)),
         )
     )
     assert page.all("img") == [] and len(page.all("script")) == 2

@@ -54,7 +54,7 @@ def fail(project: Project, name: str, task: str = "build") -> None:
 def test_a_target_that_was_built_and_verified(project: Project) -> None:
     found = of(made(project, NAME), NAME)
     assert found.row.artifact.status == "verified" and found.verified["passed"] and found.drift == {}
-    assert found.album.why == "this model has no decoder: tensors are compared, nothing is drawn"
+    assert found.album.why == "this model's decoder gives no boxes: nothing is drawn"
     assert found.provenance["steps"]["deploy"]["commands"] and found.float_layers == ()
 
 

@@ -19,7 +19,7 @@ from bmzoo.release.manifest import Accuracy, Artifact
 from bmzoo.report.artifact_page import artifact_page
 from bmzoo.report.gather import TargetEvidence
 from bmzoo.report.index_page import index_page
-from bmzoo.report.pictures import Album, ComparedPicture
+from bmzoo.report.pictures import ComparedPicture, PictureEvidence
 from bmzoo.report.profiles import stored_profile
 from bmzoo.report.write import ASSETS, asset
 
@@ -66,7 +66,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pictures").mkdir()
     cv2.imwrite(str(folder / "pictures" / "x.jpg"), np.zeros((80, 100, 3), np.uint8))
     verified = {"images": 1, "drift": drift}
-    album = Album((picture,), 1, (100, 80))
+    album = PictureEvidence((picture,), 1, (100, 80))
     page = artifact_page(evidence_of(profile=hostile, verified=verified, name=HOSTILE, album=album))
     (folder / "BM1688" / "hostile.html").write_text(page)
     return folder

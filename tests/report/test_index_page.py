@@ -36,7 +36,7 @@ def test_a_row_says_what_is_known_of_a_target() -> None:
     assert cells(page) == {
         "target": "bm1688_int8_4b", "chip": "bm1688", "precision": "int8", "batch": "4", "cores": "1",
         "verdict": "\N{CHECK MARK} verified", "ms": "0.25", "to ONNX": "-2.00", "AP easy": "82.00",
-        "AP hard": "50.00", "faces": "49/50", "MB": "1.00", "float": "0", "cosine": "0.9000",
+        "AP hard": "50.00", "found": "49/50", "MB": "1.00", "float": "0", "cosine": "0.9000",
     }  # fmt: skip
     link = page.one("tbody").one("a")
     assert link.attributes["href"] == "BM1688/m_int8_4b.html"
@@ -47,7 +47,7 @@ def test_what_is_not_known_is_blank_and_says_why() -> None:
     page = page_of(failed)
     known = cells(page)
     assert known["verdict"] == "\N{BALLOT X} failed"
-    assert [known[key] for key in ("ms", "faces", "MB", "cosine")] == ["", "", "", ""]
+    assert [known[key] for key in ("ms", "found", "MB", "cosine")] == ["", "", "", ""]
     assert "AP easy" not in known and "to ONNX" not in known
     blank = page.one("tbody").one("td", title=NOTHING.why)
     assert blank.attributes["data-value"] == ""

@@ -11,7 +11,7 @@ from conftest import draw
 
 from bmzoo.commands.prepare import input_spec
 from bmzoo.config.schema import Input
-from bmzoo.report.pictures import MOST_PICTURES, NO_DECODER, NOT_KEPT, album, as_pixels
+from bmzoo.report.pictures import MOST_PICTURES, NO_BOXES, NOT_KEPT, album, as_pixels
 from bmzoo.runtime.preprocess import prepare, read_image
 from bmzoo.store.local import Store
 
@@ -90,9 +90,9 @@ def test_what_is_gone_is_said(tmp_path: Path) -> None:
     assert [p.file for p in without.pictures] == [""] and not (tmp_path / "p").exists()
 
 
-def test_a_model_without_a_decoder_has_none(tmp_path: Path) -> None:
+def test_a_model_without_boxes_has_none(tmp_path: Path) -> None:
     store = Store(tmp_path / "build")
-    assert album(store, verified(store, tmp_path, None, ["a"]), SETTINGS, tmp_path).why == NO_DECODER
+    assert album(store, verified(store, tmp_path, None, ["a"]), SETTINGS, tmp_path).why == NO_BOXES
 
 
 def test_pictures_that_cannot_be_told_apart_by_their_files_still_have_names(tmp_path: Path) -> None:
