@@ -238,7 +238,7 @@ def _floats(of: TargetEvidence) -> Markup | None:
     title = tag("h2", "Layers in float")
     if of.float_layers is None:
         return tag(
-            "section", title, tag("p", "There are some; the _table is neither in the store nor in the checkout.")
+            "section", title, tag("p", "There are some; the table is neither in the store nor in the checkout.")
         )
     if not of.float_layers:
         return tag("section", title, tag("p", "None: all of it is in integers."))
