@@ -14,7 +14,7 @@ from bmzoo.report.markup import Child, Markup, data_script, page, tag
 from bmzoo.report.picture_figures import drawn_boxes, picture_section
 from bmzoo.report.profiles import BOUNDS, NoProfile, StoredProfile
 
-# Of the thresholds, those that a column of a _table stands for.
+# Of the thresholds, those that a column of a table stands for.
 OUTPUT_COLUMNS = ("output", "cosine", "SQNR (dB)", "largest error")
 
 
@@ -52,7 +52,7 @@ def _cause(of: TargetEvidence) -> Markup | None:
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequence[int] = ()) -> Markup:
-    """A _table that scrolls by itself where it is wider than the page; `numbers`: columns that hold them."""
+    """A table that scrolls by itself where it is wider than the page; `numbers`: columns that hold them."""
     heads = (tag("th", title, scope="col", class_=_right(i, numbers)) for i, title in enumerate(titles))
     body = (tag("tr", *(tag("td", cell, class_=_right(i, numbers)) for i, cell in enumerate(row))) for row in rows)
     made = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *body), class_="plain")
@@ -247,7 +247,7 @@ def _floats(of: TargetEvidence) -> Markup | None:
             tag("code", f.layer),
             f.mode,
             _number(f.loss, 4, ""),
-            f.why or "its search is not in this store: the _table came with the checkout",
+            f.why or "its search is not in this store: the table came with the checkout",
         )
         for f in of.float_layers
     ]
