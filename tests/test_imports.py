@@ -66,7 +66,14 @@ PURE = (
     *("plan.float_layers", "plan.float_decision", "plan.own_search", "plan.vendor_search", "plan.selftest"),
     *("plan.resources", "release.manifest", "release.outcomes", "release.figures", "release.diff"),
     *("release.diff_report", "system.markdown", "execute.failures"),
-    *("report.markup", "report.profiles", "report.advice", "report.rows", "report.index_page", "report.terminal"),
+    *(
+        "report.markup",
+        "report.profiles",
+        "report.layer_hints",
+        "report.rows",
+        "report.index_page",
+        "report.terminal",
+    ),
 )
 IMPURE = {
     *("os", "time", "datetime", "random", "socket", "subprocess", "tempfile", "shutil", "platform"),

@@ -7,9 +7,9 @@ from typing import Any
 
 from bmzoo.measure.groundtruth import by_subset
 from bmzoo.measure.nouns import what_of
-from bmzoo.report.advice import Hint, hints
 from bmzoo.report.gather import TargetEvidence
 from bmzoo.report.index_page import badge, time_text
+from bmzoo.report.layer_hints import Hint, hints
 from bmzoo.report.markup import Child, Markup, data_script, page, tag
 from bmzoo.report.picture_figures import drawn_boxes, picture_section
 from bmzoo.report.profiles import BOUNDS, NoProfile, StoredProfile

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from bmzoo.errors import legible
-from bmzoo.report.advice import hints
+from bmzoo.report.layer_hints import hints
 from bmzoo.report.profiles import BOUNDS, NoProfile, StoredProfile
 from bmzoo.system.text import aligned
 from bmzoo.target import Target

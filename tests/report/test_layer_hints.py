@@ -3,7 +3,7 @@
 import pytest
 from report_samples import NOTHING, document, profile
 
-from bmzoo.report.advice import hints
+from bmzoo.report.layer_hints import hints
 from bmzoo.report.terminal import slow_layers
 from bmzoo.target import Target
 
