@@ -13,7 +13,7 @@ from bmzoo.system import files
 from bmzoo.workspace import Workspace
 
 ASSETS = ("report.css", "report.js")
-PICTURES = "pictures"
+_PICTURES = "pictures"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def write_report(at: Workspace, manifest: ZooManifest | None = None, since: Sinc
         files.write(text, folder / name)
     taken = manifest if manifest is not None else current_manifest(at)
     kept: set[Path] = {folder / name for name in ASSETS}
-    rows = list(_pages(folder, all_evidence(at, taken, folder / PICTURES), kept))
+    rows = list(_pages(folder, all_evidence(at, taken, folder / _PICTURES), kept))
     index = folder / "index.html"
     files.write(index_page(rows, taken, since, style, script), index)
     _remove_others(folder, kept | {index})
@@ -48,7 +48,7 @@ def _pages(folder: Path, found: Iterable[TargetEvidence], kept: set[Path]) -> It
     for evidence in found:
         path = folder / evidence.row.page
         _write(artifact_page(evidence), path)
-        kept |= {path, *(folder / PICTURES / p.file for p in evidence.album.pictures if p.file)}
+        kept |= {path, *(folder / _PICTURES / p.file for p in evidence.album.pictures if p.file)}
         yield evidence.row
 
 
