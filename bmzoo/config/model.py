@@ -24,6 +24,7 @@ from bmzoo.config.unsaid import check_said
 from bmzoo.config.weights import Weights
 from bmzoo.config.yamlfile import Document
 from bmzoo.errors import BmzooError, ConfigError
+from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.target import Target, check
 
 # Defaults per precision, as loose as is still useful; a config tightens them per chip and per target.
@@ -44,6 +45,11 @@ DEFAULT_THRESHOLDS: Mapping[str, Thresholds] = {
         cosine=0.5, sqnr=0.0, iou=0.5, missed=1.0, extra=1.0, faces=1, engines=1e-3, consistency=1e-3
     ),
 }
+
+# INT8 of networks whose outputs mean something: one tenth of what ONNX finds may be missed, and be there too much.
+# Most anchors of a detector see nothing, and a head may be all zeros: cosine and SQNR over them say nothing of it,
+# and outputs that stand still are refused in any case (measure/degenerate.py).
+DECODED_INT8: Mapping[str, float | None] = {"cosine": None, "sqnr": None, "missed": 0.1, "extra": 0.1}
 
 NO_THRESHOLDS = Thresholds()
 # Between simulator and MLIR where layers of an integer network are float and what they give is integers again: half
@@ -85,12 +91,19 @@ class Model:
 
         beside: defaults that follow from what the artifact holds, before those of its precision.
         """
-        merged = {**DEFAULT_THRESHOLDS[target.precision].model_dump(), **beside.model_dump(exclude_none=True)}
+        merged = {**self._defaults(target.precision), **beside.model_dump(exclude_none=True)}
         for rule in self.config.verify.thresholds:
             if rule.applies(target, self.weights):
                 given = rule.model_dump(exclude_none=True)
                 merged.update({key: value for key, value in given.items() if key in Thresholds.model_fields})
         return Thresholds(**merged)
+
+    def _defaults(self, precision: str) -> dict[str, object]:
+        """Thresholds by precision, and by what the outputs mean."""
+        found, decoder = DEFAULT_THRESHOLDS[precision].model_dump(), DECODERS[self.config.decoder.kind]
+        if decoder.ranked:
+            found |= {"cosine": None, "sqnr": None}
+        return found | dict(DECODED_INT8 if precision == "int8" and decoder.gives != "tensors" else {})
 
     @property
     def calibrates(self) -> bool:

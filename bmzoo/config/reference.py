@@ -11,10 +11,11 @@ from typing import Any
 from bmzoo.chips import CHIPS
 from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.descriptions import described_schema
-from bmzoo.config.model import DEFAULT_THRESHOLDS, FLOATS_INSIDE, SEARCH_DEFAULTS
+from bmzoo.config.model import DECODED_INT8, DEFAULT_THRESHOLDS, FLOATS_INSIDE, SEARCH_DEFAULTS
 from bmzoo.config.project import ZooConfig
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.targets import DEPLOY_FLAGS
+from bmzoo.runtime.decoders.registry import DECODERS
 
 Schema = Mapping[str, Any]
 Row = tuple[str, ...]
@@ -72,6 +73,7 @@ def reference() -> str:
         "What `verify.thresholds` starts from; the loosest that are of use.\n",
         *table(("key", *DEFAULT_THRESHOLDS), _defaults()),
         "",
+        *_by_meaning(),
         *_between_engines(),
         "\n## Defaults of the search\n",
         "What `quantization.search` starts from.\n",
@@ -197,6 +199,17 @@ def _default(value: Schema, needed: bool) -> str:
 def _defaults() -> list[Row]:
     found = DEFAULT_THRESHOLDS.values()
     return [(f"`{key}`", *(_number(getattr(t, key)) for t in found)) for key in Thresholds.model_fields]
+
+
+def _by_meaning() -> Iterator[str]:
+    share = DECODED_INT8["missed"]
+    ranked = ", ".join(f"`{name}`" for name, row in DECODERS.items() if row.ranked)
+    yield (
+        f"`int8` with any decoder but `none` is judged by what it finds: `missed` and `extra` are {share:g}, and "
+        "there is no `cosine` and no `sqnr`: most anchors of a detector see nothing, and a head may be all zeros. "
+        f"With {ranked}, whose rows swap places where scores are near equal, no precision has them. What is stated "
+        "wins.\n"
+    )
 
 
 def _between_engines() -> Iterator[str]:

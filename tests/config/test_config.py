@@ -96,6 +96,24 @@ def test_later_thresholds_override_earlier_ones_value_by_value(tmp_path: Path) -
     assert limits("bm1688_int8_2b") == (0.11, 2, 0.32, 0.43, default.extra)
 
 
+@pytest.mark.parametrize(
+    ("decoder", "precision", "expected"),
+    [
+        ("none", "int8", (0.95, 10.0, 0.2, 0.2)),
+        ("yolox", "int8", (None, None, 0.1, 0.1)),
+        ("classification", "int8", (None, None, 0.1, 0.1)),
+        ("yolox", "fp32", (0.9999, 50.0, 0.0, 0.0)),
+        ("yolov10", "fp32", (None, None, 0.0, 0.0)),
+    ],
+)
+def test_int8_is_judged_by_what_it_finds_where_outputs_mean_something(
+    tmp_path: Path, decoder: str, precision: str, expected: tuple[float | None, ...]
+) -> None:
+    model = load(tmp_path, edited(("kind: none", f"kind: {decoder}")))
+    found = model.thresholds(parse(f"bm1688_{precision}_1b", "tiny"))
+    assert (found.cosine, found.sqnr, found.missed, found.extra) == expected
+
+
 def test_thresholds_without_rules_are_those_of_the_precision(tmp_path: Path) -> None:
     model = load(tmp_path)
     for target in model.targets:

@@ -13,7 +13,8 @@ from typing import Dict, Tuple
 class DecoderKind:
     """The module that holds the decoder, what it is for, and which settings it reads: fields of DecoderSpec, `nms`.
 
-    `gives`: a row of PREDICTIONS; `what`: one of those things for people, in the plural.
+    `gives`: a row of PREDICTIONS; `what`: one of those things for people, in the plural. `ranked`: rows of an
+    output are in the order of scores, so that near equal ones swap places, and tensors cannot be compared.
     """
 
     module: str
@@ -21,6 +22,7 @@ class DecoderKind:
     reads: Tuple[str, ...] = ()
     gives: str = "detections"
     what: str = "faces"
+    ranked: bool = False
 
 
 _HERE = "bmzoo.runtime.decoders"
@@ -42,7 +44,9 @@ DECODERS: Dict[str, DecoderKind] = {
     "yolox": DecoderKind(f"{_HERE}.yolox", "YOLOX", _CELLS, *_OBJECTS),
     "yolov8": DecoderKind(f"{_HERE}.yolov8", "YOLO v8, v9 and v11, decoded or not", _CELLS, *_OBJECTS),
     "yolov8_pose": DecoderKind(f"{_HERE}.yolov8_pose", "poses of YOLO v8 and v11", _CELLS, *_OBJECTS),
-    "yolov10": DecoderKind(f"{_HERE}.yolov10", "YOLO v10, which suppresses by itself", ("classes",), *_OBJECTS),
+    "yolov10": DecoderKind(
+        f"{_HERE}.yolov10", "YOLO v10, which suppresses by itself", ("classes",), *_OBJECTS, ranked=True
+    ),
     "classification": DecoderKind(
         f"{_HERE}.classification", "one class for the picture", ("classes",), "classes", "labels"
     ),
