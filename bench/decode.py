@@ -37,7 +37,8 @@ from bmzoo.runtime.decoders.priors import prior_boxes  # noqa: E402
 from bmzoo.runtime.decoders.spec import DecoderSpec  # noqa: E402
 from bmzoo.runtime.engines.session import OnnxSession  # noqa: E402
 from bmzoo.runtime.nms import nms  # noqa: E402
-from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_batch  # noqa: E402
+from bmzoo.runtime.preprocess import InputSpec, prepare_batch  # noqa: E402
+from bmzoo.runtime.resizing import Geometry  # noqa: E402
 from bmzoo.system.text import aligned  # noqa: E402
 
 SIDE, CONFIDENCE, NMS = 640, 0.02, 0.4

@@ -7,7 +7,10 @@ module here and a row to the table.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_PREPROCESSING = ("runtime/preprocess.py", "runtime/normalisation.py", "runtime/orientation.py", "runtime/bmcv.py")
+_PREPROCESSING = (
+    *("runtime/preprocess.py", "runtime/resizing.py", "runtime/normalisation.py"),
+    *("runtime/orientation.py", "runtime/bmcv.py"),
+)
 _DECODING = ("runtime/decoders/*.py", "runtime/predictions/*.py", "runtime/nms.py", *_PREPROCESSING)
 _SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py")
 # Which engine runs a file is the business of the registry, which imports them all.

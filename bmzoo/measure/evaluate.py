@@ -44,7 +44,7 @@ def detect_all(
     for start in range(0, len(pictures), settings.batch):
         images = [picture.read() for picture in pictures[start : start + settings.batch]]
         batch, geometries = prepare_batch(images, settings.input, settings.batch, batch)
-        heads = session.run({tensor.name: batch})
+        heads = session.run({tensor.name: batch.astype(tensor.dtype, copy=False)})
         found += decode_boxes(heads, settings.decoder, size, confidence, settings.nms, geometries)
         if progress is not None:
             progress(len(found), len(pictures))

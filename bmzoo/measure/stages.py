@@ -59,7 +59,7 @@ def stage_times(
         with timed("preprocess"):
             array, geometries = prepare_batch(batch, settings.input, settings.batch, array)
         with timed("inference"):
-            heads = session.run({tensor.name: array})
+            heads = session.run({tensor.name: array.astype(tensor.dtype, copy=False)})
         with timed("postprocess"):
             decode(heads, settings.decoder, size, settings.confidence, settings.nms, geometries)
     return {stage: float(np.median(times[1:])) for stage, times in taken.items()}

@@ -25,8 +25,9 @@ from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.detect import Result, detect
 from bmzoo.runtime.engines.registry import ENGINES, open_session
 from bmzoo.runtime.pictures import count, find
-from bmzoo.runtime.preprocess import FLAVOURS, PIXEL_FORMATS, RESIZES
+from bmzoo.runtime.preprocess import FLAVOURS, PIXEL_FORMATS
 from bmzoo.runtime.report import Report, TerminalReport
+from bmzoo.runtime.resizing import RESIZES
 from bmzoo.runtime.results import RESULTS_SCHEMA, as_json, as_text
 from bmzoo.runtime.settings import Settings, fitted, read_config, settings_from
 from bmzoo.runtime.streams import ended

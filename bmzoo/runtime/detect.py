@@ -11,8 +11,9 @@ from bmzoo.errors import SessionError
 from bmzoo.runtime.decoders.decode import BadOutputs, decode
 from bmzoo.runtime.decoders.heads import Heads
 from bmzoo.runtime.pictures import Frame, Source, read_frames
-from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_into
+from bmzoo.runtime.preprocess import InputSpec, prepare_into
 from bmzoo.runtime.report import Report
+from bmzoo.runtime.resizing import Geometry
 from bmzoo.runtime.settings import Settings, fitted
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class _Batch:
 
     def __init__(self, spec: InputSpec, slots: int, name: str, dtype: str) -> None:
         self.spec, self.name, self.dtype = spec, name, dtype
-        self.array = np.empty((slots, spec.channels, spec.height, spec.width), np.float32)
+        self.array = np.empty((slots, *spec.shape), np.float32)
         self.clear()
 
     def clear(self) -> None:

@@ -1,8 +1,7 @@
-"""Images from files, and the float32 NCHW tensors that networks take.
+"""Images from files, and the tensors that networks take: float32, channels first or last.
 
-The arithmetic follows the published samples: resize, paste on a canvas of one colour, then (x - mean) * scale
-in the model's channel order. Their two flavours differ in the resize: OpenCV's samples weigh neighbours and
-round the size, BMCV's take the nearest pixel and cut the size off.
+The arithmetic follows the published samples: a resize (see resizing.py), then (x - mean) * scale in the model's
+channel order. For a network that takes integers the result is rounded to those.
 """
 
 from __future__ import annotations
@@ -14,18 +13,21 @@ import cv2
 import numpy as np
 
 from bmzoo.errors import ConfigError, SessionError, SourceError, nearest
-from bmzoo.runtime.bmcv import nearest_pixels
-from bmzoo.runtime.normalisation import why_not_mean, why_not_scale
+from bmzoo.runtime.normalisation import WHOLE_NUMBERS, why_not_integers, why_not_mean, why_not_scale
 from bmzoo.runtime.orientation import orientation, unturned, upright
+from bmzoo.runtime.resizing import RESIZES, Geometry, fitted_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-PIXEL_FORMATS = ("bgr", "rgb", "gray")
-RESIZES = ("letterbox", "letterbox_center", "stretch", "original")
+# By pixel format: channels of an image that is B, G, R, opaque, in the network's order; gray is made of all.
+PIXEL_FORMATS = {"bgr": (0, 1, 2), "rgb": (2, 1, 0), "gray": (), "bgra": (0, 1, 2, 3), "rgba": (2, 1, 0, 3)}
+OPAQUE, OPAQUE_VALUE = 3, 255
 FLAVOURS = ("opencv", "bmcv")
+LAYOUTS = ("nchw", "nhwc")
+VALUES = ("float32", "float16", "float64", *WHOLE_NUMBERS)
 _AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -35,8 +37,12 @@ class InputSpec:
 
     `letterbox` keeps the aspect ratio and pastes at the top left, `letterbox_center` in the middle; the rest
     of the canvas is `pad_value` (0..255) before the mean is taken off. `stretch` ignores the aspect ratio.
-    `original` does not resize: top left, and a picture larger than the network is refused. `flavour` is
-    whose resize: `opencv` or `bmcv`.
+    `center_crop` covers the input enlarged by 1 / 0.875 and crops its middle. `fixed_height` is as high as the
+    input and padded right. `original` does not resize: top left, and a picture larger than the network is
+    refused. `flavour` is whose resize: `opencv` or `bmcv`. The fourth channel of `bgra` and `rgba` is 255
+    everywhere: pictures are read without theirs.
+    `layout` says where the channels are. `dtype` is what the network takes: for integers y is rounded, half to
+    even, and no y may lie beyond them or within a few of their steps.
     Raises ConfigError for an unknown word, for a mean or scale that has not one number per channel, and for
     numbers that leave nothing of the picture.
     """
@@ -49,11 +55,15 @@ class InputSpec:
     resize: str
     pad_value: int = 0
     flavour: str = "opencv"
+    layout: str = "nchw"
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         _check_word("pixel_format", self.pixel_format, PIXEL_FORMATS)
         _check_word("resize", self.resize, RESIZES)
         _check_word("flavour", self.flavour, FLAVOURS)
+        _check_word("layout", self.layout, LAYOUTS)
+        _check_word("dtype", self.dtype, VALUES)
         for key, values in (("mean", self.mean), ("scale", self.scale)):
             if len(values) != self.channels:
                 raise ConfigError(
@@ -63,39 +73,18 @@ class InputSpec:
                 raise ConfigError(f"input: {key}: {said}")
         if self.height < 1 or self.width < 1:
             raise ConfigError(f"input: size: must be at least 1x1: {self.height}x{self.width}")
+        if said := why_not_integers(self.mean, self.scale, self.dtype):
+            raise ConfigError(f"input: {said}", "mean and scale are for what the network takes")
 
     @property
     def channels(self) -> int:
-        return 1 if self.pixel_format == "gray" else 3
+        return len(PIXEL_FORMATS[self.pixel_format]) or 1
 
-
-@dataclass(frozen=True)
-class Geometry:
-    """Where an image went: network pixel = image pixel * scale + pad; width and height are the image's."""
-
-    scale_x: float
-    scale_y: float
-    pad_left: int
-    pad_top: int
-    width: int
-    height: int
-
-    def to_original(self, coordinates: NDArray[np.float32], clip: bool = False) -> NDArray[np.float32]:
-        """Network pixels -> image pixels, same shape, float32: boxes [n,4] xyxy or points [n,k,2] xy.
-
-        With `clip` the result stays within 0..width and 0..height.
-        """
-        shape = np.shape(coordinates)
-        points = np.asarray(coordinates, np.float32).reshape(*shape[:-1], shape[-1] // 2, 2)
-        moved = np.empty_like(points)
-        # One axis at a time, since numpy is slow along pairs.
-        axes = ((self.pad_left, self.scale_x, self.width), (self.pad_top, self.scale_y, self.height))
-        for axis, (pad, scale, end) in enumerate(axes):
-            # float64 inside, as in the samples: a float32 division would move truncated corners by a pixel.
-            values = np.subtract(points[..., axis], pad, dtype=np.float64)
-            values /= scale
-            moved[..., axis] = values.clip(0, end) if clip else values
-        return moved.reshape(shape)
+    @property
+    def shape(self) -> Tuple[int, int, int]:
+        """Of one picture, in the network's layout."""
+        height, width, channels = self.height, self.width, self.channels
+        return (height, width, channels) if self.layout == "nhwc" else (channels, height, width)
 
 
 def for_picture(spec: InputSpec, height: int, width: int, multiple: int = 32) -> InputSpec:
@@ -147,8 +136,8 @@ def decode_image(data: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
 
 
 def prepare(image: NDArray[np.uint8], spec: InputSpec) -> Tuple[NDArray[np.float32], Geometry]:
-    """One BGR image uint8 [H,W,3] -> float32 [C,height,width] and where it went. Raises SessionError."""
-    tensor = np.empty((spec.channels, spec.height, spec.width), np.float32)
+    """One BGR image uint8 [H,W,3] -> float32 of the spec's shape, and where it went. Raises SessionError."""
+    tensor = np.empty(spec.shape, np.float32)
     return tensor, prepare_into(image, spec, tensor)
 
 
@@ -158,7 +147,7 @@ def prepare_batch(
     slots: int,
     out: Optional[NDArray[np.float32]] = None,
 ) -> Tuple[NDArray[np.float32], List[Geometry]]:
-    """BGR images uint8 [H,W,3] -> float32 [slots,C,height,width] and one Geometry per image.
+    """BGR images uint8 [H,W,3] -> float32 [slots, *spec.shape] and one Geometry per image.
 
     Unused slots are zero after the mean is taken off, as in the published OpenCV samples. `out` is the tensor of
     an earlier batch, to be filled again: it takes less time than a new one, whose memory the kernel hands out
@@ -167,7 +156,7 @@ def prepare_batch(
     """
     if len(images) > slots:
         raise SessionError(f"batch: more images than the {slots} slot(s) of the model: {len(images)}")
-    shape = (slots, spec.channels, spec.height, spec.width)
+    shape = (slots, *spec.shape)
     batch = np.empty(shape, np.float32) if out is None else out
     if batch.shape != shape or batch.dtype != np.float32:
         raise SessionError(f"batch: out must be float32 {list(shape)}: {batch.dtype} {list(batch.shape)}")
@@ -177,75 +166,27 @@ def prepare_batch(
 
 
 def prepare_into(image: NDArray[np.uint8], spec: InputSpec, out: NDArray[np.float32]) -> Geometry:
-    """Write one BGR image uint8 [H,W,3] into `out`, float32 [C,height,width]. Raises SessionError."""
+    """Write one BGR image uint8 [H,W,3] into `out`, float32 of the spec's shape. Raises SessionError."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise SessionError(f"image: must be uint8 [H,W,3] in BGR order: {image.dtype} {list(image.shape)}")
-    canvas, geometry = _place(image, spec)
-    if spec.pixel_format == "gray":
-        planes = [cv2.cvtColor(canvas, cv2.COLOR_BGR2GRAY)]
-    else:
-        order = (0, 1, 2) if spec.pixel_format == "bgr" else (2, 1, 0)
-        planes = [canvas[..., channel] for channel in order]
-    for i, plane in enumerate(planes):
-        np.subtract(plane, np.float32(spec.mean[i]), out=out[i], dtype=np.float32)
+    canvas, geometry = fitted_in(image, spec)
+    planes = out.transpose(2, 0, 1) if spec.layout == "nhwc" else out
+    for i, plane in enumerate(_planes(canvas, spec.pixel_format)):
+        np.subtract(plane, np.float32(spec.mean[i]), out=planes[i], dtype=np.float32)
         if spec.scale[i] != 1:
-            out[i] *= np.float32(spec.scale[i])
+            planes[i] *= np.float32(spec.scale[i])
+        if spec.dtype in WHOLE_NUMBERS:
+            np.rint(planes[i], out=planes[i])
     return geometry
 
 
-def _place(image: NDArray[np.uint8], spec: InputSpec) -> Tuple[NDArray[np.uint8], Geometry]:
-    """Resize onto a canvas of the network's size, uint8 [height,width,3]."""
-    height, width = image.shape[:2]
-    if spec.resize == "stretch":
-        resized = _resize(image, spec.width, spec.height, spec.flavour)
-        return resized, Geometry(spec.width / width, spec.height / height, 0, 0, width, height)
-    if spec.resize == "original":
-        resized, scale_x, scale_y = _unscaled(image, spec), 1.0, 1.0
-    else:
-        ratio = min(spec.width / width, spec.height / height)
-        resized, scale_x, scale_y = _resize_by_ratio(image, ratio, spec.flavour)
-    rows, columns = resized.shape[:2]
-    centred = spec.resize == "letterbox_center"
-    left = (spec.width - columns) // 2 if centred else 0
-    top = (spec.height - rows) // 2 if centred else 0
-    canvas = np.full((spec.height, spec.width, 3), spec.pad_value, np.uint8)
-    canvas[top : top + rows, left : left + columns] = resized
-    return canvas, Geometry(scale_x, scale_y, left, top, width, height)
-
-
-def _unscaled(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    if height > spec.height or width > spec.width:
-        size = f"{spec.height}x{spec.width}"
-        hint = "resize: letterbox shrinks what is too large"
-        raise SessionError(
-            f"image: larger than the network's {size}, and resize is `original`: {height}x{width}", hint
-        )
-    return image
-
-
-def _resize_by_ratio(
-    image: NDArray[np.uint8], ratio: float, flavour: str
-) -> Tuple[NDArray[np.uint8], float, float]:
-    """The resized image and the scale really applied to x and y."""
-    height, width = image.shape[:2]
-    to_int = round if flavour == "opencv" else int  # round: half to even, as cv2 rounds fx and fy
-    columns, rows = to_int(width * ratio), to_int(height * ratio)
-    if not columns or not rows:
-        columns, rows = max(1, columns), max(1, rows)
-        return _resize(image, columns, rows, flavour), columns / width, rows / height
-    if flavour == "bmcv":
-        return _resize(image, columns, rows, flavour), ratio, ratio
-    # fx and fy, not a size: cv2 then samples at 1/ratio exactly, as the samples do.
-    resized = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
-    return _as_uint8(resized), ratio, ratio
-
-
-def _resize(image: NDArray[np.uint8], columns: int, rows: int, flavour: str) -> NDArray[np.uint8]:
-    if flavour == "bmcv":
-        height, width = image.shape[:2]
-        return image.take(nearest_pixels(height, rows), axis=0).take(nearest_pixels(width, columns), axis=1)
-    return _as_uint8(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR))
+def _planes(canvas: NDArray[np.uint8], pixel_format: str) -> List[NDArray[np.uint8]]:
+    """Channels in the network's order, uint8 [height,width] each."""
+    order = PIXEL_FORMATS[pixel_format]
+    if not order:
+        return [_as_uint8(cv2.cvtColor(canvas, cv2.COLOR_BGR2GRAY))]
+    opaque = np.broadcast_to(np.uint8(OPAQUE_VALUE), canvas.shape[:2])
+    return [opaque if channel == OPAQUE else canvas[..., channel] for channel in order]
 
 
 def _as_uint8(image: object) -> NDArray[np.uint8]:

@@ -12,10 +12,14 @@ from bmzoo.runtime.decoders.decode import load
 from bmzoo.runtime.decoders.names import CHARACTERS, names_in, read_names
 from bmzoo.runtime.decoders.registry import DECODERS, unread
 from bmzoo.runtime.decoders.spec import DecoderSpec
-from bmzoo.runtime.preprocess import InputSpec, for_picture
+from bmzoo.runtime.preprocess import VALUES, InputSpec, for_picture
 
 if TYPE_CHECKING:
     from bmzoo.runtime.engines.session import Session, TensorInfo
+
+
+# By layout: which dimension of a batch the channels are.
+_CHANNELS = {"nchw": 1, "nhwc": 3}
 
 
 @dataclass(frozen=True)
@@ -53,20 +57,16 @@ def fitted(settings: Settings, session: Session) -> Tuple[TensorInfo, Settings]:
     if len(session.inputs) != 1:
         raise SessionError(f"detection takes a model with one input: {', '.join(map(str, session.inputs))}")
     tensor = session.inputs[0]
-    if len(tensor.shape) != 4 or tensor.shape[1] not in (-1, settings.input.channels):
-        wanted = f"[batch, {settings.input.channels}, height, width]"
-        raise SessionError(f"input must be {wanted}: {tensor}", "pixel_format says how many channels there are")
-    if not tensor.dtype.startswith("float"):
-        raise SessionError(f"input must be float, since pixels are normalised here: {tensor}")
-    slots, _, height, width = tensor.shape
-    spec = settings.input
-    if settings.multiple and (height, width) != (-1, -1):
+    spec, size = _of_tensor(settings.input, tensor)
+    if settings.multiple and size != (-1, -1):
         raise ConfigError(f"size: `original` needs a model that takes any size: {tensor}")
-    spec = replace(spec, height=spec.height if height < 0 else height, width=spec.width if width < 0 else width)
+    height, width = (own if own > 0 else wanted for own, wanted in zip(size, (spec.height, spec.width)))  # noqa: B905
+    slots = tensor.shape[0]
     batch = settings.batch or max(1, slots)
     if slots > 0 and batch % slots:
         raise ConfigError(f"batch: the model takes {slots} at a time: {batch}")
-    return tensor, replace(settings, input=spec, batch=batch, decoder=with_characters(settings.decoder, session))
+    fed = replace(spec, height=height, width=width)
+    return tensor, replace(settings, input=fed, batch=batch, decoder=with_characters(settings.decoder, session))
 
 
 def with_characters(decoder: DecoderSpec, session: Session) -> DecoderSpec:
@@ -75,6 +75,23 @@ def with_characters(decoder: DecoderSpec, session: Session) -> DecoderSpec:
     if decoder.characters or unread(decoder.kind, "characters") or CHARACTERS not in metadata:
         return decoder
     return replace(decoder, characters=names_in(metadata[CHARACTERS]))
+
+
+def _of_tensor(spec: InputSpec, tensor: TensorInfo) -> Tuple[InputSpec, Tuple[int, int]]:
+    """The spec in the layout and type that a network takes, and the network's own height and width, -1 if any."""
+    channels = spec.channels
+    layouts = _CHANNELS if len(tensor.shape) == 4 else {}
+    fitting = [layout for layout, axis in layouts.items() if tensor.shape[axis] in (-1, channels)]
+    if not fitting:
+        wanted = f"[batch, {channels}, height, width]"
+        raise SessionError(f"input must be {wanted}: {tensor}", "pixel_format says how many channels there are")
+    if tensor.dtype not in VALUES:
+        raise SessionError(f"input must be one of {', '.join(VALUES)}: {tensor}")
+    layout = spec.layout if spec.layout in fitting else fitting[0]
+    sides = tensor.shape[1:3] if layout == "nhwc" else tensor.shape[2:4]
+    # A network that was given a float32 input in place of its integers still wants nothing between them.
+    dtype = spec.dtype if tensor.dtype == "float32" else tensor.dtype
+    return replace(spec, layout=layout, dtype=dtype), (sides[0], sides[1])
 
 
 def read_config(path: Path) -> Dict[str, Any]:

@@ -14,7 +14,8 @@ from bmzoo.measure.specs import decoder_spec
 from bmzoo.runtime.decoders.decode import BadOutputs, DecoderSpec, decode, decode_boxes, load
 from bmzoo.runtime.decoders.priors import prior_boxes
 from bmzoo.runtime.decoders.registry import DECODERS
-from bmzoo.runtime.preprocess import Geometry, prepare, read_image
+from bmzoo.runtime.preprocess import prepare, read_image
+from bmzoo.runtime.resizing import Geometry
 
 SIZE = (64, 96)
 SPEC = DecoderSpec("retinaface")

@@ -389,3 +389,39 @@ def test_the_real_model_finds_the_faces_of_a_group_photo(data: Path, tmp_path: P
         for x, y, w, h in truth:
             assert any(x < cx < x + w and y < cy < y + h for cx, cy in centres)
         assert len(faces_of(result)) == len(truth)
+
+
+def taking(kind: int, layout: str) -> bytes:
+    """The square finder, with an input of another type and layout in front."""
+    model = square_finder()
+    port = model.graph.input[0]
+    batch, *sides = (dim.dim_value or "batch" for dim in port.type.tensor_type.shape.dim)
+    before = [batch, *sides] if layout == "nchw" else [batch, *sides[1:], sides[0]]
+    order = [0, 1, 2, 3] if layout == "nchw" else [0, 3, 1, 2]
+    nodes = [
+        helper.make_node("Cast", ["raw"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], [port.name], perm=order),
+        *model.graph.node,
+    ]
+    port.CopyFrom(helper.make_tensor_value_info("raw", kind, before))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize("kind", [TensorProto.UINT8, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.FLOAT])
+def test_networks_are_fed_in_their_own_type_and_layout(kind: int, layout: str) -> None:
+    settings = settings_from({"input": {"mean": [0, 0, 0]}}, "here")
+    session = OnnxSession(taking(kind, layout), threads=1)
+    (found,) = detect_frames(session, frames(squares((3, 3))), settings)
+    (wanted,) = detect_frames(OnnxSession(square_finder().SerializeToString()), frames(squares((3, 3))), settings)
+    np.testing.assert_array_equal(faces_of(found).boxes, faces_of(wanted).boxes)
+    assert len(faces_of(found)) == 1
+
+
+def test_a_mean_that_a_network_of_bytes_cannot_take_is_refused() -> None:
+    with pytest.raises(ConfigError, match="takes uint8, 0 to 255"):
+        fitted(Settings(), OnnxSession(taking(TensorProto.UINT8, "nchw"), threads=1))
+    with pytest.raises(SessionError, match="input must be one of .*: `raw` int64"):
+        fitted(Settings(), OnnxSession(taking(TensorProto.INT64, "nchw"), threads=1))

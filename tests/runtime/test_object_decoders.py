@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bmzoo.errors import SessionError
 from bmzoo.runtime.decoders.decode import BadOutputs, DecoderSpec, decode_boxes, load
 from bmzoo.runtime.predictions.detections import Detections
-from bmzoo.runtime.preprocess import Geometry
+from bmzoo.runtime.resizing import Geometry
 
 SIZE = (64, 96)
 STRIDES = (8, 16, 32)

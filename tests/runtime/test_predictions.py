@@ -19,7 +19,7 @@ from bmzoo.runtime.predictions.regions import Regions
 from bmzoo.runtime.predictions.registry import PREDICTIONS
 from bmzoo.runtime.predictions.tensors import Tensors
 from bmzoo.runtime.predictions.text import Text
-from bmzoo.runtime.preprocess import Geometry
+from bmzoo.runtime.resizing import Geometry
 
 NAMES = ("cat", "dog", "bird")
 # A picture of 200x100 at half its size, 10 pixels from the left and 5 from the top.

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bmzoo.errors import ConfigError, SessionError, SourceError
-from bmzoo.runtime.preprocess import (
-    Geometry,
-    InputSpec,
-    breaks_off,
-    for_picture,
-    prepare,
-    prepare_batch,
-    read_image,
-)
+from bmzoo.runtime.preprocess import InputSpec, breaks_off, for_picture, prepare, prepare_batch, read_image
+from bmzoo.runtime.resizing import RESIZES, Geometry
 
 MEAN = (104.0, 117.0, 123.0)
 
@@ -228,3 +222,96 @@ def test_a_scale_that_leaves_nothing_of_a_picture_is_refused(scale: float) -> No
 def test_a_mean_that_is_no_pixel_is_refused(mean: float) -> None:
     with pytest.raises(ConfigError, match=r"^input: mean: must be a pixel value, -255 to 255: "):
         InputSpec(8, 8, "bgr", (0.0, 0.0, mean), (1.0, 1.0, 1.0), "stretch")
+
+
+def torchvision_crop(image: NDArray[Any], side: int, before: int) -> NDArray[Any]:
+    """Resize(before) and CenterCrop(side), as torchvision's source has them, with OpenCV's resize."""
+    height, width = image.shape[:2]
+    short, long = min(height, width), max(height, width)
+    columns, rows = (
+        (before, int(before * long / short)) if width <= height else (int(before * long / short), before)
+    )
+    resized = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    top, left = round((rows - side) / 2.0), round((columns - side) / 2.0)
+    return resized[top : top + side, left : left + side]
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 500), (500, 300), (256, 256), (10, 700), (224, 231)])
+def test_center_crop_is_what_imagenet_is_evaluated_with(height: int, width: int) -> None:
+    image = noise(height, width)
+    spec = spec_of("center_crop", 224, 224, mean=(0.0,) * 3)
+    tensor, geometry = prepare(image, spec)
+    np.testing.assert_array_equal(tensor, torchvision_crop(image, 224, 256).transpose(2, 0, 1))
+    assert (geometry.width, geometry.height) == (width, height)
+
+
+def test_center_crop_covers_an_input_that_is_not_square() -> None:
+    tensor, at = prepare(np.full((100, 400, 3), 9, np.uint8), spec_of("center_crop", 56, 112, mean=(0.0,) * 3))
+    assert (tensor == 9).all()
+    assert (at.scale_x, at.scale_y, at.pad_left, at.pad_top) == (256 / 400, 64 / 100, -72, -4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 33), (20, 400), (96, 96), (480, 1)])
+def test_fixed_height_is_what_paddleocr_does(height: int, width: int) -> None:
+    image = noise(height, width)
+    columns = min(320, math.ceil(48 * width / height))
+    expected = np.full((48, 320, 3), 127, np.uint8)
+    expected[:, :columns] = cv2.resize(image, (columns, 48))
+    tensor, geometry = prepare(image, spec_of("fixed_height", 48, 320, mean=(0.0,) * 3, pad_value=127))
+    np.testing.assert_array_equal(tensor, expected.transpose(2, 0, 1))
+    assert geometry == Geometry(columns / width, 48 / height, 0, 0, width, height)
+
+
+@pytest.mark.parametrize("flavour", ["opencv", "bmcv"])
+@pytest.mark.parametrize("resize", [name for name in RESIZES if name != "original"])
+def test_a_mark_is_found_where_geometry_says(resize: str, flavour: str) -> None:
+    image = np.zeros((120, 160, 3), np.uint8)
+    image[52:68, 70:90] = 255
+    tensor, geometry = prepare(image, spec_of(resize, 96, 96, mean=(0.0,) * 3, flavour=flavour))
+    rows, columns = np.nonzero(tensor[0] > 127)
+    box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
+    np.testing.assert_allclose(geometry.to_original(box)[0], [70, 52, 90, 68], atol=2)
+
+
+@pytest.mark.parametrize(("pixel_format", "order"), [("bgra", [0, 1, 2]), ("rgba", [2, 1, 0])])
+def test_a_fourth_channel_is_opaque(pixel_format: str, order: list[int]) -> None:
+    image = noise(16, 16)
+    spec = InputSpec(16, 32, pixel_format, (0.0, 0.0, 0.0, 55.0), (1.0, 1.0, 1.0, 0.5), "letterbox")
+    tensor, _ = prepare(image, spec)
+    np.testing.assert_array_equal(tensor[:3, :, :16], image[..., order].transpose(2, 0, 1))
+    assert (tensor[3] == 100).all()
+
+
+@pytest.mark.parametrize("pixel_format", ["rgb", "gray"])
+def test_channels_last_are_the_same_values(pixel_format: str) -> None:
+    count = 1 if pixel_format == "gray" else 3
+    spec = spec_of(pixel_format=pixel_format, mean=(5.0,) * count, scale=(0.5,) * count)
+    images = [noise(50, 40), noise(40, 50)]
+    first, _ = prepare_batch(images, spec, 3)
+    last, _ = prepare_batch(images, replace(spec, layout="nhwc"), 3)
+    np.testing.assert_array_equal(last, first.transpose(0, 2, 3, 1))
+
+
+def test_integers_are_rounded() -> None:
+    spec = spec_of(
+        "stretch", 8, 8, mean=(0.0, 128.0, 0.0), scale=(0.49, 0.5, 0.25), dtype="int8", pixel_format="bgr"
+    )
+    tensor, _ = prepare(noise(8, 8), replace(spec, dtype="float32"))
+    rounded, _ = prepare(noise(8, 8), spec)
+    np.testing.assert_array_equal(rounded, [[[round(float(v)) for v in row] for row in plane] for plane in tensor])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "mean", "scale", "match"),
+    [
+        ("uint8", 127.5, 1.0, "takes uint8, 0 to 255, .* pixels become -127.5 to 127.5 in channel 0"),
+        ("int8", 0.0, 1.0, "takes int8, -128 to 127, .* pixels become 0 to 255"),
+        ("uint8", 0.0, 1 / 255, "takes uint8, and scale leaves 1 steps of it: 0.00392157"),
+    ],
+)
+def test_integers_that_would_leave_no_picture_are_refused(
+    dtype: str, mean: float, scale: float, match: str
+) -> None:
+    with pytest.raises(ConfigError, match=match):
+        spec_of(mean=(mean,) * 3, scale=(scale,) * 3, dtype=dtype)
+    spec_of(mean=(128.0 if dtype == "int8" else 0.0,) * 3, dtype=dtype)

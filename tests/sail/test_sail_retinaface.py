@@ -15,7 +15,8 @@ from bmzoo.onnx_import import retinaface
 from bmzoo.runtime.__main__ import main as detect_main
 from bmzoo.runtime.decoders.decode import DecoderSpec, decode_boxes
 from bmzoo.runtime.engines.session import OnnxSession
-from bmzoo.runtime.preprocess import Geometry, InputSpec, prepare_batch, read_image
+from bmzoo.runtime.preprocess import InputSpec, prepare_batch, read_image
+from bmzoo.runtime.resizing import Geometry
 
 SCORE, IOU = 0.3, 0.4
 MEAN = (104.0, 117.0, 123.0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bmzoo.runtime.predictions.prediction import Prediction
-    from bmzoo.runtime.preprocess import Geometry
+    from bmzoo.runtime.resizing import Geometry
 
 __all__ = ["BadOutputs", "DecoderSpec", "Detections", "decode", "decode_boxes", "load"]
 

@@ -13,7 +13,7 @@ from bmzoo.runtime.predictions.numbers import named, numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bmzoo.runtime.preprocess import Geometry
+    from bmzoo.runtime.resizing import Geometry
 
 _UNSET = np.empty(0, np.int64)
 

@@ -14,7 +14,7 @@ from bmzoo.runtime.predictions.numbers import named
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bmzoo.runtime.preprocess import Geometry
+    from bmzoo.runtime.resizing import Geometry
 
 # How much of the picture shows through a class, and the smallest share of it that is named.
 THROUGH, NAMED_SHARE = 0.45, 0.01

@@ -14,7 +14,7 @@ from bmzoo.runtime.predictions.numbers import numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bmzoo.runtime.preprocess import Geometry
+    from bmzoo.runtime.resizing import Geometry
 
 
 @dataclass(frozen=True)

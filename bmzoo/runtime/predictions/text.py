@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bmzoo.runtime.preprocess import Geometry
+    from bmzoo.runtime.resizing import Geometry
 
 # In place of characters that the settings do not name.
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
