@@ -30,8 +30,9 @@ from bmzoo.commands.scales import channel_ranges  # noqa: E402
 from bmzoo.config.options import Options  # noqa: E402
 from bmzoo.measure.npz import arrays  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
+from bmzoo.plan.fed import input_request, pictures  # noqa: E402
 from bmzoo.plan.float_layers import agree_step  # noqa: E402
-from bmzoo.plan.shared import calibrate_step, import_step, pictures  # noqa: E402
+from bmzoo.plan.shared import calibrate_step, import_step  # noqa: E402
 from bmzoo.plan.step import HOUR, Command  # noqa: E402
 from bmzoo.quantization.equalize import RANGE_SHARES, derive, factors_text  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
@@ -144,7 +145,7 @@ def prepared(folder: Path, shown: tuple[Path, ...], at: Workspace) -> list[Any]:
     for path in shown:
         (folder / "pictures" / path.name).symlink_to(path)
     model = at.models[at.default_model]
-    request = {"input": model.config.input.model_dump(), "minimum": 1}
+    request = {**input_request(model), "minimum": 1}
     (folder / "request.json").write_text(json.dumps(request))
     (folder / "pictures.json").write_text(json.dumps({**names, "folder": str(folder)}))
     (folder / "model.json").write_text(json.dumps({"input": "input"}))

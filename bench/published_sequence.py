@@ -35,7 +35,8 @@ from bmzoo.commands.normalize import installed_schema, normalize  # noqa: E402
 from bmzoo.execute.builder import Builder  # noqa: E402
 from bmzoo.execute.toolchain import LocalToolchain, find_installation  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
-from bmzoo.plan.shared import import_step, pictures, transform_step  # noqa: E402
+from bmzoo.plan.fed import pictures  # noqa: E402
+from bmzoo.plan.shared import import_step, transform_step  # noqa: E402
 from bmzoo.plan.step import Command, Step  # noqa: E402
 from bmzoo.system.hashing import Digests, sha256  # noqa: E402
 from bmzoo.target import Target, longest_first  # noqa: E402

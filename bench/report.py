@@ -156,6 +156,7 @@ def checkout_of(folder: Path, models: int) -> None:
         path = folder / "configs" / f"model{number:03}.yaml"
         path.write_text(CONFIG.format(digest=digest(number)))
         model = load(path, path.name)
+        assert model.config.input is not None, "as CONFIG has it"
         shown = pictures_of(store, model.name, folder / "made")
         for target in model.targets:
             publish(layout, target, shown, model.config.input.model_dump())

@@ -37,6 +37,7 @@ ONLY = {
         "bmzoo/config/accuracy.py",
         "bmzoo/config/decoding.py",
         "bmzoo/config/images.py",
+        "bmzoo/config/inputs.py",
         "bmzoo/config/quantization.py",
         "bmzoo/config/targets.py",
         "bmzoo/config/weights.py",

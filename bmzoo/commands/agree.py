@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from bmzoo.commands.measure import aligned, decoded, detection_figures, reference_heads, tensor_figures
+from bmzoo.commands.requests import picture_size, read_request
 from bmzoo.errors import VerifyFailed
 from bmzoo.measure.comparisons.registry import comparison_of
 from bmzoo.measure.nouns import NOUNS
@@ -19,12 +20,12 @@ SURE = 0.1
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `agreement.json`. Raises VerifyFailed when the outputs are not comparable."""
-    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    request = read_request(folder, args[0])
     feeds = arrays(folder / "inputs.npz")
-    number = len(next(iter(feeds.values())))
     reference = reference_heads(folder, feeds)
+    number = len(next(iter(reference.values())))
     test = aligned(reference, arrays(folder / "outputs.npz"), "its MLIR")
-    size = (request["input"]["height"], request["input"]["width"])
+    size = picture_size(request)
     spec = decoder_spec(request["decoder"], folder)
     noise, signal, cosines = [], [], []
     for index in range(number):

@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from bmzoo.commands.requests import picture_size, read_request
 from bmzoo.quantization.emulator import EmulatorJob, emulator
 from bmzoo.quantization.greedy import TRIED, Score, best_path
 from bmzoo.quantization.select import excluded
@@ -13,10 +14,10 @@ from bmzoo.system.partial import Pieces
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `path.json` from `ranking.json`. Resumes from the scores of an interrupted run."""
-    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    request = read_request(folder, args[0])
     ranking = json.loads((folder / "ranking.json").read_text(encoding="utf-8"))
     number, limit = request["slots"], request["limit"]
-    job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]), number)
+    job = EmulatorJob(folder, request["decoder"], picture_size(request), number)
     sensitivity = {row["layer"]: row["loss"] for row in ranking["layers"]}
     without = excluded(list(sensitivity), request["exclude"])
     every = dict.fromkeys(tuple(row["group"]) for row in ranking["layers"])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bmzoo.commands.measure import aligned, decoded, detection_figures, reference_heads, tensor_figures
+from bmzoo.commands.requests import read_request
 from bmzoo.measure.comparisons.comparison import MatchRule
 from bmzoo.measure.degenerate import Heads
 from bmzoo.measure.found import pictures_compared
@@ -19,7 +20,7 @@ from bmzoo.measure.tensors import max_error, sqnr_db
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `figures.json`: tensors, detections, engines, consistency; and `found.json`. Raises VerifyFailed."""
-    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    request = read_request(folder, args[0])
     feeds = arrays(folder / "inputs.npz")
     reference = reference_heads(folder, feeds)
     mlir = aligned(reference, arrays(folder / "mlir.npz"), "its MLIR")
@@ -29,7 +30,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     # The artifact's own outputs for the batch that was simulated, those of its lowered MLIR for the other pictures.
     test = {name: np.concatenate([first[name], mlir[name][batch:]]) for name in reference}
     figures = {
-        "images": len(next(iter(feeds.values()))),
+        "images": len(next(iter(reference.values()))),
         "simulated": batch,
         "tensors": tensor_figures(reference, test),
         "detections": detection_figures(folder, reference, test, request),

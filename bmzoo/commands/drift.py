@@ -11,6 +11,7 @@ from bmzoo.measure.given_names import as_given, given_names
 from bmzoo.measure.npz import arrays
 from bmzoo.runtime.engines.mlir import MlirSession
 from bmzoo.runtime.engines.registry import find_tpuc_root
+from bmzoo.runtime.engines.session import as_taken
 
 NO_NAMES: Mapping[str, str] = {}
 
@@ -18,10 +19,10 @@ NO_NAMES: Mapping[str, str] = {}
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """args: top MLIR, lowered MLIR, inputs npz, smallest SQNR in dB, JSON to write. Raises SessionError."""
     top, lowered, inputs, limit, result = args
-    feeds = arrays(folder / inputs)
     root = find_tpuc_root()
     first = MlirSession(folder / top, root, log=folder / "top.log")
     try:
+        feeds = as_taken(arrays(folder / inputs), first.inputs)
         second = MlirSession(folder / lowered, root, log=folder / "lowered.log")
         try:
             found = compare_layers(first, second, feeds, layer_inputs(folder / top), limit_sqnr=float(limit))

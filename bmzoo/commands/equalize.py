@@ -18,8 +18,9 @@ EQUALIZE_TOLERANCE = 1e-3
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Write `model.onnx`. args: the model, its channel scales, and the shape of its input as JSON.
+    """Write `model.onnx`. args: the model, its channel scales, and the shape of its one input as JSON.
 
+    Without a shape, the model has those of all inputs.
     Raises SourceError for scales of another model, ToolFailed when the outputs differ by more than rounding.
     """
     model = onnx.load(str(folder / args[0]))
@@ -28,21 +29,21 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     except ValueError as error:
         raise SourceError(f"{args[1]}: {error}", "see the scales in calibration/") from None
     onnx.save(result, str(folder / "model.onnx"))
-    noise = _noise(model, json.loads(args[2]))
+    noise = _noise(model, json.loads(args[2]) if args[2:] else None)
     for before, after in zip(_run(model, noise), _run(result, noise), strict=True):
         off = float(np.abs(before - after).max()) / max(float(np.abs(before).max()), 1e-12)
         if not off <= EQUALIZE_TOLERANCE:  # NaN fails too
             raise ToolFailed(f"equalize: changed the network's outputs by {off:.2g} of their range")
 
 
-def _noise(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, NDArray[np.generic]]:
-    """Random inputs: the networks must agree on any. The first has this shape, others of free size sides of 1."""
+def _noise(model: onnx.ModelProto, shape: Sequence[int] | None) -> dict[str, NDArray[np.generic]]:
+    """Random inputs: the networks must agree on any. The first in this shape, if there is one; free sides are 1."""
     random = np.random.default_rng(0)
     found: dict[str, NDArray[np.generic]] = {}
     inputs = network_inputs(model)
     for port in (port for port in model.graph.input if port.name in inputs):
         kind = port.type.tensor_type
-        sides = [side.dim_value or 1 for side in kind.shape.dim] if found else shape
+        sides = [side.dim_value or 1 for side in kind.shape.dim] if found or shape is None else shape
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
         low = -128 if np.issubdtype(dtype, np.floating) else 0
         found[port.name] = np.asarray(random.uniform(low, 128 if low else 2, sides), dtype)

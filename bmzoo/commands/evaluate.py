@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from bmzoo.commands.prepare import input_spec
+from bmzoo.commands.requests import read_request
 from bmzoo.errors import ConfigError
 from bmzoo.measure import groundtruth
 from bmzoo.measure.evaluate import detect_all, evaluate
@@ -16,7 +17,7 @@ from bmzoo.runtime.settings import Settings
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ap.json`. Raises SourceError for ground truth that does not fit, SessionError for the network."""
-    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    request = read_request(folder, args[0])
     kind = request["decoder"]["kind"]
     if DECODERS[kind].gives != "detections":
         raise ConfigError(f"evaluate: needs a decoder that finds faces: {kind}", "see `decoder` in docs/config.md")

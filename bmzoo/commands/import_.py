@@ -12,13 +12,13 @@ from bmzoo.onnx_import.batches import Settled, batch_of, settle
 from bmzoo.onnx_import.branches import without_branches
 from bmzoo.onnx_import.checkpoint import load_state_dict
 from bmzoo.onnx_import.cut import copied, cut
+from bmzoo.onnx_import.fed_inputs import Fed, described, is_plain, settle_inputs
 from bmzoo.onnx_import.names import rename
 from bmzoo.onnx_import.offers import Offer, offer
 from bmzoo.onnx_import.onnx_file import io_signature
-from bmzoo.onnx_import.ports import check_outputs, picture_input
+from bmzoo.onnx_import.ports import check_outputs
 from bmzoo.onnx_import.ranks import give_ranks
 from bmzoo.onnx_import.samples import Feeds, network_feeds, stacked
-from bmzoo.onnx_import.sides import fix_sides
 
 # Below the step's folder: the external data of the source.
 EXTERNAL = "external"
@@ -27,16 +27,17 @@ EXTERNAL = "external"
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `model.onnx` and `model.json` (inputs, outputs, and what was renamed). Raises SourceError."""
     request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
-    shown, spec = request["shown"], request["input"]
-    source, model = _model(folder, request)
-    name = picture_input(model, spec, shown).name
+    shown = request["shown"]
+    source, model, fed = _model(folder, request)
     renamed = rename(model)
-    settled = settle(model, spec, request["batches"], shown, renamed)
+    settled = settle(model, fed.picture, request["batches"], shown, renamed)
     offered = _offered(source, request, settled, renamed)
     (folder / "model.onnx").write_bytes(settled.model.SerializeToString(deterministic=True))
     now = {before: after for after, before in renamed.items()}
+    plain = is_plain(fed, request["input"])
     signature = {
-        "input": now.get(name, name),
+        "input": now.get(fed.name, fed.name) or None,
+        **({} if plain else {"inputs": described(settled.model, fed, now)}),
         "outputs": [o.name for o in model.graph.output],
         **({"renamed": renamed} if renamed else {}),
         **_told(settled),
@@ -46,29 +47,29 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     (folder / "model.json").write_text(json.dumps(signature, indent=1), encoding="utf-8")
 
 
-def _model(folder: Path, request: Mapping[str, Any]) -> tuple[onnx.ModelProto | None, onnx.ModelProto]:
-    """The file as it is given, None for a checkpoint; and what it holds, within the contract."""
+def _model(folder: Path, request: Mapping[str, Any]) -> tuple[onnx.ModelProto | None, onnx.ModelProto, Fed]:
+    """The file as it is given, None for a checkpoint; what it holds, within the contract; and how it is fed."""
     shown, spec = request["shown"], request["input"]
     source = folder / request["source"]
     if request["architecture"]:
         model = retinaface.build(load_state_dict(source, shown), spec["height"], spec["width"])
-        return None, cut(model, request["outputs"], shown) if request.get("outputs") else model
+        model = cut(model, request["outputs"], shown) if request.get("outputs") else model
+        return None, model, settle_inputs(model, request, shown)
     given = model = contract.load_onnx(source, shown, folder / EXTERNAL)
-    picture_input(model, spec, shown)  # first, as much of what is wrong with a model comes from this
     if request.get("outputs"):
         model = cut(model, request["outputs"], shown)
+    fed = settle_inputs(model, request, shown)  # first, as much of what is wrong with a model comes from this
     check_outputs(model, shown)
-    fix_sides(model, spec)
-    feeds = _feeds(model, spec)
+    feeds = _feeds(model, fed.picture)
     give_ranks(model, feeds[0])
     model = without_branches(model, feeds[0], shown)
     if request.get("contract") == "toolchain":
-        return given, copied(contract.as_toolchain_reads(model, shown))
+        return given, copied(contract.as_toolchain_reads(model, shown)), fed
     conforming = contract.conform(model, shown, feeds)
-    return given, copied(conforming) if conforming is given else conforming
+    return given, copied(conforming) if conforming is given else conforming, fed
 
 
-def _feeds(model: onnx.ModelProto, spec: Mapping[str, Any]) -> list[Feeds]:
+def _feeds(model: onnx.ModelProto, spec: Mapping[str, Any] | None) -> list[Feeds]:
     """What a conversion is tried on: a batch as the model holds it; one picture and two where it is free."""
     ports, size = io_signature(model).inputs, batch_of(model)
     rows = [network_feeds(ports, spec, seed) for seed in range(max(2, size))]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bmzoo.commands.requests import picture_size, read_request
 from bmzoo.errors import VerifyFailed
 from bmzoo.measure.comparisons.comparison import MatchRule
 from bmzoo.measure.comparisons.registry import comparison_of
@@ -23,12 +24,12 @@ WORST_SQNR = -999.0
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `figures.json`. Raises VerifyFailed when the outputs are not comparable."""
-    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    request = read_request(folder, args[0])
     feeds = arrays(folder / "inputs.npz")
     reference = reference_heads(folder, feeds)
     test = aligned(reference, arrays(folder / "outputs.npz"))
     figures = {
-        "images": len(next(iter(feeds.values()))),
+        "images": len(next(iter(reference.values()))),
         "tensors": tensor_figures(reference, test),
         "detections": detection_figures(folder, reference, test, request),
     }
@@ -89,7 +90,7 @@ def detection_figures(
 def decoded(folder: Path, heads: Heads, request: Mapping[str, Any], confidence: float) -> list[Prediction]:
     """What the outputs mean, picture by picture, by the request's decoder. Raises SessionError, ConfigError."""
     settings = request["decoder"]
-    size = (request["input"]["height"], request["input"]["width"])
+    size = picture_size(request)
     return decode(heads, decoder_spec(settings, folder), size, confidence, settings.get("nms", 1.0))
 
 

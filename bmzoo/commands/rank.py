@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bmzoo.commands.requests import picture_size, read_request
 from bmzoo.quantization.emulator import Emulator, EmulatorJob, emulator
 from bmzoo.quantization.loss import added, total
 from bmzoo.quantization.mapping import coverage
@@ -15,9 +16,9 @@ from bmzoo.system.partial import Pieces
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ranking.json`. Resumes after the pictures that an interrupted run has finished."""
-    request = json.loads((folder / args[0]).read_text(encoding="utf-8"))
+    request = read_request(folder, args[0])
     number = request["slots"]
-    job = EmulatorJob(folder, request["decoder"], (request["input"]["height"], request["input"]["width"]), number)
+    job = EmulatorJob(folder, request["decoder"], picture_size(request), number)
     pieces = Pieces(folder, number)
     found = {i: piece for i in range(number) if (piece := pieces.find(str(i))) is not None}
     missing = [i for i in range(number) if i not in found]

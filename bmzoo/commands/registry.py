@@ -7,9 +7,14 @@ module here and a row to the table.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_WORDS = ("runtime/normalisation.py", "runtime/picture_words.py")
 _PREPROCESSING = (
-    *("runtime/preprocess.py", "runtime/resizing.py", "runtime/normalisation.py"),
-    *("runtime/orientation.py", "runtime/bmcv.py"),
+    *("runtime/preprocess.py", "runtime/resizing.py", "runtime/orientation.py", "runtime/bmcv.py"),
+    *_WORDS,
+)
+_PREPARING = (
+    *("commands/prepare.py", "commands/tensor_samples.py", "commands/requests.py", "measure/model_facts.py"),
+    *("system/hashing.py", "runtime/engines/simulate.py", *_PREPROCESSING),
 )
 _DECODING = ("runtime/decoders/*.py", "runtime/predictions/*.py", "runtime/nms.py", *_PREPROCESSING)
 _SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py")
@@ -17,7 +22,8 @@ _SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py")
 _ENGINES = ("runtime/engines/*.py",)
 _QUANTIZATION = ("quantization/*.py", "system/partial.py", "measure/degenerate.py", *_DECODING)
 _MEASURING = (
-    *("commands/measure.py", "measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/specs.py"),
+    *("commands/measure.py", "commands/requests.py", "measure/model_facts.py"),
+    *("measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/specs.py"),
     *("measure/comparisons/*.py", "measure/nouns.py", "measure/agreement.py", "measure/average_precision.py"),
     *("measure/given_names.py", "measure/degenerate.py"),
     *_SESSION,
@@ -39,8 +45,9 @@ class OwnCommand:
 
 
 COMMANDS: Mapping[str, OwnCommand] = {
-    "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py", *_SESSION)),
-    "prepare": OwnCommand("prepare", ("commands/prepare.py", "system/hashing.py", *_PREPROCESSING)),
+    "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py", *_WORDS, *_SESSION)),
+    "prepare": OwnCommand("prepare", _PREPARING),
+    "shapes": OwnCommand("shapes", ("commands/shapes.py",)),
     "table": OwnCommand("table", ("commands/table.py", "quantization/tables.py")),
     "check-tables": OwnCommand(
         "check_tables",
@@ -67,7 +74,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
         (
             *("commands/evaluate.py", "measure/evaluate.py"),
             *("measure/groundtruth.py", "measure/picture.py", "measure/listed.py", "measure/wider.py"),
-            *("runtime/settings.py", "commands/prepare.py", "system/hashing.py", *_MEASURING, *_ENGINES),
+            *("runtime/settings.py", *_PREPARING, *_MEASURING, *_ENGINES),
         ),
         installation=True,
     ),

@@ -57,8 +57,8 @@ class Rule(Thresholds):
 class Verify(Section):
     """The first verdict: one full batch of pictures on the chip simulator against ONNX."""
 
-    images: Images
-    """Pictures to compare on; the first ones fill the batch that runs on the simulator."""
+    images: Images | None = None
+    """Pictures to compare on; the first ones fill the batch that runs on the simulator. Needed where `input` is."""
     confidence: Ratio = 0.5
     """Lowest score of a face that is compared."""
     margin: Ratio = 0.02

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config import search_methods
 from bmzoo.config.drawn import check_drawn
+from bmzoo.config.feeding import check_fed
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.yamlfile import Document, key_path
 from bmzoo.errors import ConfigError, nearest
@@ -23,6 +24,7 @@ def check_keys(
     """
     if any(t.precision in CALIBRATED for t in targets) and config.calibration is None:
         raise document.error(("calibration",), "missing key: int8 and int4 targets need one", "see docs/config.md")
+    check_fed(config, document)
     _check_scenes(config, document)
     _check_tables(config, targets, document)
     _check_searched(config, targets, document)
@@ -70,7 +72,8 @@ def _check_batches(config: ModelConfig, targets: Sequence[Target], document: Doc
     """Check that there are pictures for a full batch of every target, which is what a first verdict takes."""
     largest = max(targets, key=lambda target: target.batch)
     place: tuple[str | int, ...] = ("verify", "images", "count")
-    counts = [(place, config.verify.images.count)]
+    images = config.verify.images
+    counts = [(place, images.count if images is not None else None)]
     for index, weights in enumerate(config.weights):
         drawn = weights.scenes.verify if weights.scenes is not None else None
         place = ("weights", index, "scenes", "verify", "count")

@@ -20,14 +20,19 @@ _PICTURED: Mapping[str, Location] = {
 
 def with_scenes(config: ModelConfig, weights: Weights) -> ModelConfig:
     """The config with the scenes of these weights in place of its pictures."""
-    size = (config.input.height, config.input.width)
-    sets = {name: SceneSet(*size, r.seed, r.count) for name, r in weights.scenes or () if r is not None}
+    sets = {name: SceneSet(*_size(config), r.seed, r.count) for name, r in weights.scenes or () if r is not None}
     update: dict[str, object] = {}
     for name, scenes in sets.items():
         section = getattr(config, name)
         new = {"truth": scenes.truth} if name == "evaluate" else {"images": _images(scenes)}
         update[name] = section.model_copy(update=new)
     return config.model_copy(update=update)
+
+
+def _size(config: ModelConfig) -> tuple[int, int]:
+    picture = config.input
+    assert picture is not None and picture.height and picture.width, "checked where there are scenes: feeding.py"
+    return picture.height, picture.width
 
 
 def _images(scenes: SceneSet) -> Images:

@@ -111,6 +111,18 @@ class Model:
         return self.config.calibration is not None and self.config.calibration.table is None
 
     @property
+    def drawn(self) -> str:
+        """Which inputs get values that are drawn, for people: figures say nothing of real ones. Empty for none."""
+        drawn = [f"{name} {one.random}" for name, one in self.config.inputs.items() if one.random is not None]
+        return f"random inputs: {', '.join(drawn)}" if drawn else ""
+
+    @property
+    def samples_are(self) -> str:
+        """What is counted where figures are, for people: pictures, or samples of other inputs."""
+        what = "samples" if self.config.input is None else "pictures"
+        return f"{what} ({self.drawn})" if self.drawn else what
+
+    @property
     def equalizes(self) -> bool:
         """Whether INT8 targets are built from the model after cross-layer equalization."""
         return self.config.calibration is not None and self.config.calibration.equalize

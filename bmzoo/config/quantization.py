@@ -15,6 +15,8 @@ class Calibration(Section):
 
     images: Images | None = None
     """Pictures over which the range of every activation is watched."""
+    count: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many samples of `inputs`, where the model takes no pictures; verification takes others where it can."""
     table: PathText | None = None
     """A calibration table written by hand, in place of `images`."""
     method: Literal["kl", "mse", "max", "percentile9999", "aciq_laplace", "aciq_gauss"] = "kl"
@@ -30,9 +32,12 @@ class Calibration(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> "Calibration":
-        if (self.images is None) == (self.table is None):
+        given = [key for key in ("images", "count", "table") if getattr(self, key) is not None]
+        if len(given) != 1 and "count" in given:
+            raise ValueError(f"one of images, count and table is needed: {', '.join(given)} given")
+        if len(given) != 1:
             raise ValueError("either images or table is needed, and not both")
-        if self.equalize and self.images is None:
+        if self.equalize and self.table is not None:
             raise ValueError("equalize needs images: a table written by hand belongs to the model as it is")
         return self
 

@@ -40,7 +40,7 @@ checkout. An empty default means that nothing is set.
 
 ## The shortest config
 
-Any ONNX file with one picture input will do:
+Any ONNX file will do:
 
 ```yaml
 weights:
@@ -56,6 +56,25 @@ targets:
 
 The batch dimension of the model must be free: one that is baked in is refused, because some chips compile it to
 wrong results silently. Pictures with ground truth are never used to calibrate or choose anything.
+
+Sizes that the file fixes may be left out, and its type and layout are read from it. What is no picture is named,
+with samples, with a distribution where there are none, or with the value that it always has:
+
+```yaml
+weights:
+  - {name: given, file: voice.onnx, sha256: <sha256sum of the file>}
+inputs:
+  input: {samples: recordings, shape: [1, 576]}
+  state: {random: {distribution: normal, std: 0.3}, shape: [2, 1, 128]}
+  sr: {value: 16000}
+decoder: {kind: none}
+verify: {}
+targets:
+  - {chip: bm1688, precision: fp32}
+```
+
+What was measured on drawn values says so: in what `build` and `verify` print, in the .json beside the artifact, in
+the table of results.
 
 ## What the chips can do
 """

@@ -8,60 +8,16 @@ import json
 import sys
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from bmzoo.config.accuracy import Evaluate, Verify
 from bmzoo.config.decoding import Decoder
 from bmzoo.config.descriptions import described_schema
-from bmzoo.config.fields import Means, Pixels, Scales, Section, as_tuple
+from bmzoo.config.fields import Section, as_tuple
+from bmzoo.config.inputs import Input, TensorInput
 from bmzoo.config.quantization import Calibration, Quantization
 from bmzoo.config.targets import Exclusion, Selection
 from bmzoo.config.weights import Weights
-
-
-class Input(Section):
-    """What the network is fed: `(pixel - mean) * scale` per channel, channels in `pixel_format` order.
-
-    `flavour` is whose resize the pictures get, OpenCV's or that of the chips' BMCV. There is no `resize: original`:
-    it is for networks that take any size, and an artifact is compiled for one.
-    """
-
-    name: str | None = None
-    """Name of the model's input; another one is an error."""
-    height: Pixels
-    """Height of the network's input, in pixels."""
-    width: Pixels
-    """Width of the network's input, in pixels."""
-    pixel_format: Literal["bgr", "rgb", "gray"] = "bgr"
-    """Order of the channels that the network was trained with."""
-    mean: Means = (0.0, 0.0, 0.0)
-    """Taken off each channel, in pixel values 0 to 255; as many values as `pixel_format` has channels."""
-    scale: Scales = (1.0, 1.0, 1.0)
-    """Multiplied with after that; as many values as `pixel_format` has channels."""
-    resize: Literal["letterbox", "letterbox_center", "stretch"] = "letterbox"
-    """How a picture comes to the input's size: `letterbox` keeps its shape and puts it top left, `letterbox_center`
-    in the middle, `stretch` fills the input.
-    """
-    pad_value: Annotated[int, Field(ge=0, le=255)] = 0
-    """Pixel value of what `letterbox` leaves free."""
-    flavour: Literal["opencv", "bmcv"] = "opencv"
-    """Whose resize the pictures get: OpenCV's or that of the chips' BMCV."""
-
-    @property
-    def channels(self) -> int:
-        return 1 if self.pixel_format == "gray" else 3
-
-    @model_validator(mode="after")
-    def _channels(self) -> "Input":
-        for key in ("mean", "scale"):
-            value = getattr(self, key)
-            if key not in self.model_fields_set:
-                continue
-            if len(value) != self.channels:
-                have = f"{self.pixel_format} has {self.channels} channels"
-                raise ValueError(f"{key} has {len(value)} values, {have}: {list(value)}")
-        return self
-
 
 TensorName = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -78,8 +34,10 @@ class ModelConfig(Section):
 
     weights: Annotated[tuple[Weights, ...], BeforeValidator(as_tuple), Field(min_length=1)]
     """Where the model can come from; the first that is available is used."""
-    input: Input
-    """What the network is fed."""
+    input: Input | None = None
+    """The picture that the network is fed; left out where it takes none."""
+    inputs: dict[str, TensorInput] = Field(default_factory=dict)
+    """What else it is fed, by the names of its inputs."""
     outputs: Annotated[tuple[TensorName, ...], BeforeValidator(as_tuple), AfterValidator(each_once)] = ()
     """Tensors at which the network is cut, by their names in the given file: they are its outputs then. The file's
     own when left out.

@@ -104,6 +104,10 @@ class Resolver:
             return ref.sha256 or self._sources.pinned(ref, self._digests.of)[1]
         if isinstance(ref, ExternalData):
             return self._external(ref)
+        if isinstance(ref, Tree):
+            tree = self._sources.tree(ref)
+            lines = tuple(f"{self._digest(path)} {name}" for name, path in tree.items())
+            return f"{len(lines)}, sha256 of their digests: {_digest_of_set(lines)}"
         assert isinstance(ref, Pictures), "nothing else is a source of a decision"
         drawn = scene_sets.split(ref.folder)
         if drawn is not None:  # what is drawn follows from the seeds, and need not be here

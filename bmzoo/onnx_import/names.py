@@ -34,7 +34,7 @@ def rename(model: ModelProto) -> dict[str, str]:
             new[name] = _free(wanted[name], taken)
             taken.add(new[name])
     if new:
-        _apply(model.graph, new)
+        apply_names(model.graph, new)
     return {now: before for before, now in new.items()}
 
 
@@ -58,7 +58,8 @@ def _names(graph: GraphProto) -> Iterator[str]:
             yield from _names(inner)
 
 
-def _apply(graph: GraphProto, new: Mapping[str, str]) -> None:
+def apply_names(graph: GraphProto, new: Mapping[str, str]) -> None:
+    """Give names of a graph and its subgraphs others, in place: new by old."""
     for port in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         port.name = new.get(port.name, port.name)
     for sparse in graph.sparse_initializer:
@@ -72,4 +73,4 @@ def _apply(graph: GraphProto, new: Mapping[str, str]) -> None:
         for ports in (node.input, node.output):
             ports[:] = [new.get(name, name) for name in ports]
         for inner in subgraphs(node):
-            _apply(inner, new)
+            apply_names(inner, new)

@@ -5,15 +5,16 @@ per model and weights, one search per quantizer, one deploy and one simulation p
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decoding import decoder_files, decoder_request
+from bmzoo.plan.fed import fed, input_request, picture_request
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import compiler_inputs
-from bmzoo.plan.shared import calibration, document, import_step, pictures, transform_for
+from bmzoo.plan.shared import calibration, document, import_step, transform_for
 from bmzoo.plan.step import Command, Input, Output, Step, Subject
 from bmzoo.target import Target
 
@@ -83,7 +84,7 @@ def deploy_step(model: Model, target: Target, weights: Weights, table: Input | N
 
 
 def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, weights: Weights) -> Step:
-    request = {"input": model.config.input.model_dump(), "minimum": 1, "slots": target.batch}
+    request = {**input_request(model), "minimum": 1, "slots": target.batch}
     return Step(
         "simulate",
         subject(target, weights),
@@ -94,7 +95,7 @@ def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, wei
         (
             ("model.json", Output(source, "model.json")),
             ("model.bmodel", Output(deploy, "model.bmodel")),
-            ("pictures", replace(pictures(model.config.verify.images), count=target.batch)),
+            *fed(model, model.config.verify.images, target.batch),
         ),
         ("inputs.npz", "outputs.npz"),
         (document("request.json", request),),
@@ -109,7 +110,7 @@ def _measure_step(model: Model, target: Target, source: Step, simulate: Step, we
         "confidence": config.verify.confidence,
         "margin": config.verify.margin,
         "iou": model.thresholds(target).iou,
-        "input": config.input.model_dump(),
+        **picture_request(model),
     }
     return Step(
         "measure",

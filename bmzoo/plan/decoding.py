@@ -4,7 +4,7 @@ from typing import Any
 
 from bmzoo.config.decoding import Decoder
 from bmzoo.config.model import Model
-from bmzoo.plan.shared import stated
+from bmzoo.plan.fed import stated
 from bmzoo.plan.step import File
 
 # Keys that may name a file, and what it is called in the folder of a step.

@@ -6,8 +6,9 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
 from bmzoo.measure import groundtruth
 from bmzoo.plan.decoding import decoder_files, decoder_request
+from bmzoo.plan.fed import picture_request
 from bmzoo.plan.lowering import LOWERED
-from bmzoo.plan.shared import document, import_step, input_request
+from bmzoo.plan.shared import document, import_step
 from bmzoo.plan.step import Command, Input, Output, Step, Subject, Tree
 from bmzoo.plan.verify import lower_step
 from bmzoo.target import Target
@@ -17,7 +18,7 @@ def evaluate_onnx(model: Model, weights: Weights) -> Step:
     """Average precision of the ONNX model on the config's ground truth."""
     model = using(model, weights)
     source = import_step(model, weights)
-    inputs = (("model.onnx", Output(source, "model.onnx")),)
+    inputs = tuple((name, Output(source, name)) for name in ("model.onnx", "model.json"))
     return _evaluate_step(model, Subject(model.name, weights.name, detail="onnx"), "model.onnx", inputs)
 
 
@@ -29,7 +30,8 @@ def evaluate_lowering(model: Model, target: Target, weights: Weights) -> Step:
 @lru_cache(maxsize=1024)
 def evaluate_lowered(model: Model, lower: Step) -> Step:
     """Average precision of any lowering of the model."""
-    inputs = tuple((name, Output(lower, name)) for name in LOWERED)
+    source = next(step for transform in lower.needs for step in transform.needs if step.kind == "import")
+    inputs = (*((name, Output(lower, name)) for name in LOWERED), ("model.json", Output(source, "model.json")))
     return _evaluate_step(model, lower.subject, "lowered.mlir", inputs)
 
 
@@ -38,7 +40,7 @@ def _evaluate_step(model: Model, subject: Subject, network: str, inputs: tuple[t
     assert settings is not None, "only for models with ground truth"
     folder, inside = groundtruth.tree(settings.truth)
     request = {
-        **input_request(model),
+        **picture_request(model),
         "network": network,
         "decoder": decoder_request(model),
         "confidence": settings.confidence,

@@ -1,7 +1,6 @@
 """What a choice of float layers is derived from, whoever searched for them. Pure data."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from bmzoo.chips import CHIPS
@@ -9,8 +8,9 @@ from bmzoo.config.model import Model
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import FLOAT_LAYERS, decision
 from bmzoo.plan.decoding import decoder_decides
+from bmzoo.plan.fed import fed
 from bmzoo.plan.lowering import int8_target, thresholds
-from bmzoo.plan.shared import calibration, derived_from, equalization, equalized_for, network, pictures
+from bmzoo.plan.shared import calibration, derived_from, equalization, equalized_for, network
 from bmzoo.plan.step import Decision, Input
 
 # How many selection pictures layers are ranked and chosen by; all of them confirm the pick.
@@ -37,7 +37,7 @@ def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[st
     sources: dict[str, Input] = {
         **derived_from(weights),
         **files,
-        "pictures": replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES)),
+        **dict(fed(model, images, min(images.count or RANKED_PICTURES, RANKED_PICTURES))),
         **equalization(model, weights, equalized_for(model, chip)),
         "calibration.table": thresholds(model, calibration(model, target, weights)),
     }

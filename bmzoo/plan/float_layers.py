@@ -3,7 +3,6 @@
 How a search is planned is its method's business, see `config.search_methods`.
 """
 
-from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
@@ -14,8 +13,9 @@ from bmzoo.config.quantization import Search
 from bmzoo.config.search_methods import method_of
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decoding import decoder_files, decoder_request
+from bmzoo.plan.fed import fed, input_request
 from bmzoo.plan.lowering import LOWERED, int8_target, lowering, plain_lowering
-from bmzoo.plan.shared import document, import_step, input_request, pictures
+from bmzoo.plan.shared import document, import_step
 from bmzoo.plan.step import Command, File, Input, Output, Step
 from bmzoo.target import Target
 
@@ -84,7 +84,7 @@ def agree_step(model: Model, chip: str, weights: Weights, qtable: Input | None) 
             *((name, Output(lower, name)) for name in LOWERED),
             ("model.onnx", Output(source, "model.onnx")),
             ("model.json", Output(source, "model.json")),
-            ("pictures", replace(pictures(images), count=images.count or CONFIRMED)),
+            *fed(model, images, images.count or CONFIRMED),
             *decoder_files(model),
         ),
         ("agreement.json",),

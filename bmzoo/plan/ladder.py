@@ -15,7 +15,8 @@ from bmzoo.config.search_methods import HEAD_METHOD
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import INT8_SETTINGS, decision
 from bmzoo.plan.decoding import decoder_decides, decoder_files, decoder_request
-from bmzoo.plan.shared import derived_from, document, import_step, input_request, network, pictures
+from bmzoo.plan.fed import fed, picture_request, pictures
+from bmzoo.plan.shared import derived_from, document, import_step, network
 from bmzoo.plan.step import Command, Output, Step, Subject
 from bmzoo.plan.verify import infer_step, lower_step
 from bmzoo.target import Target
@@ -130,12 +131,14 @@ def settings_step(model: Model, weights: Weights) -> Step:
         "thresholds": limits,
         "confidence": config.verify.confidence,
     }
-    count = min(config.verify.quantized, config.verify.images.count or config.verify.quantized)
+    shown = config.verify.images
+    assert shown is not None, "only of models that take pictures"
+    count = min(config.verify.quantized, shown.count or config.verify.quantized)
     sources = {
         **derived_from(weights),
         **files,
         "calibration": pictures(config.calibration.images),
-        "pictures": replace(pictures(config.verify.images), count=count),
+        **dict(fed(own, shown, count)),
     }
     return Step(
         "settings",
@@ -155,7 +158,7 @@ def trial_step(model: Model, target: Target, weights: Weights) -> Step:
     config, source = own.config, import_step(own, weights)
     infer = infer_step(own, target, weights, lower_step(own, target, weights))
     request = {
-        **input_request(own),
+        **picture_request(own),
         "decoder": decoder_request(own),
         "confidence": config.verify.confidence,
         "margin": config.verify.margin,

@@ -4,7 +4,6 @@ Ranking and choosing are done once for each quantizer, so bm1684x and bm1688 sha
 `max_float_layers` cuts off from them takes no time.
 """
 
-from dataclasses import replace
 from functools import lru_cache
 
 from bmzoo.chips import CHIPS
@@ -12,16 +11,10 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.quantization import Search
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decoding import decoder_files, decoder_request
+from bmzoo.plan.fed import fed, input_request
 from bmzoo.plan.float_decision import RANKED_PICTURES, float_layers, float_mode
 from bmzoo.plan.lowering import int8_target, plain_lowering
-from bmzoo.plan.shared import (
-    document,
-    import_step,
-    input_request,
-    pictures,
-    quantized_source,
-    transform_for,
-)
+from bmzoo.plan.shared import document, import_step, quantized_source, transform_for
 from bmzoo.plan.step import Command, Input, Output, Step, Subject
 
 # The path is followed this far whatever is asked for, so that one serves every setting up to it.
@@ -96,8 +89,8 @@ def network_files(model: Model, chip: str, weights: Weights) -> tuple[tuple[str,
 def _inputs(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input], ...]:
     images = model.config.quantization.images
     assert images is not None, "checked when the config was read"
-    shown = replace(pictures(images), count=min(images.count or RANKED_PICTURES, RANKED_PICTURES))
-    return (*network_files(model, chip, weights), ("pictures", shown), *decoder_files(model))
+    shown = fed(model, images, min(images.count or RANKED_PICTURES, RANKED_PICTURES))
+    return (*network_files(model, chip, weights), *shown, *decoder_files(model))
 
 
 def _request(model: Model) -> dict[str, object]:

@@ -1,19 +1,18 @@
 """The steps that all targets of a model share: import, scales, transform, calibrate. Pure data."""
 
 import json
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
 from bmzoo.chips import CALIBRATED, CHIPS
-from bmzoo.config.fields import Section
-from bmzoo.config.images import Images
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
-from bmzoo.plan.step import Command, ExternalData, File, Input, Output, Pictures, Step, Subject
+from bmzoo.plan.fed import fed, input_request, is_shaped_by_file, stated_inputs
+from bmzoo.plan.step import Command, ExternalData, File, Input, Output, Step, Subject
+from bmzoo.plan.transforming import noise_shape, transform_arguments
 from bmzoo.target import Target
 
 # Ranges of channels settle after a few pictures; thresholds take more.
@@ -24,14 +23,13 @@ EQUALIZE_PICTURES = 32
 def import_step(model: Model, weights: Weights) -> Step:
     """The checkpoint or ONNX file to `model.onnx`, within the config's contract, its batch settled."""
     name = "source" + PurePosixPath(weights.file).suffix
-    config = model.config
     request = {
         "source": name,
         "shown": weights.file,
         "architecture": weights.architecture,
-        "input": config.input.model_dump(),
+        **input_request(model),
         "batches": sorted({t.batch for t in model.targets} | {1}),
-        **_cut_and_contract(config),
+        **_cut_and_contract(model.config),
     }
     return Step(
         "import",
@@ -59,10 +57,11 @@ def scales_step(model: Model, weights: Weights, quantizer: str) -> Step:
     """By what each channel is divided so that a quantizer's scales fit all of them, from ranges over pictures."""
     model = using(model, weights)
     settings = model.config.calibration
-    assert settings is not None and settings.images is not None, "only for models that calibrate"
+    assert settings is not None, "only for models that calibrate"
     source, kind = import_step(model, weights), CHIPS[quantizer].scales
-    count = min(settings.images.count or EQUALIZE_PICTURES, EQUALIZE_PICTURES)
-    shown = replace(pictures(settings.images), count=count)
+    images = settings.images
+    count = min((settings.count if images is None else images.count) or EQUALIZE_PICTURES, EQUALIZE_PICTURES)
+    shown = fed(model, images, count)
     return Step(
         "scales",
         Subject(model.name, weights.name, quantizer),
@@ -70,11 +69,11 @@ def scales_step(model: Model, weights: Weights, quantizer: str) -> Step:
         (
             ("source.onnx", Output(source, "model.onnx")),
             ("model.json", Output(source, "model.json")),
-            ("pictures", shown),
+            *shown,
         ),
         ("channels.scales",),
-        (document("request.json", {**input_request(model), "minimum": 1}),),
-        decision(SCALES, {**network(model, weights), "scales": kind}, {**derived_from(weights), "pictures": shown}),
+        (document("request.json", {**input_request(model), "minimum": 1, **unpictured(model, count)}),),
+        decision(SCALES, {**network(model, weights), "scales": kind}, {**derived_from(weights), **dict(shown)}),
     )
 
 
@@ -93,18 +92,13 @@ def external_data(weights: Weights) -> dict[str, Input]:
 
 def network(model: Model, weights: Weights) -> dict[str, Any]:
     """Settings that decide what network the weights become and what it is fed."""
-    source = {"input": stated(model.config.input), "architecture": weights.architecture}
+    source = {**stated_inputs(model), "architecture": weights.architecture}
     return {**source, **_cut_and_contract(model.config)}
 
 
 def _cut_and_contract(config: ModelConfig) -> dict[str, Any]:
     """What makes another network of a file than is in it, where the config says so."""
     return config.model_dump(mode="json", include={"outputs", "contract"}, exclude_defaults=True)
-
-
-def stated(section: Section) -> dict[str, Any]:
-    """What a section says beyond its defaults, so that a key that is added later leaves decisions as they are."""
-    return section.model_dump(mode="json", exclude_defaults=True)
 
 
 def equalization(model: Model, weights: Weights, quantizer: str) -> dict[str, Output]:
@@ -121,25 +115,18 @@ def transform_step(model: Model, weights: Weights, batch: int, equalized: str = 
     The .mlir names its weights by relative path. The equalized model is among the outputs.
     """
     source = import_step(model, weights)
-    i = model.config.input
-    args = [
-        *("--model_name", model.name, "--model_def", "model.onnx"),
-        *("--input_shapes", _text([[batch, i.channels, i.height, i.width]])),
-        *("--mean", _numbers(i.mean[: i.channels]), "--scale", _numbers(i.scale[: i.channels])),
-        *("--pixel_format", i.pixel_format, "--pad_value", str(i.pad_value)),
-        *("--pad_type", "center" if i.resize == "letterbox_center" else "normal"),
-        *(() if i.resize == "stretch" else ("--keep_aspect_ratio",)),
-        *("--mlir", "model.mlir"),
-    ]
     scales = equalization(model, weights, equalized)
-    picture = _text([1, i.channels, i.height, i.width])
-    apply = (Command("equalize", ("source.onnx", "channels.scales", picture)),) if scales else ()
+    shaped = is_shaped_by_file(model)
+    before = (
+        *((Command("equalize", ("source.onnx", "channels.scales", *noise_shape(model))),) if scales else ()),
+        *((Command("shapes", ("model.onnx", str(batch), "shaped.onnx")),) if shaped else ()),
+    )
     return Step(
         "transform",
         Subject(
             model.name, weights.name, detail=f"{batch}b" + (f" equalized for {equalized}" if equalized else "")
         ),
-        (*apply, Command("model_transform.py", tuple(args))),
+        (*before, Command("model_transform.py", transform_arguments(model, batch))),
         (("source.onnx" if scales else "model.onnx", Output(source, "model.onnx")), *scales.items()),
         ("model.mlir", weights_file(model), *(("model.onnx",) if scales else ())),
     )
@@ -156,12 +143,13 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
     """The calibration table: activation thresholds over real pictures, for every chip or a quantizer's."""
     model = using(model, weights)
     settings = model.config.calibration
-    assert settings is not None and settings.images is not None, "only for models that calibrate"
+    assert settings is not None and settings.table is None, "only for models that calibrate"
     transform = transform_step(model, weights, 1, equalized)
     int4 = any(t.precision == "int4" for t in model.targets)
-    shown = pictures(settings.images)
+    shown, images = fed(model, settings.images), settings.images
+    count = (settings.count if images is None else images.count) or 0
     args = (
-        *("model.mlir", "--data_list", "samples.txt", "--input_num", str(settings.images.count or 0)),
+        *("model.mlir", "--data_list", "samples.txt", "--input_num", str(count)),
         *("--cali_method", settings.method, "--histogram_bin_num", str(settings.histogram_bins)),
         *("--tune_num", str(settings.tune)),
         *(("--debug_cmd", "int4") if int4 else ()),
@@ -179,17 +167,32 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
         (
             *mlir_inputs(transform),
             ("model.json", Output(import_step(model, weights), "model.json")),
-            ("pictures", shown),
+            *shown,
         ),
         ("calibration.table",),
-        (document("request.json", {**input_request(model), "minimum": settings.minimum}),),
+        (
+            document(
+                "request.json", {**input_request(model), "minimum": settings.minimum, **unpictured(model, count)}
+            ),
+        ),
         decision(
             THRESHOLDS,
             {**network(model, weights), **method, "int4": int4},
-            {**derived_from(weights), "pictures": shown, **equalization(model, weights, equalized)},
+            {**derived_from(weights), **dict(shown), **equalization(model, weights, equalized)},
             vendor=True,
         ),
     )
+
+
+def unpictured(model: Model, count: int) -> dict[str, int]:
+    """What `prepare` is told where no pictures say how many samples it makes: how many, and which is the first.
+
+    Verification takes the first ones.
+    """
+    if model.config.input is not None:
+        return {}
+    verify = model.config.verify
+    return {"samples": count, "first": max(verify.quantized, verify.floats, *(t.batch for t in model.targets))}
 
 
 def calibration(model: Model, target: Target, weights: Weights) -> Step | None:
@@ -204,16 +207,6 @@ def transform_for(model: Model, target: Target, weights: Weights, batch: int) ->
     return transform_step(model, weights, batch, equalized_for(model, target.chip) if quantized else "")
 
 
-def input_request(model: Model) -> dict[str, Any]:
-    """The config's input section, as the commands that prepare pictures read it."""
-    return {"input": model.config.input.model_dump()}
-
-
-def pictures(images: Images) -> Pictures:
-    """A config's image set as a step's input."""
-    return Pictures(images.folder, images.count or 0, images.first)
-
-
 def mlir_inputs(transform: Step) -> tuple[tuple[str, Output], ...]:
     """A top-level MLIR and its weights, as the inputs of a step under their own names."""
     return tuple((file, Output(transform, file)) for file in transform.outputs if file != "model.onnx")
@@ -222,14 +215,6 @@ def mlir_inputs(transform: Step) -> tuple[tuple[str, Output], ...]:
 def weights_file(model: Model) -> str:
     """The weights beside the top-level MLIR, as model_transform names them."""
     return f"{model.name}_top_f32_all_weight.npz"
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return ",".join(f"{v:g}" for v in values)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def document(name: str, value: Any) -> tuple[str, str]:

@@ -5,21 +5,18 @@ can be planned anywhere. A search does not depend on how many layers are asked f
 its own, which takes no time.
 """
 
-from dataclasses import replace
-
 from bmzoo.config.model import Model, using
 from bmzoo.config.quantization import Search
 from bmzoo.config.search_methods import RUN_QTABLE, RUN_SENSITIVE_LAYER, method_of
 from bmzoo.config.weights import Weights
+from bmzoo.plan.fed import fed, input_request
 from bmzoo.plan.float_decision import float_layers, float_mode
 from bmzoo.plan.lowering import int8_target, table_check, thresholds
 from bmzoo.plan.shared import (
     calibration,
     document,
     import_step,
-    input_request,
     mlir_inputs,
-    pictures,
     transform_for,
 )
 from bmzoo.plan.step import HOUR, Command, Input, Output, Step, Subject
@@ -59,7 +56,7 @@ def ranking_step(model: Model, chip: str, weights: Weights, search: Search) -> S
             *mlir_inputs(transform_for(model, target, weights, 1)),
             *tables,
             ("model.json", Output(import_step(model, weights), "model.json")),
-            ("pictures", replace(pictures(images), count=count)),
+            *fed(model, images, count),
         ),
         ("ranking.json", "tuned.table") if name == RUN_SENSITIVE_LAYER else ("ranking.json",),
         (document("request.json", {**input_request(model), "minimum": 1, "search": name}),),

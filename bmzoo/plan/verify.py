@@ -14,9 +14,10 @@ from bmzoo.config.search_methods import method_of
 from bmzoo.config.weights import Weights
 from bmzoo.plan.build import Recipe, recipe
 from bmzoo.plan.decoding import decoder_files, decoder_request
+from bmzoo.plan.fed import fed, input_request, picture_request
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import LOWERED, lowering
-from bmzoo.plan.shared import document, import_step, input_request, pictures, transform_for, weights_file
+from bmzoo.plan.shared import document, import_step, transform_for, weights_file
 from bmzoo.plan.step import Command, Input, Output, Step
 from bmzoo.target import Target
 
@@ -105,7 +106,7 @@ def count(model: Model, target: Target) -> int:
     """Pictures that verify looks at: at least the artifact's batch, at most those that the config names."""
     verify = model.config.verify
     wanted = max(target.batch, verify.quantized if target.precision in CALIBRATED else verify.floats)
-    return min(wanted, verify.images.count or wanted)
+    return min(wanted, (verify.images.count if verify.images is not None else None) or wanted)
 
 
 def infer_step(model: Model, target: Target, weights: Weights, lower: Step) -> Step:
@@ -122,7 +123,7 @@ def infer_step(model: Model, target: Target, weights: Weights, lower: Step) -> S
         (
             *((name, Output(lower, name)) for name in LOWERED),
             ("model.json", Output(import_step(model, weights), "model.json")),
-            ("pictures", replace(pictures(model.config.verify.images), count=number)),
+            *fed(model, model.config.verify.images, number),
         ),
         ("inputs.npz", "outputs.npz"),
         (document("request.json", request),),
@@ -134,7 +135,7 @@ def _compare_step(  # noqa: PLR0913
 ) -> Step:
     config = model.config
     request = {
-        **input_request(model),
+        **picture_request(model),
         "decoder": decoder_request(model),
         "confidence": config.verify.confidence,
         "margin": config.verify.margin,
@@ -179,7 +180,7 @@ def drift_step(model: Model, target: Target, weights: Weights) -> Step:
             *((name, Output(transform, name)) for name in ("model.mlir", weights_file(model))),
             *((name, Output(lower, name)) for name in LOWERED),
             ("model.json", Output(build.source, "model.json")),
-            ("pictures", replace(pictures(model.config.verify.images), count=1)),
+            *fed(model, model.config.verify.images, 1),
         ),
         ("drift.json",),
         (document("request.json", request),),

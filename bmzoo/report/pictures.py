@@ -104,7 +104,7 @@ def _write(seen: Entry, pictures: Sequence[ComparedPicture], settings: Mapping[s
 
     from bmzoo.measure.npz import arrays
 
-    (batch,) = arrays(seen.path(_INPUTS)).values()
+    batch = next(iter(arrays(seen.path(_INPUTS)).values()))  # before inputs that are no pictures
     for picture in missing:
         image = as_pixels(batch[picture.number], settings)
         done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
@@ -121,4 +121,5 @@ def as_pixels(tensor: Any, settings: Mapping[str, Any]) -> Any:
     pixels = np.clip(np.rint(tensor / scale + mean), 0, 255).astype(np.uint8).transpose(1, 2, 0)
     if channels == 1:
         return np.repeat(pixels, 3, axis=2)
-    return np.ascontiguousarray(pixels[:, :, ::-1] if settings["pixel_format"] == "rgb" else pixels)
+    colours = pixels[:, :, :3]  # without what is opaque everywhere
+    return np.ascontiguousarray(colours[:, :, ::-1] if settings["pixel_format"].startswith("rgb") else colours)

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bmzoo.config.model import Model
 from bmzoo.errors import VerifyFailed
 from bmzoo.execute import published
 from bmzoo.measure import verdict
+from bmzoo.measure.model_facts import resolved_input
 from bmzoo.plan.build import Recipe
 from bmzoo.plan.step import Step
 from bmzoo.results.advice import what_to_write
@@ -33,7 +35,8 @@ def build_artifact(at: Workspace, target: Target) -> str:
     files.copy(deploy.path("profile.json"), at.layout.profile(target))
     text = files.json_text(_provenance(at, target, steps, deploy, figures))
     files.write(text, at.layout.provenance(target))
-    return verdict.summary(figures)
+    told = verdict.summary(figures)
+    return f"{told}, on {model.drawn}" if model.drawn else told
 
 
 def is_current(at: Workspace, target: Target) -> bool:
@@ -95,6 +98,14 @@ def _keep_evidence(
     )
 
 
+def _fed(model: Model, target: Target, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What is fed to the artifact: how pictures become its input, and its inputs where that does not say all."""
+    section = model.config.input
+    picture = {"input": resolved_input(section.model_dump(), told)} if section is not None else {}
+    ports = [{**port, "shape": [size or target.batch for size in port["shape"]]} for port in told.get("inputs", ())]
+    return {**picture, **({"inputs": ports} if ports else {})}
+
+
 def _provenance(
     at: Workspace, target: Target, steps: Recipe, deploy: Entry, figures: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -109,11 +120,12 @@ def _provenance(
         "toolchain": at.toolchain.version,
         **({} if model.config.contract == "onnx_1_6" else {"contract": model.config.contract}),
         # What the runtime needs to feed it and to read its heads: `detect` takes both from here.
-        "input": model.config.input.model_dump(),
+        **_fed(model, target, made[steps.source].read_json("model.json")),
         "decoder": told_decoder(at, model, at.layout.artifact(target).parent),
         "facts": deploy.read_json("facts.json"),
         "verdict": {
             "passed": True,
+            **({"drawn": model.drawn} if model.drawn else {}),
             "thresholds": model.thresholds(target).model_dump(),
             **figures,
         },

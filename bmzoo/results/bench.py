@@ -2,11 +2,13 @@
 
 from bmzoo.commands.prepare import input_spec
 from bmzoo.config.model import Model
-from bmzoo.errors import SourceError
+from bmzoo.errors import ConfigError, SourceError
 from bmzoo.execute import published
+from bmzoo.measure.model_facts import resolved_input
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.measure.stages import machine, stage_times
-from bmzoo.plan.shared import pictures
+from bmzoo.plan.fed import pictures
+from bmzoo.plan.shared import import_step
 from bmzoo.results.decoding import told_decoder
 from bmzoo.runtime.engines.registry import open_session
 from bmzoo.runtime.preprocess import read_image
@@ -27,8 +29,13 @@ def time_stages(at: Workspace, model: Model, target: Target | None) -> str:
         raise SourceError(f"{at.layout.shown(network)}: not there yet", "build it first")
     config = at.weights.using(model).config
     at.weights.announce(model)
+    if config.input is None or config.verify.images is None:
+        raise ConfigError(
+            f"configs/{model.path.name}: input: missing key: what takes pictures is timed, stage by stage"
+        )
+    told = at.builder(model).run(import_step(model, at.weights.chosen(model))).read_json("model.json")
     settings = Settings(
-        input_spec(config.input.model_dump()),
+        input_spec(resolved_input(config.input.model_dump(), told)),
         decoder_spec(told_decoder(at, model, network.parent), network.parent),
         config.verify.confidence,
         config.decoder.nms,

@@ -7,7 +7,7 @@ channel order. For a network that takes integers the result is rounded to those.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Collection, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from bmzoo.errors import ConfigError, SessionError, SourceError, nearest
 from bmzoo.runtime.normalisation import WHOLE_NUMBERS, why_not_integers, why_not_mean, why_not_scale
 from bmzoo.runtime.orientation import orientation, unturned, upright
+from bmzoo.runtime.picture_words import CHANNELS_OF
 from bmzoo.runtime.resizing import RESIZES, Geometry, fitted_in
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class InputSpec:
 
     @property
     def channels(self) -> int:
-        return len(PIXEL_FORMATS[self.pixel_format]) or 1
+        return CHANNELS_OF[self.pixel_format]
 
     @property
     def shape(self) -> Tuple[int, int, int]:
@@ -193,7 +194,7 @@ def _as_uint8(image: object) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8)  # cv2's stubs know neither dtype nor shape
 
 
-def _check_word(key: str, word: str, allowed: Sequence[str]) -> None:
+def _check_word(key: str, word: str, allowed: Collection[str]) -> None:
     if word not in allowed:
         near = nearest(word, allowed)
         hint = f"did you mean `{near}`?" if near else f"allowed: {', '.join(allowed)}"

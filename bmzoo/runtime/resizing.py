@@ -16,12 +16,10 @@ import numpy as np
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.bmcv import nearest_pixels
+from bmzoo.runtime.picture_words import CROPPED_TO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Of the shorter side of a resized picture that much is kept by `center_crop`: 224 of 256, as ImageNet is evaluated.
-CROPPED_TO = 0.875
 
 
 @dataclass(frozen=True)

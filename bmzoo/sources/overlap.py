@@ -7,7 +7,7 @@ from bmzoo.config import scene_sets
 from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError
 from bmzoo.measure import groundtruth
-from bmzoo.plan.shared import pictures
+from bmzoo.plan.fed import pictures
 from bmzoo.plan.step import Tree
 from bmzoo.sources.lookup import Sources
 
@@ -20,10 +20,8 @@ def check_overlap(model: Model, sources: Sources, digest: Digest) -> None:
     A network would be judged on what tuned it. Pictures of the first verdict may be among those to choose by.
     """
     config = model.config
-    chosen = [("verify.images", config.verify.images)]
-    if config.quantization.images is not None:
-        chosen.append(("quantization.images", config.quantization.images))
-    sets = [(name, sources.pictures(pictures(images)).files) for name, images in chosen]
+    chosen = [("verify.images", config.verify.images), ("quantization.images", config.quantization.images)]
+    sets = [(name, sources.pictures(pictures(images)).files) for name, images in chosen if images is not None]
     apart = _Apart(model, digest)
     if config.calibration is not None and config.calibration.images is not None:
         own = sources.pictures(pictures(config.calibration.images)).files

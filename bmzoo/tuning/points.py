@@ -9,10 +9,10 @@ from bmzoo.execute.builder import Builder
 from bmzoo.execute.run import RunReport
 from bmzoo.plan.build import deploy_step
 from bmzoo.plan.evaluate import evaluate_lowered, evaluate_onnx
+from bmzoo.plan.fed import pictures
 from bmzoo.plan.float_layers import agree_step, candidate, cut_step
 from bmzoo.plan.lowering import int8_target
 from bmzoo.plan.own_search import rank_step
-from bmzoo.plan.shared import pictures
 from bmzoo.plan.step import Output, Step
 from bmzoo.results.qtable import choice_of
 from bmzoo.sources import overlap

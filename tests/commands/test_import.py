@@ -49,15 +49,19 @@ TO_TEXT = [node("Cast", to=TensorProto.STRING)]
 MEAN = node("ReduceMean", keepdims=0)
 ROWS = [node("Reshape", "x", "s")]
 PEOPLE: list[tuple[str, onnx.ModelProto, dict[str, Any], str]] = [
-    ("two inputs", TWO, {}, "exactly one input is expected: `x`, `z`"),
+    ("two inputs", TWO, {}, "one input takes pictures, and there are 2: `x`, `z`"),
     ("another name", network(RELU), {"name": "z"}, "no such input: z"),
-    ("float16", network(RELU, kind=HALF, out=HALF), {}, "input `x` takes float16, and pictures come as float"),
     ("double", network(RELU, kind=11, out=11), {}, "input `x` takes double"),
-    ("uint8", network(node("Cast", to=1), kind=BYTES), {}, "input `x` takes uint8"),
+    (
+        "uint8",
+        network(node("Cast", to=1), kind=BYTES),
+        {},
+        "input `x`: the network takes uint8, 0 to 255, and with",
+    ),
     ("two dimensions", network(RELU, shape=("N", 16)), {}, "has 2 dimensions, pictures have four"),
     ("a scalar", network(RELU, shape=()), {}, "has 0 dimensions"),
     ("no shape", network(RELU, shape=None), {}, "input `x` has no shape"),
-    ("channels last", network(RELU, shape=("N", 8, 6, 3)), {}, "has its channels last"),
+    ("channels last", network(RELU, shape=("N", 8, 6, 3)), {"layout": "nchw"}, "is not [batch, 3, 8, 6]"),
     ("another size", network(RELU, shape=("N", 3, 9, 6)), {}, "input `x` is not [batch, 3, 8, 6]"),
     ("grey", network(RELU), {"pixel_format": "gray"}, "input `x` is not [batch, 1, 8, 6]"),
     ("text", network(*TO_TEXT, out=TensorProto.STRING), {}, "output `y` is a tensor of string"),

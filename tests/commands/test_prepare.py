@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmzoo.commands import prepare as command
-from bmzoo.config.schema import Input
+from bmzoo.config.inputs import Input
 from bmzoo.runtime.preprocess import InputSpec, prepare
 
 IMAGE = np.random.RandomState(0).randint(0, 256, (70, 104, 3)).astype(np.uint8)

@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
     np.savez(tmp_path / "inputs.npz", **inputs)
     (tmp_path / "lowered.mlir").write_text(lowered({**LAYERS, "elsewhere_Add": 0.4}))
     (tmp_path / "model.mlir").write_text("".join(f'#loc{n} = loc("{name}")\n' for n, name in enumerate(LAYERS)))
-    request = {"decoder": NONE, "input": {"height": 6, "width": 6}, "slots": 3}
+    request = {"decoder": NONE, "input": None, "slots": 3}
     search = {"limit": 3, "metric": "faces", "exclude": []}
     (tmp_path / "request.json").write_text(json.dumps({**request, **search}))
     return tmp_path

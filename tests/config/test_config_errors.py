@@ -19,7 +19,7 @@ ERRORS = {
         ": targets[0]: unknown key: precison",
         "did you mean precision?",
     ),
-    "missing key": (("height: 32, ", ""), ": input: missing key: height", "configs/"),
+    "missing key": (("chip: [bm1684, bm1688], ", ""), ": targets[0]: missing key: chip", "configs/"),
     "duplicate key": (("input:", "input: {}\ninput:"), ":4:1: key written twice: input", "first written in line 3"),
     "duplicate key inside": (
         ("width: 32}", "width: 32, width: 33}"),
@@ -209,7 +209,7 @@ def test_an_error_says_where_what_and_what_is_allowed(
 # What is edited in a good config, into what; where the part that is wrong is written, or what it belongs into.
 PLACES = {
     "a key": (("height: 32", "heigth: 32"), "3:9"),
-    "the section of a missing key": (("height: 32, ", ""), "3:1"),
+    "the section of a missing key": (("kind: none", "nms: 0.3"), "4:1"),
     "the file, for a section that is missing": (("verify: {images: {folder: pictures/selection}}\n", ""), "1:1"),
     "a value by its key": (("width: 32", "width: wide"), "3:21"),
     "an item": (("fp32, int8", "fp32, int7"), "8:48"),

@@ -18,6 +18,7 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.schema import ModelConfig
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.execute.toolchain import PACKAGE
+from bmzoo.measure.model_facts import resolved_input
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.plan.decoding import FILES
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
@@ -43,6 +44,11 @@ BASE: dict[str, Any] = {
         },
     ],
     "input": {"height": 64, "width": 96, "mean": [1, 2, 3], "scale": [1, 2, 3]},
+    "inputs": {
+        "ids": {"random": {"distribution": "integers", "high": 9}, "shape": [1, 4]},
+        "noise": {"random": {"distribution": "normal"}},
+        "state": {"samples": "states"},
+    },
     "decoder": {"kind": "retinaface", "strides": [8, 16], "min_sizes": [[16, 32], [64, 128]]},
     "calibration": {"images": {"folder": "calibration", "count": 20}, "equalize": False},
     "quantization": {
@@ -67,6 +73,7 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     ".input": [("input.height", 32)],
     ".outputs": [("outputs", ["a", "b"])],
     ".contract": [("contract", "toolchain")],
+    ".inputs": [("inputs", {})],
     ".decoder": [("decoder.kind", "scrfd")],
     ".calibration": [("calibration", {"table": "hand.table"})],
     ".quantization": [("quantization", {})],
@@ -98,12 +105,23 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Input.name": [("input.name", "x")],
     "Input.height": [("input.height", 32)],
     "Input.width": [("input.width", 32)],
+    "Input.layout": [("input.layout", "nhwc")],
     "Input.pixel_format": [("input.pixel_format", "rgb")],
     "Input.mean": [("input.mean", [1, 2, 4])],
     "Input.scale": [("input.scale", [1, 2, 4])],
     "Input.resize": [("input.resize", "stretch"), ("input.resize", "letterbox_center")],
     "Input.pad_value": [("input.pad_value", 7)],
     "Input.flavour": [("input.flavour", "bmcv")],
+    "TensorInput.samples": [("inputs.state.samples", "others"), ("inputs.state.samples", "one.npz")],
+    "TensorInput.random": [("inputs.noise.random", {"distribution": "zeros"})],
+    "TensorInput.value": [("inputs.state", {"value": 3})],
+    "TensorInput.shape": [("inputs.ids.shape", [1, 8])],
+    "Distribution.distribution": [("inputs.noise.random.distribution", "uniform")],
+    "Distribution.low": [("inputs.ids.random.low", 1)],
+    "Distribution.high": [("inputs.ids.random.high", 8)],
+    "Distribution.mean": [("inputs.noise.random.mean", 1)],
+    "Distribution.std": [("inputs.noise.random.std", 2)],
+    "Distribution.seed": [("inputs.noise.random.seed", 1)],
     "Decoder.kind": [("decoder.kind", "scrfd")],
     "Decoder.strides": [("decoder.strides", [8, 32])],
     "Decoder.min_sizes": [("decoder.min_sizes", [[16, 32], [64, 256]])],
@@ -124,6 +142,7 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     ],
     "Images.first": [(f"{name}.images.first", ["a.jpg"]) for name in ("calibration", "quantization", "verify")],
     "Calibration.images": [("calibration.images", {"folder": "others"})],
+    "Calibration.count": [("calibration.count", 9)],
     "Calibration.table": [("calibration", {"table": "hand.table"})],
     "Calibration.method": [("calibration.method", "mse")],
     "Calibration.histogram_bins": [("calibration.histogram_bins", 1024)],
@@ -184,6 +203,10 @@ BESIDE: Mapping[str, Mapping[str, Any]] = {
     "decoder.binarize": {"decoder": {"kind": "db_text"}},
     "decoder.unclip": {"decoder": {"kind": "db_text"}},
     "decoder.plugin": {"decoder": {"plugin": "mine.py"}},
+    "calibration.count": {
+        **{"input": None, "decoder": {"kind": "none"}, "calibration": {"count": 20}, "quantization": {}},
+        **{"verify": {}, "evaluate": None, "weights": BASE["weights"][:2]},
+    },
 }
 
 
@@ -218,9 +241,9 @@ def seen_in(step: Step) -> object:
     """What a step's commands see of it. Its sections of a config are what the runtime's settings hold of them."""
     documents = {name: json.loads(text) for name, text in step.documents}
     for told in documents.values():
-        if "input" in told:
-            name = told["input"]["name"] if step.kind == "import" else None
-            told["input"] = [str(input_spec(told["input"])), name]
+        if told.get("input"):
+            read = [told["input"][key] for key in ("name", "layout") if step.kind == "import"]
+            told["input"] = [str(input_spec(resolved_input(told["input"], {}))), read]
         if "decoder" in told:
             told["decoder"] = [str(decoder_spec(without_files(told["decoder"]))), told["decoder"].get("nms")]
     return str(step), step.commands, step.inputs, json.dumps(documents, sort_keys=True)

@@ -40,4 +40,5 @@ def test_every_place_is_named(tmp_path: Path) -> None:
 
 
 def test_a_word_that_only_begins_so_is_a_value(tmp_path: Path) -> None:
-    assert load(written(tmp_path / "net.yaml", folder="TODOs"), "net.yaml").config.verify.images.folder == "TODOs"
+    images = load(written(tmp_path / "net.yaml", folder="TODOs"), "net.yaml").config.verify.images
+    assert images is not None and images.folder == "TODOs"

@@ -10,20 +10,20 @@ import pytest
 from conftest import draw
 
 from bmzoo.commands.prepare import input_spec
-from bmzoo.config.schema import Input
+from bmzoo.config.inputs import Input
+from bmzoo.measure.model_facts import resolved_input
 from bmzoo.report.pictures import MOST_PICTURES, NO_BOXES, NOT_KEPT, album, as_pixels
 from bmzoo.runtime.preprocess import prepare, read_image
 from bmzoo.store.local import Store
 
-SETTINGS = Input(
-    height=40, width=60, pixel_format="rgb", mean=(104.0, 117.0, 123.0), scale=(0.5, 1.0, 2.0)
-).model_dump()
+SECTION = Input(height=40, width=60, pixel_format="rgb", mean=(104.0, 117.0, 123.0), scale=(0.5, 1.0, 2.0))
+SETTINGS = resolved_input(SECTION.model_dump(), {})
 
 
-@pytest.mark.parametrize("pixel_format", ["bgr", "rgb", "gray"])
+@pytest.mark.parametrize("pixel_format", ["bgr", "rgb", "gray", "rgba", "bgra"])
 def test_what_a_network_sees_is_made_a_picture_again(tmp_path: Path, pixel_format: str) -> None:
     draw(tmp_path / "a.png", "x")
-    settings = {**SETTINGS, "height": 30, "width": 40, "pixel_format": pixel_format}
+    settings = resolved_input({**SETTINGS, "height": 30, "width": 40, "pixel_format": pixel_format}, {})
     image = read_image(tmp_path / "a.png")
     tensor, _ = prepare(image, input_spec(settings))
     again = as_pixels(tensor, settings)

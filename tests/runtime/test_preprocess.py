@@ -231,7 +231,7 @@ def torchvision_crop(image: NDArray[Any], side: int, before: int) -> NDArray[Any
     columns, rows = (
         (before, int(before * long / short)) if width <= height else (int(before * long / short), before)
     )
-    resized = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    resized = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR))
     top, left = round((rows - side) / 2.0), round((columns - side) / 2.0)
     return resized[top : top + side, left : left + side]
 

@@ -169,6 +169,7 @@ def test_scenes_and_thresholds_are_those_of_the_weights_in_use(two: Project) -> 
     target = parse("bm1688_int8_1b", "tiny")
     assert given.config == model.config and given.thresholds(target).cosine == 0.95
     assert own.thresholds(target).cosine == 0.25
+    assert own.config.verify.images is not None
     assert own.config.verify.images.folder == "scenes/32x32-20-2/images"
     assert own.config.calibration is not None and own.config.calibration.images is not None
     assert own.config.calibration.images.folder == "scenes/32x32-10-3/images"

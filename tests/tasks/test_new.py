@@ -77,6 +77,7 @@ def test_a_model_gets_a_config_that_plans(run: Callable[..., str], project: Proj
     assert model.config.weights[0].file == "box.onnx" and model.config.weights[0].sha256 == sha256(
         project.data / "box.onnx"
     )
+    assert model.config.input is not None
     assert (model.config.input.height, model.config.input.width, model.config.input.pixel_format) == (64, 64, "rgb")
     assert {(t.chip, t.precision, t.batch) for t in model.targets} == {
         (chip, precision, 1) for chip in ("bm1684x", "bm1688") for precision in ("fp32", "fp16", "int8")
@@ -89,6 +90,7 @@ def test_sets_of_pictures_never_overlap(run: Callable[..., str], project: Projec
     run("box.onnx", "--pictures", str(pictures), "--no-try")
     config = load(project.root / "configs" / "box.yaml", "box.yaml").config
     assert config.calibration is not None and config.calibration.images is not None
+    assert config.verify.images is not None
     assert config.calibration.images.folder == config.verify.images.folder == "../mine"
     names = sorted(path.name for path in pictures.iterdir())
     assert not set(names[: config.calibration.images.count]) & set(config.verify.images.first)
@@ -136,6 +138,7 @@ def test_a_script_of_several_networks_is_several_configs(
     for name in ("one", "two"):
         model = load(project.root / "configs" / f"{name}.yaml", name)
         assert [str(target) for target in model.targets] == ["bm1688_fp16_1b"]
+        assert model.config.input is not None
         assert model.config.input.scale == (0.5,) * 3 and model.config.weights[0].file == f"{name}.onnx"
     assert "line 3: rm -rf $(dirname $0)/build: not run" in said
     assert "bm1684 has no half-precision units" in said
@@ -277,6 +280,7 @@ harness: {type: topk}
     assert {str(target) for target in model.targets} == {
         *("bm1684x_fp32_1b", "bm1684x_fp32_4b", "bm1688_int8_1b_2core", "bm1688_int8_4b_2core")
     }
+    assert model.config.input is not None
     assert model.config.input.mean == (1, 2, 3) and model.config.input.resize == "letterbox"
     assert model.config.targets[-1].deploy == ("--quant_input",)
     assert f"--dataset {zoo}/pictures: in its place: --pictures" in said and "harness: nothing of it" in said

@@ -120,6 +120,12 @@ def _open(onnxruntime: Any, model: Union[Path, bytes], options: Any) -> Any:
         return onnxruntime.InferenceSession(str(copy), options, providers=_PROVIDERS)
 
 
+def as_taken(feeds: Mapping[str, NDArray[Any]], inputs: Sequence[TensorInfo]) -> Dict[str, NDArray[Any]]:
+    """`feeds` in the types that another engine of the same network wants: floats for integers, or the reverse."""
+    types = {info.name: info.dtype for info in inputs}
+    return {name: array.astype(types.get(name, array.dtype), copy=False) for name, array in feeds.items()}
+
+
 def check_feeds(where: str, inputs: Sequence[TensorInfo], feeds: Mapping[str, NDArray[Any]]) -> None:
     """Raise SessionError unless `feeds` has exactly the model's inputs in their dtypes and shapes."""
     _check_names(where, inputs, feeds)

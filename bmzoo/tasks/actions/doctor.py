@@ -18,8 +18,8 @@ from bmzoo.config.model import using
 from bmzoo.config.search_methods import method_of
 from bmzoo.errors import BmzooError, legible
 from bmzoo.execute.toolchain import SYSTEM_PATH, Installation, find_installation
+from bmzoo.plan.fed import pictures
 from bmzoo.plan.selftest import selftest_step
-from bmzoo.plan.shared import pictures
 from bmzoo.runtime.engines.overlay import FOREIGN_LIBC
 from bmzoo.system import process
 from bmzoo.system.supervisor import ADDR_NO_RANDOMIZE
@@ -185,7 +185,7 @@ def _data(at: Workspace) -> Iterator[Finding]:
         except BmzooError as error:
             yield Finding("weights", f"{model.name}: {error.message}", True, error.hint)
         config = using(model, at.weights.likely(model)).config
-        wanted = [("verify", config.verify.images)]
+        wanted = [("verify", config.verify.images)] if config.verify.images else []
         if config.calibration and config.calibration.images:
             wanted.append(("calibration", config.calibration.images))
         for what, images in wanted:
