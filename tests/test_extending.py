@@ -93,6 +93,7 @@ def test_a_data_set(project: Project, module: AddModule, monkeypatch: pytest.Mon
     for name in ("a.png", "b.png"):
         draw(folder / "truth" / name, name)
     (folder / "request.json").write_text(dict(step.documents)["request.json"])
+    (folder / "model.json").write_text(json.dumps({"input": "input"}))
     assert run_command("evaluate", folder, ("request.json",)) == 0
     told = json.loads((folder / "ap.json").read_text())
     assert (told["pictures"], told["faces"], told["ap"]) == (2, {"all": 2}, {"all": 0.0})

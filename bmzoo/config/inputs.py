@@ -112,8 +112,14 @@ class Distribution(Section):
         return " ".join([self.distribution, *given])
 
 
+_LIST = {"type": "array", "items": {"type": "number"}}
 Value = Annotated[
-    Any, Field(json_schema_extra={"anyOf": [{"type": "number"}, {"type": "array", "items": {}}, {"type": "null"}]})
+    Any,
+    Field(
+        json_schema_extra={
+            "anyOf": [{"type": "number"}, _LIST, {"type": "array", "items": _LIST}, {"type": "null"}]
+        }
+    ),
 ]
 
 

@@ -123,6 +123,7 @@ def _agreement(figures: Mapping[str, Any]) -> Agreement:
         missed=found.get("missed"),
         extra=found.get("extra"),
         mean_iou=found.get("mean_iou"),
+        drawn=printable(figures["drawn"]) if "drawn" in figures else None,
     )
 
 

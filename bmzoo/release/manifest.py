@@ -48,6 +48,7 @@ class Agreement(_Part):
     missed: Count | None = None
     extra: Count | None = None
     mean_iou: Ratio | None = None
+    drawn: Text | None = None  # inputs whose values are drawn, and from what; null where all are real
 
     def share(self, key: Literal["missed", "extra"]) -> float | None:
         """What is missed or extra as a share of what the ONNX model finds."""

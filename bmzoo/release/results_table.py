@@ -116,6 +116,7 @@ def _agreement(manifest: ZooManifest) -> Iterable[str]:
 
     columns: list[Column] = [
         ("pictures", lambda a: str(told[a.file].pictures)),
+        ("on", lambda a: plain(told[a.file].drawn or "")),
         ("found", found_of),
         ("extra", lambda a: _figure(told[a.file].extra, "{}")),
         ("mean IoU", lambda a: _figure(told[a.file].mean_iou, "{:.3f}")),

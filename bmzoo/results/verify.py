@@ -40,7 +40,7 @@ def verify_target(at: Workspace, target: Target) -> str:
             _layer(told["drift"]),
             at.layout.shown(at.layout.verification(target)),
         )
-    return summary(figures)
+    return summary(figures, model.samples_are)
 
 
 def is_current(at: Workspace, target: Target) -> bool:
@@ -74,15 +74,15 @@ def _limits(model: Model, target: Target, figures: Mapping[str, Any]) -> Thresho
     return model.thresholds(target, verdict.between_engines(figures["engines"]))
 
 
-def summary(figures: Mapping[str, Any]) -> str:
-    """The figures in one line, for the terminal."""
+def summary(figures: Mapping[str, Any], of: str = "pictures") -> str:
+    """The figures in one line, for the terminal. `of`: what was compared."""
     engines = figures["engines"]
     equal = "equal to its MLIR" if engines["equal"] else f"{engines['sqnr_db']:.0f} dB from its MLIR"
     others = [
         f"equal to {name}" if other["equal"] else f"within {other['relative']:.1g} of {name}"
         for name, other in figures["consistency"].items()
     ]
-    return f"{figures['images']} pictures: {', '.join([verdict.summary(figures), equal, *others])}"
+    return f"{figures['images']} {of}: {', '.join([verdict.summary(figures), equal, *others])}"
 
 
 def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +98,7 @@ def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str,
         "thresholds": limits.model_dump(),
         "passed": not verdict.proof_misses(figures, limits),
         "pictures": at.builder(model).run(steps.infer).fingerprint,  # the result that holds what was looked at
+        **({"drawn": model.drawn} if model.drawn else {}),
         **figures,
     }
 

@@ -4,10 +4,11 @@ import pytest
 from manifests import artifact
 
 from bmzoo.errors import SourceError
-from bmzoo.release.manifest import ZooManifest
+from bmzoo.release.manifest import Agreement, ZooManifest
 from bmzoo.release.results_table import render
 from bmzoo.results.reference import Published, read_accuracy, read_latency
 
+PAGE = "Agreement with the ONNX model"
 FP32 = artifact(precision="fp32", cost=8000, size=2_000_000)
 
 
@@ -119,3 +120,11 @@ def test_the_published_tables_of_this_workplace_can_be_read() -> None:
         pytest.skip("no published figures here")
     assert len(read_accuracy(folder / "sophon_demo_accuracy.csv")) > 12
     assert len(read_latency(folder / "sophon_demo_bmrt_latency.csv")) == 15
+
+
+def test_figures_on_drawn_values_say_so() -> None:
+    drawn = "random inputs: state normal std 0.5"
+    agreement = Agreement(pictures=3, cosine=1.0, sqnr_db=90.0, worst="y", drawn=drawn)
+    head, row = rows(render(ZooManifest(artifacts=(artifact(agreement=agreement),)), Published({}, {})), PAGE)
+    assert dict(zip(head, row, strict=True))["on"] == drawn
+    assert "on" not in rows(render(ZooManifest(artifacts=(artifact(),)), Published({}, {})), PAGE)[0]
