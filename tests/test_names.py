@@ -13,11 +13,12 @@ MODULES = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8
 GIVEN = ("bmzoo/sail/", "bmzoo/execute/placeholders/")
 # Names that make a module a member of a table: every command has `run(folder, args)`, every program `main`, every
 # decoder some of the four that `runtime/decoders/heads.py` knows, every data set `load`, every search its two
-# steps, every comparison its row, and every module of `results` says whether its result is current.
+# steps, every comparison and metric its row, and every module of `results` says whether its result is current.
 SHAPES = {
     **{"run": ("bmzoo/commands/",), "main": ("bmzoo/",), "load": ("bmzoo/measure/",)},
     **dict.fromkeys(("candidates", "predictions", "parts", "DECODER"), ("bmzoo/runtime/decoders/",)),
     "COMPARISON": ("bmzoo/measure/comparisons/",),
+    "METRIC": ("bmzoo/measure/metrics/",),
     **dict.fromkeys(("ranking_step", "cut_step"), ("bmzoo/plan/",)),
     **dict.fromkeys(("is_current", "outdated"), ("bmzoo/results/",)),
 }

@@ -74,6 +74,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
         (
             *("commands/evaluate.py", "measure/evaluate.py"),
             *("measure/groundtruth.py", "measure/picture.py", "measure/listed.py", "measure/wider.py"),
+            *("measure/metrics/*.py", "measure/truths/*.py", "runtime/listing.py"),
             *("runtime/settings.py", *_PREPARING, *_MEASURING, *_ENGINES),
         ),
         installation=True,

@@ -72,11 +72,11 @@ class Verify(Section):
 
 
 class Evaluate(Section):
-    """Pictures with known faces, used for reporting only: a JSON file beside them, or WIDER FACE's own layout."""
+    """Pictures whose answers are known, used for reporting only; which metric, follows from the decoder."""
 
     truth: PathText
-    """A JSON file beside the pictures, or the folder of WIDER FACE's validation set."""
-    confidence: Ratio = 0.02
-    """Lowest score of a face that counts."""
-    nms: Ratio = 0.4
-    """Largest overlap (IoU) of two faces that both stay."""
+    """A file beside the pictures, or the folder of all; see "Ground truth" in docs/accuracy-and-tuning.md."""
+    confidence: Ratio | None = None
+    """Lowest score that counts; left out: 0.02 for faces, 0.001 for objects by COCO, 0.5 for regions."""
+    nms: Ratio | None = None
+    """Largest overlap (IoU) of two that both stay; left out: 0.4 for faces, 0.65 for objects by COCO."""

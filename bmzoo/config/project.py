@@ -30,7 +30,7 @@ Percent = Annotated[float, Field(ge=0.0, le=1000.0)]
 
 
 class ApDrop(Section):
-    """Largest allowed drop of average precision, in points, by subset of the ground truth."""
+    """Largest allowed drop of figures on ground truth, in points: of average precision of faces by subset."""
 
     easy: Points | None = 0.5
     """Of WIDER FACE's easy subset."""
@@ -39,14 +39,14 @@ class ApDrop(Section):
     hard: Points | None = 0.5
     """Of its hard subset."""
     other: Points | None = 0.5
-    """Of subsets with another name."""
+    """Of subsets with another name, and of every figure of another metric, such as `COCO mAP`."""
 
 
 class Regression(Section):
     """What `diff` calls a regression: more than this, or a figure that is gone. null: said, but not judged."""
 
     ap: ApDrop = Field(default_factory=ApDrop)
-    """Drop of average precision."""
+    """Drop of figures on ground truth."""
     missed: Ratio | None = 0.02
     """Rise of the share of the ONNX model's faces that are not found."""
     extra: Ratio | None = 0.02

@@ -55,7 +55,7 @@ class ModelConfig(Section):
     verify: Verify
     """When an artifact is near enough to the ONNX model."""
     evaluate: Evaluate | None = None
-    """Ground truth, for average precision."""
+    """Ground truth, for the metric of the field."""
     targets: Annotated[tuple[Selection, ...], BeforeValidator(as_tuple), Field(min_length=1)]
     """What is wanted; a target asked for twice is made once."""
     exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(as_tuple)] = ()

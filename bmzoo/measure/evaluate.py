@@ -1,14 +1,16 @@
-"""Evaluation against ground truth: detections for a set of pictures, and their average precision."""
+"""Evaluation against ground truth: what a network says of a set of pictures, and average precision of faces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from bmzoo.measure.average_precision import Curve, Predictions, Truth, curves
-from bmzoo.runtime.decoders.decode import decode_boxes
+from bmzoo.runtime.decoders.decode import decode
+from bmzoo.runtime.predictions.detections import Detections
+from bmzoo.runtime.predictions.prediction import only
 from bmzoo.runtime.preprocess import prepare_batch
 from bmzoo.runtime.settings import fitted
 
@@ -17,21 +19,28 @@ if TYPE_CHECKING:
 
     from bmzoo.measure.picture import Picture
     from bmzoo.runtime.engines.session import Session
-    from bmzoo.runtime.predictions.detections import Detections
+    from bmzoo.runtime.predictions.prediction import Prediction
     from bmzoo.runtime.settings import Settings
 
 # The confidence of the published figures. Average precision needs the uncertain detections, too.
 CONFIDENCE = 0.02
 
 
-def detect_all(
+class Readable(Protocol):
+    """A picture of a ground truth."""
+
+    def read(self) -> NDArray[np.uint8]:
+        """uint8 [height,width,3] BGR. Raises SourceError."""
+
+
+def predict_each(
     session: Session,
-    pictures: Sequence[Picture],
+    pictures: Sequence[Readable],
     settings: Settings,
-    confidence: float = CONFIDENCE,
+    confidence: float,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Detections]:
-    """What the network finds in each picture, in its pixels; `confidence` stands in for that of `settings`.
+) -> Iterator[Prediction]:
+    """What the network says of each picture, in its pixels; `confidence` stands in for that of `settings`.
 
     NMS runs in pixels of the picture, as in the published samples; in network pixels it would keep other boxes.
     `progress` is called after each batch with the pictures done and their total. Raises SourceError for a
@@ -39,16 +48,26 @@ def detect_all(
     """
     tensor, settings = fitted(settings, session)
     size = (settings.input.height, settings.input.width)
-    found: list[Detections] = []
     batch: NDArray[np.float32] | None = None
     for start in range(0, len(pictures), settings.batch):
         images = [picture.read() for picture in pictures[start : start + settings.batch]]
         batch, geometries = prepare_batch(images, settings.input, settings.batch, batch)
         heads = session.run({tensor.name: batch.astype(tensor.dtype, copy=False)})
-        found += decode_boxes(heads, settings.decoder, size, confidence, settings.nms, geometries)
+        yield from decode(heads, settings.decoder, size, confidence, settings.nms, geometries)
         if progress is not None:
-            progress(len(found), len(pictures))
-    return found
+            progress(start + len(images), len(pictures))
+
+
+def detect_all(
+    session: Session,
+    pictures: Sequence[Readable],
+    settings: Settings,
+    confidence: float = CONFIDENCE,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Detections]:
+    """The same of a network that detects. Raises ConfigError for another."""
+    found = list(predict_each(session, pictures, settings, confidence, progress))
+    return only(Detections, found, settings.decoder.kind)
 
 
 def evaluate(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from bmzoo.errors import SourceError
-from bmzoo.measure.groundtruth import SUBSETS
-from bmzoo.measure.picture import Picture, check_size, fitting, shortened, size_of
+from bmzoo.measure.metrics.registry import SUBSETS
+from bmzoo.measure.picture import Picture, check_size, fitting, inside, shortened, size_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,20 +24,21 @@ def load(path: Path) -> tuple[Picture, ...]:
     `boxes`; where no entry has them, all faces count, in one subset `all`.
     Raises SourceError for a damaged file, a missing picture, and ground truth that does not fit the pictures.
     """
-    entries = _entries(path)
+    entries = json_entries(path)
     keys = {key for entry in entries.values() if isinstance(entry, dict) for key in entry}
     subsets = tuple(subset for subset in SUBSETS if subset in keys)
     return tuple(_listed(path, name, entries[name], subsets) for name in sorted(entries))
 
 
-def _entries(path: Path) -> dict[str, Any]:
+def json_entries(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises SourceError for what is none or empty, and for a key written twice."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        entries = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except KeyError as error:
         raise SourceError(f"{path}: key written twice: {error.args[0]}", "keep one") from None
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # not JSON, or not UTF-8
+    except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8
         raise SourceError(f"{path}: not JSON, or damaged: {error}") from error
     if not isinstance(entries, dict) or not entries:
         raise SourceError(f"{path}: must be an object that names at least one picture: {shortened(entries)}")
@@ -65,7 +66,7 @@ def _listed(path: Path, name: str, entry: Any, subsets: tuple[str, ...]) -> Pict
         raise SourceError(f"{where}: file: must be a path: {shortened(entry['file'])}")
     width, height = _sides(f"{where}: width and height", [entry["width"], entry["height"]])
     stored = _sides(f"{where}: file_size", entry.get("file_size", [width, height]))
-    file = path.parent / entry["file"]
+    file = inside(path.parent, entry["file"], where)
     boxes = _boxes(where, entry["boxes"])
     kept = {subset: _indices(f"{where}: {subset}", entry[subset]) for subset in subsets}
     kept = kept or {"all": np.arange(len(boxes), dtype=np.int64)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -77,23 +78,33 @@ def fitting(picture: Picture, where: str, first: int) -> Picture:
 
     A face may be cut off by the border, so it is its centre that must lie inside.
     """
-    boxes, size = picture.boxes, f"{picture.width}x{picture.height}"
-    centres = boxes[:, :2] + boxes[:, 2:] / 2
-    inside = (centres >= 0) & (centres <= (picture.width, picture.height))  # False for NaN
-    bad = np.flatnonzero(~(inside.all(axis=1) & (boxes[:, 2:] >= 0).all(axis=1)))
-    if bad.size:
-        row = ", ".join(f"{value:g}" for value in boxes[bad[0]])
-        raise SourceError(f"{where}: face {bad[0] + first} does not lie in the picture of {size}: [{row}]", _OTHERS)
-    if (unit := _in_one_pixel(boxes)).size:
-        row = ", ".join(f"{value:g}" for value in boxes[unit[0]])
-        hint = "faces are x, y, w, h in pixels of the picture, not shares of its width and height"
-        raise SourceError(f"{where}: face {unit[0] + first} is smaller than a pixel of {size}: [{row}]", hint)
+    boxes = picture.boxes
+    names = [f"face {index + first}" for index in range(len(boxes))]
+    check_boxes(boxes, (picture.width, picture.height), where, names)
     for subset, indices in picture.kept.items():
         wrong = indices[(indices < 0) | (indices >= len(boxes))]
         if wrong.size:
             value = int(wrong[0]) + first
             raise SourceError(f"{where}: {subset}: there are {len(boxes)} faces, none has the index: {value}")
     return picture
+
+
+def check_boxes(boxes: NDArray[np.float64], size: tuple[int, int], where: str, names: Sequence[str]) -> None:
+    """Check that boxes [n,4], x, y, w, h, lie in a picture of width and height. Raises SourceError naming one.
+
+    One may be cut off by the border, so it is its centre that must lie inside.
+    """
+    centres = boxes[:, :2] + boxes[:, 2:] / 2
+    within = (centres >= 0) & (centres <= size)  # False for NaN
+    bad = np.flatnonzero(~(within.all(axis=1) & (boxes[:, 2:] >= 0).all(axis=1)))
+    shown = f"{size[0]}x{size[1]}"
+    if bad.size:
+        row = ", ".join(f"{value:g}" for value in boxes[bad[0]])
+        raise SourceError(f"{where}: {names[bad[0]]} does not lie in the picture of {shown}: [{row}]", _OTHERS)
+    if (unit := _in_one_pixel(boxes)).size:
+        row = ", ".join(f"{value:g}" for value in boxes[unit[0]])
+        hint = "boxes are x, y, w, h in pixels of the picture, not shares of its width and height"
+        raise SourceError(f"{where}: {names[unit[0]]} is smaller than a pixel of {shown}: [{row}]", hint)
 
 
 def _in_one_pixel(boxes: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -133,6 +144,17 @@ def size_of(path: Path, where: str) -> tuple[int, int]:
         problem = error.message.replace(f"{path}: cannot", "picture cannot").replace(f"{path}: ", "")
         raise SourceError(f"{where}: {problem}: {path}", error.hint) from error
     return size
+
+
+def inside(folder: Path, name: str, where: str) -> Path:
+    """A file that a ground truth names, below its folder. Raises SourceError for a name that leads elsewhere."""
+    plain = normpath(name)
+    if plain.startswith("/") or plain.split("/")[0] == ".." or not name.isprintable():
+        raise SourceError(
+            f"{where}: names no file below the ground truth's folder: {shortened(name)}",
+            "pictures lie beside the file that names them, or below",
+        )
+    return folder / plain
 
 
 def shortened(value: Any) -> str:

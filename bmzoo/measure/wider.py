@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmzoo.errors import SourceError
-from bmzoo.measure.groundtruth import SUBSETS
-from bmzoo.measure.picture import Picture, fitting, shortened, size_of
+from bmzoo.measure.metrics.registry import SUBSETS
+from bmzoo.measure.picture import Picture, fitting, inside, shortened, size_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def load(folder: Path, leave_out: Collection[str] = LEFT_OUT) -> tuple[Picture, 
                 continue
             where = f"{faces.path}: {event}/{name}"
             indices = {subset: subsets[subset].integers(kept[subset][i][j], name) - 1 for subset in SUBSETS}
-            path = folder / "WIDER_val" / "images" / event / f"{name}.jpg"
+            path = inside(folder / "WIDER_val" / "images", f"{event}/{name}.jpg", where)
             width, height = size_of(path, where)
             picture = Picture(name, path, width, height, faces.boxes(boxes[i][j], name), indices)
             pictures.append(fitting(picture, where, first=1))

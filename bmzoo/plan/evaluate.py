@@ -1,4 +1,4 @@
-"""The steps of `eval`: average precision on ground truth, of the ONNX model or a lowering. Pure data."""
+"""The steps of `eval`: a metric on ground truth, of the ONNX model or a lowering. Pure data."""
 
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ from bmzoo.target import Target
 
 
 def evaluate_onnx(model: Model, weights: Weights) -> Step:
-    """Average precision of the ONNX model on the config's ground truth."""
+    """Figures of the ONNX model on the config's ground truth."""
     model = using(model, weights)
     source = import_step(model, weights)
     inputs = tuple((name, Output(source, name)) for name in ("model.onnx", "model.json"))
@@ -23,13 +23,13 @@ def evaluate_onnx(model: Model, weights: Weights) -> Step:
 
 
 def evaluate_lowering(model: Model, target: Target, weights: Weights) -> Step:
-    """Average precision of a target's lowering, the same for all its batches and cores."""
+    """Figures of a target's lowering, the same for all its batches and cores."""
     return evaluate_lowered(using(model, weights), lower_step(model, target, weights))
 
 
 @lru_cache(maxsize=1024)
 def evaluate_lowered(model: Model, lower: Step) -> Step:
-    """Average precision of any lowering of the model."""
+    """Figures of any lowering of the model."""
     source = next(step for transform in lower.needs for step in transform.needs if step.kind == "import")
     inputs = (*((name, Output(lower, name)) for name in LOWERED), ("model.json", Output(source, "model.json")))
     return _evaluate_step(model, lower.subject, "lowered.mlir", inputs)

@@ -133,7 +133,7 @@ def _notes(old: ZooManifest, new: ZooManifest) -> Iterator[str]:
     ]
     if all(counts) and counts[0] != counts[1]:
         then_text, now_text = (" or ".join(map(str, count)) for count in counts)
-        yield f"average precision over {then_text} pictures before, over {now_text} now: not the same measure"
+        yield f"figures over {then_text} pictures before, over {now_text} now: not the same measure"
 
 
 def _identity(names: tuple[str, ...]) -> str:

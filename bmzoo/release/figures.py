@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bmzoo.config.project import Regression
-from bmzoo.measure.groundtruth import SUBSETS, by_subset
+from bmzoo.measure.metrics.registry import FACES_AP, SUBSETS, ordered
 from bmzoo.release.manifest import Artifact
 
 # Values in a manifest are rounded: a change this close to the limit counts as equal to it.
@@ -55,10 +55,7 @@ class Metric:
 
 def figures(artifact: Artifact, limits: Regression) -> Iterator[Metric]:
     """All metrics that apply to the artifact, including those whose value is unknown."""
-    known = artifact.accuracy.ap if artifact.accuracy is not None else {}
-    for subset in by_subset(known):
-        limit = getattr(limits.ap, subset if subset in SUBSETS else "other")
-        yield Metric(f"AP {subset}", 100 * known[subset], "{:.2f}", -1, limit, unit=" points")
+    yield from _accuracy(artifact, limits)
     agreement = artifact.agreement
     if agreement is not None:
         yield Metric("missed", agreement.share("missed"), "{:.1%}", +1, limits.missed)
@@ -69,3 +66,12 @@ def figures(artifact: Artifact, limits: Regression) -> Iterator[Metric]:
     yield Metric("cost", artifact.cost, "{:,.0f}", +1, limits.cost, percent=True)
     yield Metric("size", artifact.size, "{:,.0f} bytes", +1, limits.size, percent=True)
     yield Metric("float layers", artifact.float_layers, "{:.0f}", +1)
+
+
+def _accuracy(artifact: Artifact, limits: Regression) -> Iterator[Metric]:
+    if artifact.accuracy is None:
+        return
+    metric, known = artifact.accuracy.named, artifact.accuracy.values
+    for name in ordered(metric, known):
+        limit = getattr(limits.ap, name if metric == FACES_AP and name in SUBSETS else "other")
+        yield Metric(f"{metric} {name}", 100 * known[name], "{:.2f}", -1, limit, unit=" points")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, Literal
 
+from bmzoo.measure.metrics.registry import metric_document, told_metric
 from bmzoo.plan.verify import engine
 from bmzoo.release.float_table import float_table
 from bmzoo.release.manifest import Accuracy, Agreement, Artifact, ZooManifest
@@ -134,12 +135,14 @@ def _accuracy(at: Workspace, model: str, weights: str, name: str) -> Accuracy | 
     ours, onnx = (at.documents.by(at.layout.evaluation(model, weights, each)) for each in (name, "onnx"))
     if not ours or not onnx:
         return None
-    return Accuracy(pictures=ours["pictures"], ap=_finite(ours["ap"]), onnx=_finite(onnx["ap"]))
+    metric, figures = told_metric(ours)
+    told = metric_document(metric, _finite(figures))
+    return Accuracy(pictures=ours["pictures"], onnx=_finite(told_metric(onnx)[1]), **told)
 
 
-def _finite(ap: Mapping[str, float]) -> dict[str, float]:
+def _finite(figures: Mapping[str, float]) -> dict[str, float]:
     """Finite values only: a subset without faces has no average precision."""
-    return {name: float(value) for name, value in sorted(ap.items()) if math.isfinite(value)}
+    return {name: float(value) for name, value in sorted(figures.items()) if math.isfinite(value)}
 
 
 def _cost(value: Any) -> int | None:

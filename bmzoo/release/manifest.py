@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from bmzoo.config.fields import Batch, ChipName, Cores, Digest, Name, Precision, Ratio
 from bmzoo.errors import SourceError
+from bmzoo.measure.metrics.registry import FACES_AP, ordered
 from bmzoo.system.text import printable
 from bmzoo.target import Target
 
@@ -57,11 +58,43 @@ class Agreement(_Part):
 
 
 class Accuracy(_Part):
-    """Average precision, 0 to 1, by subset of the ground truth: of the artifact's arithmetic and of ONNX."""
+    """Figures 0 to 1 on ground truth, more is better: of the artifact's arithmetic and of ONNX.
+
+    Average precision of faces is in `ap`, by subset; `metric` names any other, whose `figures` are by name.
+    """
 
     pictures: Count
-    ap: dict[Name, Ratio]
+    ap: dict[Name, Ratio] | None = None
+    metric: Text | None = None
+    figures: dict[Name, Ratio] | None = None
     onnx: dict[Name, Ratio]
+
+    @property
+    def named(self) -> str:
+        """The metric."""
+        return self.metric or FACES_AP
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Its figures."""
+        return self.ap or self.figures or {}
+
+    @property
+    def titled(self) -> dict[str, tuple[float, float | None]]:
+        """The figures and those of ONNX, by metric and name, such as `AP easy`, in the order to show them."""
+        values, metric = self.values, self.named
+        return {f"{metric} {name}": (values[name], self.onnx.get(name)) for name in ordered(metric, values)}
+
+    @model_validator(mode="after")
+    def _of_one_metric(self) -> "Accuracy":
+        if (self.ap is None) == (self.metric is None) or (self.metric is None) != (self.figures is None):
+            raise ValueError("needs either ap, or metric and figures")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _of_that_metric(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = handler(self)
+        return {key: value for key, value in told.items() if value is not None}
 
 
 class Artifact(_Part):

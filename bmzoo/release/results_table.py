@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bmzoo.measure.groundtruth import by_subset
+from bmzoo.measure.metrics.registry import FACES_AP, METRICS, ordered
 from bmzoo.release.manifest import Artifact, ZooManifest
 from bmzoo.results.reference import WEIGHTS, Published
 from bmzoo.system.markdown import code, plain, table
@@ -34,22 +34,29 @@ def _summary(manifest: ZooManifest) -> str:
 
 def _accuracy(manifest: ZooManifest, published: Published) -> Iterable[str]:
     rows = [a for a in manifest.artifacts if a.accuracy is not None]
-    if not rows:
-        return
+    metrics = dict.fromkeys(a.accuracy.named for a in rows if a.accuracy is not None)
+    for metric in sorted(metrics, key=lambda name: (name != FACES_AP, name)):
+        some = [a for a in rows if a.accuracy is not None and a.accuracy.named == metric]
+        yield "## Accuracy\n" if metric == FACES_AP else f"## Accuracy: {plain(metric)}\n"
+        yield from _of_metric(metric, some, published)
+
+
+def _of_metric(metric: str, rows: Sequence[Artifact], published: Published) -> Iterable[str]:
     pictures = sorted({a.accuracy.pictures for a in rows if a.accuracy is not None})
-    named = {name for a in rows if a.accuracy is not None for name in a.accuracy.ap}
-    subsets = by_subset(named)
-    easy = _comparable(published.easy_percent, rows)
+    subsets = ordered(metric, {name for a in rows if a.accuracy is not None for name in a.accuracy.values})
+    easy = _comparable(published.easy_percent, rows) if metric == FACES_AP else {}
     columns: list[Column] = [
-        *((f"AP {name}", _ap(name)) for name in subsets),
-        *((f"{name} to ONNX", _lost(name)) for name in subsets),
+        *((plain(f"{metric} {name}"), _reached(name)) for name in subsets),
+        *((plain(f"{name} to ONNX"), _lost(name)) for name in subsets),
         ("published easy", lambda a: _figure(easy.get(a.file), "{:.1f}")),
         ("published to fp32", lambda a: _figure(_minus(easy.get(a.file), easy.get(_float(a).file)), "{:+.1f}")),
     ]
-    yield "## Accuracy\n"
+    what = METRICS[metric].summary if metric in METRICS else metric
+    what = "average precision" if metric == FACES_AP else f"{what}:"
     yield (
-        f"Average precision in percent on {' or '.join(map(str, pictures))} pictures with ground truth, of the "
-        "arithmetic that a chip does, which is the same for all its batches and cores; differences are in points."
+        f"{plain(what[:1].upper() + what[1:])} in percent on {' or '.join(map(str, pictures))} pictures with "
+        "ground truth, of the arithmetic that a chip does, which is the same for all its batches and cores; "
+        "differences are in points."
     )
     yield from _of_onnx(rows, subsets)
     if any(a.file in easy for a in rows):
@@ -65,7 +72,7 @@ def _of_onnx(rows: Sequence[Artifact], subsets: Sequence[str]) -> Iterable[str]:
     """A line with the ONNX figures of each model, which all its artifacts are compared with."""
     figures = {(a.model, a.weights): a.accuracy.onnx for a in rows if a.accuracy is not None}
     for (model, weights), onnx in figures.items():
-        told = ", ".join(f"{name} {100 * onnx[name]:.2f}" for name in subsets if name in onnx)
+        told = ", ".join(f"{plain(name)} {100 * onnx[name]:.2f}" for name in subsets if name in onnx)
         yield f"The ONNX model {code(model)}, weights {code(weights)}: {told}."
 
 
@@ -158,15 +165,15 @@ def _per_picture(a: Artifact) -> float | None:
     return a.cost / a.batch if a.cost is not None else None
 
 
-def _ap(subset: str) -> Callable[[Artifact], str]:
-    return lambda a: _figure(_percent(a.accuracy.ap.get(subset)) if a.accuracy else None, "{:.2f}")
+def _reached(name: str) -> Callable[[Artifact], str]:
+    return lambda a: _figure(_percent(a.accuracy.values.get(name)) if a.accuracy else None, "{:.2f}")
 
 
-def _lost(subset: str) -> Callable[[Artifact], str]:
+def _lost(name: str) -> Callable[[Artifact], str]:
     def cell(a: Artifact) -> str:
         if a.accuracy is None:
             return ""
-        return _figure(_percent(_minus(a.accuracy.ap.get(subset), a.accuracy.onnx.get(subset))), "{:+.2f}")
+        return _figure(_percent(_minus(a.accuracy.values.get(name), a.accuracy.onnx.get(name))), "{:+.2f}")
 
     return cell
 

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bmzoo.measure.groundtruth import by_subset
+from bmzoo.measure.metrics.registry import FACES_AP
 from bmzoo.measure.nouns import what_of
 from bmzoo.report.gather import TargetEvidence
 from bmzoo.report.index_page import badge, time_text
@@ -137,18 +137,23 @@ def _missed(verified: Mapping[str, Any]) -> Markup | None:
 def _accuracy(of: TargetEvidence) -> Markup:
     found = of.row.artifact.accuracy
     if found is None:
-        return tag("p", "Average precision: not evaluated.")
+        return tag("p", "On ground truth: not evaluated.")
     rows = [
         (
-            name,
-            f"{of.row.ap(name):.2f}",
-            _number(_percent(found.onnx.get(name)), 2),
+            name.removeprefix(f"{found.named} "),
+            f"{100 * own:.2f}",
+            _number(_percent(onnx), 2),
             _number(of.row.change(name), 2, "", "+"),
         )
-        for name in by_subset(found.ap)
+        for name, (own, onnx) in found.titled.items()
     ]
-    title = tag("h3", f"Average precision, {found.pictures} pictures")
-    return tag("div", title, _table(("subset", "artifact", "ONNX", "points"), rows, (1, 2, 3)))
+    what = "Average precision" if found.named == FACES_AP else f"Ground truth, {found.named}"
+    title = tag("h3", f"{what}, {found.pictures} pictures")
+    return tag(
+        "div",
+        title,
+        _table(("subset" if found.named == FACES_AP else "figure", "artifact", "ONNX", "points"), rows, (1, 2, 3)),
+    )
 
 
 def _percent(value: float | None) -> float | None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from bmzoo.release.diff import Change, Comparison
 from bmzoo.release.manifest import ZooManifest
 from bmzoo.report.markup import Markup, own_code, page, tag
-from bmzoo.report.rows import ZooRow, shown_subsets
+from bmzoo.report.rows import ZooRow, shown_figures
 
 # Of targets that are not verified, and of changes; the table has all of them.
 MOST_LISTED = 200
@@ -77,14 +77,14 @@ def _count(number: int, word: str) -> str:
 
 def _columns(rows: Sequence[ZooRow]) -> list[TableColumn]:
     several = len({row.artifact.model for row in rows}) > 1
-    subsets = shown_subsets(rows)
+    subsets = shown_figures(rows)
     return [
         *([_word("model")] if several else []),
         *(_word("chip"), _word("precision"), _word("batch"), _word("cores")),
         TableColumn("status", "verdict", lambda r: r.artifact.status, _verdict, False),
         TableColumn("ms", "ms", lambda r: r.time.ms if r.time else None, time_text, True, "for one picture"),
         *([TableColumn("lost", "to ONNX", lambda r: r.worst_change, _points, True, _LOST)] if subsets else []),
-        *map(_subset, subsets),
+        *map(_reached, subsets),
         TableColumn("found", "found", lambda r: r.found_share, _faces, True, "of what the ONNX model finds"),
         TableColumn("size", "MB", lambda r: r.artifact.size, _megabytes, True, "size of the bmodel"),
         TableColumn(
@@ -104,14 +104,19 @@ def _word(key: str) -> TableColumn:
     )
 
 
-_LOST = "points of average precision, in the subset that loses most"
+_LOST = "points on ground truth, of the figure that loses most"
 
 
-def _subset(name: str) -> TableColumn:
-    about = f"average precision in percent, subset {name}"
-    return TableColumn(
-        f"ap-{name}", f"AP {name}", lambda r: r.ap(name), lambda r: _figure(r.ap(name), "{:.2f}"), True, about
-    )
+def _reached(title: str) -> TableColumn:
+    def shown(row: ZooRow) -> str:
+        return _figure(row.reached(title), "{:.2f}")
+
+    return TableColumn(_key(title), title, lambda r: r.reached(title), shown, True, f"{title} in percent")
+
+
+def _key(title: str) -> str:
+    """A figure as a column's key: `AP easy` is `ap-easy`."""
+    return title.lower().replace(" ", "-")
 
 
 def _points(row: ZooRow) -> str:
@@ -249,7 +254,7 @@ def _cell(row: ZooRow, column: TableColumn) -> Markup:
 
 def _plot(rows: Sequence[ZooRow]) -> Markup:
     measures = [
-        *((f"ap-{name}", f"AP {name} (%)") for name in reversed(shown_subsets(rows))),
+        *((_key(title), f"{title} (%)") for title in reversed(shown_figures(rows))),
         ("lost", "points to ONNX"),
         ("found", "found of what ONNX finds (%)"),
         ("cosine", "cosine of the worst head"),
@@ -273,9 +278,8 @@ def _plot(rows: Sequence[ZooRow]) -> Markup:
 
 
 def _measured(row: ZooRow, key: str) -> float | None:
-    if key.startswith("ap-"):
-        return row.ap(key.removeprefix("ap-"))
-    return {"lost": row.worst_change, "found": row.found_share, "cosine": _cosine(row)}[key]
+    known = {_key(title): row.reached(title) for title in row.figures}
+    return {**known, "lost": row.worst_change, "found": row.found_share, "cosine": _cosine(row)}.get(key)
 
 
 def _why(rows: Sequence[ZooRow]) -> str:

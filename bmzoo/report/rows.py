@@ -1,15 +1,14 @@
 """One target as a row of the zoo: the manifest's figures, and its time. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bmzoo.measure.groundtruth import by_subset
 from bmzoo.release.manifest import Artifact
 from bmzoo.report.profiles import NoProfile, StoredProfile
 
 # More columns than these nobody reads side by side.
-MOST_SUBSETS = 3
+MOST_FIGURES = 3
 
 
 @dataclass(frozen=True)
@@ -39,22 +38,24 @@ class ZooRow:
         """Path of its own page below the report."""
         return f"{self.artifact.file.removesuffix('.bmodel')}.html"
 
-    def ap(self, subset: str) -> float | None:
-        """Average precision in percent."""
-        found = self.artifact.accuracy.ap.get(subset) if self.artifact.accuracy is not None else None
-        return None if found is None else 100 * found
+    @property
+    def figures(self) -> Mapping[str, tuple[float, float | None]]:
+        """Figures on ground truth by title, such as `AP easy`, and those of ONNX."""
+        return self.artifact.accuracy.titled if self.artifact.accuracy is not None else {}
 
-    def change(self, subset: str) -> float | None:
+    def reached(self, title: str) -> float | None:
+        """A figure in percent."""
+        return 100 * self.figures[title][0] if title in self.figures else None
+
+    def change(self, title: str) -> float | None:
         """Points against ONNX; below 0 where the artifact is worse."""
-        onnx = self.artifact.accuracy.onnx.get(subset) if self.artifact.accuracy is not None else None
-        own = self.ap(subset)
-        return None if own is None or onnx is None else own - 100 * onnx
+        own, onnx = self.figures.get(title, (0.0, None))
+        return None if onnx is None else 100 * own - 100 * onnx
 
     @property
     def worst_change(self) -> float | None:
-        """Of all subsets, the one that loses most."""
-        names = self.artifact.accuracy.ap if self.artifact.accuracy is not None else ()
-        return min((found for name in names if (found := self.change(name)) is not None), default=None)
+        """Of all figures, the one that loses most."""
+        return min((found for name in self.figures if (found := self.change(name)) is not None), default=None)
 
     @property
     def found_share(self) -> float | None:
@@ -73,7 +74,8 @@ def zoo_row(name: str, artifact: Artifact, profile: StoredProfile | NoProfile) -
     return ZooRow(name, artifact, PictureTime(profile.milliseconds / artifact.batch))
 
 
-def shown_subsets(rows: Iterable[ZooRow]) -> list[str]:
-    """Subsets of the ground truth that get a column: those that most targets have."""
-    named = Counter(name for row in rows if row.artifact.accuracy is not None for name in row.artifact.accuracy.ap)
-    return by_subset(name for name, _ in named.most_common(MOST_SUBSETS))
+def shown_figures(rows: Iterable[ZooRow]) -> list[str]:
+    """Figures on ground truth that get a column: those that most targets have, in the order of their metric."""
+    counts = Counter(title for row in rows for title in row.figures)
+    most = {title for title, _ in counts.most_common(MOST_FIGURES)}
+    return [title for title in counts if title in most]

@@ -1,4 +1,4 @@
-"""`eval`: average precision where there is ground truth, of the ONNX model and of a target's lowering."""
+"""`eval`: figures where there is ground truth, of the ONNX model and of a target's lowering."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError, VerifyFailed
 from bmzoo.execute import published
 from bmzoo.measure import verdict
-from bmzoo.measure.groundtruth import by_subset
+from bmzoo.measure.metrics.registry import ordered, told_metric
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.step import Step
 from bmzoo.plan.verify import engine, proof
@@ -18,16 +18,16 @@ from bmzoo.workspace import Workspace
 
 
 def evaluate_model(at: Workspace, model: Model) -> str:
-    """Average precision of the ONNX model. Returns it in a line."""
+    """Figures of the ONNX model. Returns them in a line."""
     at.weights.announce(model)
     entry = at.builder(model).run(_onnx_step(at, model))
     figures = entry.read_json("ap.json")
     _publish(at, model, "onnx", entry, figures, {})
-    return _line(figures["ap"], {})
+    return _line(figures, {})
 
 
 def evaluate_target(at: Workspace, target: Target) -> str:
-    """Average precision of a target's lowering, shared by its batches and cores, and the difference to ONNX.
+    """Figures of a target's lowering, shared by its batches and cores, and the difference to ONNX.
 
     Raises VerifyFailed when the lowering's MLIR does not give what the simulator of the chip gives.
     """
@@ -35,12 +35,12 @@ def evaluate_target(at: Workspace, target: Target) -> str:
     at.weights.announce(model)
     builder = at.builder(model)
     _check_engines(at, target)
-    onnx = builder.run(_onnx_step(at, model)).read_json("ap.json")
+    _, onnx = told_metric(builder.run(_onnx_step(at, model)).read_json("ap.json"))
     entry = builder.run(_step(at, target))
     figures = entry.read_json("ap.json")
-    difference = {key: round(value - onnx["ap"][key], 6) for key, value in figures["ap"].items()}
+    difference = {key: round(value - onnx[key], 6) for key, value in told_metric(figures)[1].items()}
     _publish(at, model, engine(model, target), entry, figures, difference)
-    return _line(figures["ap"], difference)
+    return _line(figures, difference)
 
 
 def is_current_onnx(at: Workspace, model: Model) -> bool:
@@ -108,9 +108,10 @@ def _is_current(at: Workspace, model: Model, name: str, entry: Entry | None) -> 
     return entry is not None and not outdated(at, model, name, entry)
 
 
-def _line(ap: Mapping[str, float], difference: Mapping[str, float]) -> str:
+def _line(told: Mapping[str, Any], difference: Mapping[str, float]) -> str:
+    metric, figures = told_metric(told)
     parts = [
-        f"{key} {ap[key]:.3f}" + (f" ({100 * difference[key]:+.1f} points)" if key in difference else "")
-        for key in by_subset(ap)
+        f"{key} {figures[key]:.3f}" + (f" ({100 * difference[key]:+.1f} points)" if key in difference else "")
+        for key in ordered(metric, figures)
     ]
-    return f"AP {', '.join(parts)}"
+    return f"{metric} {', '.join(parts)}"

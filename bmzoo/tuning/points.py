@@ -7,6 +7,7 @@ from bmzoo.config.model import Model
 from bmzoo.config.weights import Weights
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.run import RunReport
+from bmzoo.measure.metrics.registry import told_metric
 from bmzoo.plan.build import deploy_step
 from bmzoo.plan.evaluate import evaluate_lowered, evaluate_onnx
 from bmzoo.plan.fed import pictures
@@ -77,17 +78,15 @@ class Points:
         return Point(setting, cut.layers, measure, facts["cost"], facts["bytes"])
 
     def accuracy(self, setting: Setting, cut: CandidateTable) -> Accuracy:
-        """Average precision of a setting, by subset."""
+        """Figures of a setting on the ground truth."""
         model, builder = self._varied(setting)
         lower = candidate(model, self._chip, self._weights, cut.table)
-        found: Accuracy = builder.run(evaluate_lowered(model, lower)).read_json("ap.json")["ap"]
-        return found
+        return told_metric(builder.run(evaluate_lowered(model, lower)).read_json("ap.json"))[1]
 
-    def onnx(self) -> Accuracy:
-        """Average precision of the ONNX model, by subset."""
+    def onnx(self) -> tuple[str, Accuracy]:
+        """The metric, and the figures of the ONNX model."""
         step = evaluate_onnx(self._model, self._weights)
-        found: Accuracy = self._at.builder(self._model).run(step).read_json("ap.json")["ap"]
-        return found
+        return told_metric(self._at.builder(self._model).run(step).read_json("ap.json"))
 
     def rival(self) -> Rival:
         """The float baseline, compiled for batch 1 on one core."""

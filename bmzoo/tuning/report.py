@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bmzoo.measure.groundtruth import by_subset
+from bmzoo.measure.metrics.registry import FACES_AP, ordered
 from bmzoo.system.markdown import table
 from bmzoo.tuning.choice import AGREEMENT_TOLERANCE, SAME_COST, Point, PublishedPair, Rival, front, worth
 from bmzoo.tuning.settings import Setting
@@ -30,6 +30,7 @@ class TuningReport:
     same: Mapping[int, int]  # max_float_layers -> another number that leaves the same layers in float
     left_out: tuple[str, ...]  # settings not measured, with the reason
     paste: str  # YAML; empty when the current setting stays
+    metric: str = FACES_AP  # of `accuracy` and `onnx`
 
     def marks(self, point: Point) -> tuple[str, ...]:
         """The marks of a point: front, current, recommended."""
@@ -43,12 +44,12 @@ class TuningReport:
 
 def markdown(found: TuningReport) -> str:
     """The table: a row for each setting, the float precision and the ONNX model."""
-    subsets = by_subset(found.onnx)
+    subsets = ordered(found.metric, found.onnx)
     rows = [_row(found, point, subsets) for point in found.points]
     rival = {"method": found.rival.precision, "cost": number(found.rival.cost), found.measure: "1.0000 (float)"}
     rows.append(rival)
     if found.onnx:
-        rows.append({"method": "ONNX", **{f"AP {key}": f"{found.onnx[key]:.3f}" for key in subsets}})
+        rows.append({"method": "ONNX", **{f"{found.metric} {key}": f"{found.onnx[key]:.3f}" for key in subsets}})
     titles = [*rows[0]]
     return table({title: [row.get(title, "") for row in rows] for title in titles}, ("method", "mark"))
 
@@ -97,6 +98,7 @@ def report_data(found: TuningReport) -> dict[str, Any]:
         "float": asdict(found.rival),
         "published": [asdict(pair) for pair in found.pairs],
         "onnx_ap": dict(found.onnx) or None,
+        **({} if found.metric == FACES_AP else {"metric": found.metric}),
         "worth": list(worth(found.chosen, found.rival, found.pairs)),
         "same_layers": {str(number): other for number, other in found.same.items()},
         "left_out": list(found.left_out),
@@ -116,7 +118,7 @@ def _row(found: TuningReport, point: Point, subsets: Sequence[str]) -> dict[str,
         "method": setting.method or "by hand",
         "pictures": str(setting.pictures) if setting.method else "",
         found.measure: f"{point.agreement:.4f}",
-        **{f"AP {key}": f"{ap[key]:.3f}" if key in ap else "" for key in subsets},
+        **{f"{found.metric} {key}": f"{ap[key]:.3f}" if key in ap else "" for key in subsets},
         "cost": number(point.cost),
         f"of {found.rival.precision}": share,
         "kB": f"{point.size / 1000:.0f}",

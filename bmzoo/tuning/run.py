@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError
+from bmzoo.measure.metrics.registry import FACES_AP
 from bmzoo.plan.float_layers import CONFIRMED
 from bmzoo.results import reference
 from bmzoo.sources import overlap
@@ -74,7 +75,7 @@ class Tuner:
         self._walk(bench, cuts, now, pace)
         points = tuple(self.points.values())
         chosen = recommend(points, now)
-        accuracy, onnx = self._accuracy(bench, cuts, now, pace)
+        accuracy, metric, onnx = self._accuracy(bench, cuts, now, pace)
         return TuningReport(
             name=f"{self.model.name}.{self.at.weights.chosen(self.model).name}.{self.chip}",
             measure=self._measure,
@@ -86,6 +87,7 @@ class Tuner:
             pairs=pairs(self.model, self.chip, reference.reference(self.at).milliseconds),
             accuracy=accuracy,
             onnx=onnx,
+            metric=metric,
             same=same,
             left_out=tuple(f"{setting}: {why}" for setting, why in sorted(self.left_out.items())),
             paste=settings.paste(self.model, self.chip, now, chosen.setting),
@@ -148,16 +150,14 @@ class Tuner:
 
     def _accuracy(
         self, bench: Points, cuts: Mapping[int, CandidateTable], now: Setting, pace: Pace
-    ) -> tuple[dict[Setting, Accuracy], Accuracy]:
-        """Average precision of the selected points and of the ONNX model; empty without ground truth."""
+    ) -> tuple[dict[Setting, Accuracy], str, Accuracy]:
+        """Figures of the selected points, the metric, and those of the ONNX model; empty without ground truth."""
         truth = self.at.weights.using(self.model).config.evaluate
         if truth is None or self.options.evaluated == "none":
-            return {}, {}
+            return {}, FACES_AP, {}
         if not self.at.sources(self.model).has(truth.truth):
-            self.at.report.warn(
-                f"tune:{self.name}: no average precision: the ground truth is not here: {truth.truth}"
-            )
-            return {}, {}
+            self.at.report.warn(f"tune:{self.name}: not evaluated: the ground truth is not here: {truth.truth}")
+            return {}, FACES_AP, {}
         points = list(self.points.values())
         wanted = [recommend(points, now).setting, now, *(point.setting for point in front(points))]
         if self.options.evaluated == "all":
@@ -166,20 +166,19 @@ class Tuner:
 
         def evaluate(setting: Setting) -> None:
             if pace.over(EVALUATION_WEIGHT):
-                self.at.report.warn(f"tune:{self.name}: no time left for all of average precision; run it again")
+                self.at.report.warn(f"tune:{self.name}: no time left to evaluate all; run it again")
                 return
             start = self.clock()
             found[setting] = bench.accuracy(setting, cuts[setting.max_float_layers])
             figures = ", ".join(f"{key} {value:.3f}" for key, value in found[setting].items())
-            self.at.report.say(
-                f"tune:{self.name}: {pace.finish(self.clock() - start, EVALUATION_WEIGHT)}: {setting}: AP {figures}"
-            )
+            left = pace.finish(self.clock() - start, EVALUATION_WEIGHT)
+            self.at.report.say(f"tune:{self.name}: {left}: {setting}: {metric} {figures}")
 
         order = tuple(dict.fromkeys(wanted))
         pace.expect(len(order), EVALUATION_WEIGHT)
-        onnx = bench.onnx()
+        metric, onnx = bench.onnx()
         each(evaluate, order, self.options.workers)
-        return found, onnx
+        return found, metric, onnx
 
 
 def publish_found(at: Workspace, model: Model, found: TuningReport) -> str:

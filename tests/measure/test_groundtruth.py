@@ -13,6 +13,7 @@ from bmzoo.config.project import ApDrop
 from bmzoo.errors import SourceError
 from bmzoo.measure import groundtruth, listed
 from bmzoo.measure import wider as wider_face
+from bmzoo.measure.metrics.registry import FACES_AP, SUBSETS, ordered
 from bmzoo.measure.picture import Picture
 from bmzoo.measure.wider import LEFT_OUT
 
@@ -350,8 +351,8 @@ def test_a_name_counts_once(listing: Listing) -> None:
 
 def test_subsets_go_from_easy_to_hard_then_by_name() -> None:
     shuffled = ["small", "hard", "all", "easy", "medium"]
-    assert groundtruth.by_subset(shuffled) == [*groundtruth.SUBSETS, "all", "small"]
+    assert ordered(FACES_AP, shuffled) == [*SUBSETS, "all", "small"]
 
 
 def test_every_subset_has_a_limit_of_its_drop() -> None:
-    assert set(ApDrop.model_fields) == {*groundtruth.SUBSETS, "other"}
+    assert set(ApDrop.model_fields) == {*SUBSETS, "other"}

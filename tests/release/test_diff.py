@@ -21,6 +21,10 @@ def one(comparison: Comparison) -> Change:
     return change
 
 
+def judged(**figures: float) -> dict[str, Any]:
+    return {"accuracy": Accuracy(pictures=63, metric="COCO", figures=figures, onnx={})}
+
+
 def accuracy(**ap: float) -> dict[str, Any]:
     return {"accuracy": Accuracy(pictures=122, ap=ap, onnx={})}
 
@@ -53,6 +57,8 @@ CASES = [
     ),
     (accuracy(easy=0.82), accuracy(easy=0.9), "AP easy 82.00 -> 90.00 (+8.00 points, allowed: -0.5 points)", False),
     (accuracy(mine=0.82), accuracy(mine=0.5), "AP mine 82.00 -> 50.00 (-32.00 points, allowed: -0.5 points)", True),
+    (judged(mAP=0.35), judged(mAP=0.34), "COCO mAP 35.00 -> 34.00 (-1.00 points, allowed: -0.5 points)", True),
+    (judged(easy=0.35), judged(easy=0.36), "COCO easy 35.00 -> 36.00 (+1.00 points, allowed: -0.5 points)", False),
     (accuracy(easy=0.82), accuracy(), "AP easy 82.00 -> missing (allowed: -0.5 points)", True),
     (accuracy(easy=0.82), {"accuracy": None}, "AP easy 82.00 -> missing (allowed: -0.5 points)", True),
     ({"accuracy": None}, accuracy(easy=0.1), "AP easy missing -> 10.00", False),
@@ -122,7 +128,7 @@ def test_what_is_around_the_targets_is_noted() -> None:
     assert found.notes == (
         "the config of x is broken now: configs/x.yaml: no",
         "model_deploy.py is another one: tpu_mlir 1.30.2 111111111111 -> tpu_mlir 1.31 222222222222",
-        "average precision over 122 pictures before, over 3226 now: not the same measure",
+        "figures over 122 pictures before, over 3226 now: not the same measure",
     )
     assert comparison_table(found).startswith("1 target: no differences, no regressions\nthe config of x")
 

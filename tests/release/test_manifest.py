@@ -56,6 +56,11 @@ WRONG = [
         "artifacts[0].accuracy.ap.easy: input should be",
     ),
     ({"accuracy": {"pictures": 1, "ap": {}}}, "artifacts[0].accuracy: missing key: onnx"),
+    ({"accuracy": {"pictures": 1, "onnx": {}}}, "artifacts[0].accuracy: needs either ap, or metric and figures"),
+    (
+        {"accuracy": {"pictures": 1, "metric": "COCO", "ap": {}, "onnx": {}}},
+        "artifacts[0].accuracy: needs either ap, or metric and figures",
+    ),
 ]
 
 

@@ -4,7 +4,7 @@ import pytest
 from manifests import artifact
 
 from bmzoo.errors import SourceError
-from bmzoo.release.manifest import Agreement, ZooManifest
+from bmzoo.release.manifest import Accuracy, Agreement, ZooManifest
 from bmzoo.release.results_table import render
 from bmzoo.results.reference import Published, read_accuracy, read_latency
 
@@ -49,6 +49,26 @@ def test_figures_stand_beside_the_published_ones() -> None:
     }
     head, _, int8 = rows(text, "Agreement with the ONNX model")
     assert int8[2:] == ["8", "49 of 50", "0", "0.900", "0.90000", "12.5 dB", "`loc`"]
+
+
+def test_every_metric_has_a_table_under_its_name() -> None:
+    coco = Accuracy(pictures=63, metric="COCO", figures={"AP50": 0.5, "mAP": 0.3}, onnx={"AP50": 0.55, "mAP": 0.31})
+    text = render(
+        ZooManifest(
+            artifacts=(artifact(), artifact(model="yolo", file="BM1688/yolo_int8_1b.bmodel", accuracy=coco))
+        ),
+        Published(),
+    )
+    head, faces = rows(text, "Accuracy")
+    assert "AP easy" in head and "COCO mAP" not in head and faces[1] == "m_int8_1b"
+    head, yolo = rows(text, "Accuracy: COCO")
+    assert dict(zip(head[2:], yolo[2:], strict=True)) == {
+        "COCO mAP": "30.00",
+        "COCO AP50": "50.00",
+        "mAP to ONNX": "-1.00",
+        "AP50 to ONNX": "-5.00",
+    }
+    assert "as COCO takes it: in percent on 63 pictures" in text and "`yolo`, weights `official`: mAP 31.00" in text
 
 
 def test_figures_of_other_weights_do_not_stand_beside_the_published_ones() -> None:

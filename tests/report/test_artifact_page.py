@@ -54,7 +54,7 @@ def test_a_build_alone_is_told_from_a_verification() -> None:
     text = section(
         shown(evidence_of(artifact(status="built", accuracy=None), provenance=told)), "Agreement with ONNX"
     ).text
-    assert "by the build alone: it is not verified" in text and "Average precision: not evaluated." in text
+    assert "by the build alone: it is not verified" in text and "On ground truth: not evaluated." in text
     assert "the model has no decoder" in text
 
 

@@ -110,6 +110,12 @@ def test_what_changed_since_another_manifest() -> None:
     assert "No target has changed." in page_of(row(new), since=Since("old.json", same)).text
 
 
+def test_figures_of_every_metric_have_a_column_by_its_name() -> None:
+    coco = Accuracy(pictures=63, metric="COCO", figures={"AP50": 0.5, "mAP": 0.3}, onnx={"AP50": 0.55, "mAP": 0.31})
+    page = page_of(row(artifact(accuracy=coco)))
+    assert {"COCO mAP": "30.00", "COCO AP50": "50.00", "to ONNX": "-5.00"}.items() <= cells(page).items()
+
+
 def test_long_lists_end() -> None:
     rows = [
         row(

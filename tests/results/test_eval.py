@@ -1,9 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 from conftest import Project
 
 from bmzoo.errors import ConfigError, SourceError, VerifyFailed
+from bmzoo.plan.step import Command
 from bmzoo.plan.verify import lower_step
 from bmzoo.release.prune import find_orphans
 from bmzoo.results import eval
@@ -29,6 +31,24 @@ def test_a_lowering_is_evaluated_once_for_all_its_batches_and_reported_beside_on
     eval.evaluate_target(at, at.target("bm1688_int8_1b"))
     assert "evaluate" not in judged.toolchain.ran
     assert eval.is_current(at, at.target("bm1688_int8_2b"))
+
+
+def test_the_metric_is_named_in_the_line_and_in_the_document(
+    judged: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(folder: Path, command: Command) -> None:
+        lost = 0.0 if "model.onnx" in (folder / "request.json").read_text() else 0.02
+        figures = {"AP50": 0.5 - lost, "mAP": 0.3 - lost}
+        (folder / "ap.json").write_text(json.dumps({"metric": "COCO", "figures": figures, "pictures": 1}))
+
+    monkeypatch.setattr(judged.toolchain, "_evaluate", judge)
+    at = judged.open()
+    assert eval.evaluate_model(at, at.models["tiny"]) == "COCO mAP 0.300, AP50 0.500"
+    line = "COCO mAP 0.280 (-2.0 points), AP50 0.480 (-2.0 points)"
+    assert eval.evaluate_target(at, at.target("bm1688_int8_2b")) == line
+    told = json.loads((judged.root / "build/eval/tiny.given.bm1688_int8.json").read_text())
+    assert told["metric"] == "COCO" and "ap" not in told
+    assert told["difference_to_onnx"] == {"AP50": -0.02, "mAP": -0.02}
 
 
 def test_targets_with_settings_of_their_own_are_evaluated_apart(judged: Project) -> None:

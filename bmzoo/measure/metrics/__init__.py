@@ -1,0 +1,1 @@
+"""Metrics of the field, one module for each; `registry` lists them."""

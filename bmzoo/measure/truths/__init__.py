@@ -1,0 +1,1 @@
+"""Ground truth of pictures by its layout on disk, one module for each; `measure/groundtruth.py` lists them."""
