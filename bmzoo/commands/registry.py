@@ -58,7 +58,9 @@ COMMANDS: Mapping[str, OwnCommand] = {
     ),
     "normalize": OwnCommand("normalize", ("commands/normalize.py", "system/flatbuffer.py"), installation=True),
     "finish": OwnCommand("finish", ("commands/finish.py", "runtime/engines/bmodel.py", *_SESSION)),
-    "profile": OwnCommand("profile", ("commands/profile.py", "measure/profile.py")),
+    "profile": OwnCommand(
+        "profile", ("commands/profile.py", "measure/profile.py", "measure/profile_document.py", "measure/replay.py")
+    ),
     "measure": OwnCommand("measure", _MEASURING),
     "golden": OwnCommand("golden", ("commands/golden.py",)),
     "lowered": OwnCommand("lowered", ("commands/lowered.py",)),

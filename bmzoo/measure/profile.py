@@ -6,16 +6,18 @@ form that is not known is an error, never a shorter list. Read off files of TPU-
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
+
+from bmzoo.measure.replay import EngineCommand
 
 RULE = re.compile(r"-{20,}|#{20,}")
 TITLE = re.compile(r"ENGINE_BD\s+ENGINE_GDMA")
 LEGEND = re.compile(r"s: start time,.*")
 COMMAND = re.compile(
-    r"(?P<layer>[^\s|]*)\|(?P<op>[A-Za-z][A-Za-z0-9_]*)\|s:(?P<start>\d+)\|b:\d+\|g:\d+\|e:-?\d+\|t:(?P<cycles>\d+)"
-    r"(?:\|dr:\d\|sz:(?P<bytes>\d+)\|bw:[\d.]+)?"
+    r"(?P<layer>[^\s|]*)\|(?P<op>[A-Za-z][A-Za-z0-9_]*)\|s:(?P<start>\d+)\|b:(?P<bd>\d+)\|g:(?P<gdma>\d+)\|e:-?\d+\|t:(?P<cycles>\d+)"
+    r"(?:\|dr:\d\|sz:(?P<bytes>\d+)\|bw:(?:[\d.]+|inf|-?nan))?"
 )
 LAST_CYCLE = re.compile(r"API_END total_cycle:(\d+)\|b:\d+\|g:\d+")
 ENGINE_CYCLES = re.compile(r"TCYC : (\d+)\.?(?: \(bdc_cycle:(\d+), gdma_cycle:(\d+)\))?")
@@ -23,25 +25,9 @@ SUMMARY = re.compile(r"(GDMA SUMMARY|DDR DATASIZE|DDR BW USAGE) ?.*")
 RUNTIME = re.compile(r"flops: (\d+), runtime: ([\d.]+)ms, .*")
 # Where a line of MLIR says what it is: `... loc(#loc5)`, and `#loc5 = loc("conv")`.
 PLACE = re.compile(r"loc\((#loc\d*)\)\s*$")
+# How a part of the network runs: TPU_STATIC, TPU_DYNAMIC, CPU and what steers between parts.
+MODE = re.compile(r"#tpu<run_mode (\w+)>")
 NAME = re.compile(r'^(#loc\d*) = loc\("((?:[^"\\]|\\.)*)"')
-
-
-@dataclass(frozen=True)
-class EngineCommand:
-    """One command. `layer`: operation and line of the final MLIR, `Conv2D_21`. `bytes`: moved, 0 for arithmetic.
-
-    `start`: the cycle at which the cost model starts it, from the start of the run.
-    """
-
-    layer: str
-    arithmetic: bool
-    start: int
-    cycles: int
-    bytes: int
-
-    @property
-    def end(self) -> int:
-        return self.start + self.cycles
 
 
 @dataclass(frozen=True)
@@ -84,8 +70,19 @@ def _commands(line: str, number: int) -> Iterable[EngineCommand]:
         raise ValueError(f"line {number} is not of commands: {line.strip()[:80]}")
     for match in matches:
         moved = "GDMA" in match["op"] or match["bytes"] is not None
+        message = _message(match["op"])
         start, cycles = int(match["start"]), int(match["cycles"])
-        yield EngineCommand(match["layer"], not moved, start, cycles, int(match["bytes"] or 0))
+        size = 0 if message else int(match["bytes"] or 0)  # a message has that of the transfer before it
+        ids = int(match["bd"]), int(match["gdma"])
+        own, other = ids[::-1] if moved else ids
+        yield EngineCommand(match["layer"], not moved, start, cycles, size, own, other, message)
+
+
+def _message(operation: str) -> Literal["", "send", "wait"]:
+    """Whether it is said that a core has come to where cores meet, or waited for."""
+    if operation.endswith("_SEND_MSG"):
+        return "send"
+    return "wait" if operation.endswith("_WAIT_MSG") else ""
 
 
 def layer_names(mlir: str) -> dict[int, str]:
@@ -96,99 +93,6 @@ def layer_names(mlir: str) -> dict[int, str]:
     return {number: names[place] for number, place in places if place in names}
 
 
-def profile_document(cores: Sequence[CoreProfile], names: Mapping[int, str]) -> dict[str, Any]:
-    """What is kept of a profile, JSON-able: totals by core, each layer's time by engine, the costliest first, and a
-    timeline.
-
-    Times are ms of one run of the whole batch; `names`: see `layer_names`. In the timeline `layers` are names, and
-    of each core there is a list of (0 for arithmetic or 1 for memory, index of the layer, start, end).
-    """
-    return {
-        "known": True,
-        "milliseconds": max(core.milliseconds for core in cores),
-        "cores": [_core(core) for core in cores],
-        "layers": sorted(_layers(cores, names), key=lambda row: (-row["milliseconds"], row["layer"])),
-        "timeline": _timeline(cores, names),
-    }
-
-
-def _timeline(cores: Sequence[CoreProfile], names: Mapping[int, str]) -> dict[str, Any]:
-    indices: dict[str, int] = {}
-    spans = [[_span(run, core, names, indices) for run in _runs(core.commands)] for core in cores]
-    return {"layers": list(indices), "cores": spans}
-
-
-def _runs(commands: Iterable[EngineCommand]) -> Iterable[list[EngineCommand]]:
-    """Commands of a layer that follow each other on an engine without a pause; those that take no time left out."""
-    for engine in (True, False):
-        run: list[EngineCommand] = []
-        for command in commands:
-            if command.arithmetic != engine or not command.cycles or not command.layer:
-                continue
-            if run and (run[-1].layer != command.layer or run[-1].end != command.start):
-                yield run
-                run = []
-            run.append(command)
-        if run:
-            yield run
-
-
-def _span(
-    run: Sequence[EngineCommand], core: CoreProfile, names: Mapping[int, str], indices: dict[str, int]
-) -> list[float]:
-    unit = core.milliseconds / max(core.cycles, 1)
-    layer = indices.setdefault(_name(run[0].layer, names), len(indices))
-    return [0 if run[0].arithmetic else 1, layer, _rounded(run[0].start * unit), _rounded(run[-1].end * unit)]
-
-
-def _name(layer: str, names: Mapping[int, str]) -> str:
-    line = layer.rpartition("_")[2]
-    return names.get(int(line), layer) if line.isdigit() else layer
-
-
-def _core(core: CoreProfile) -> dict[str, Any]:
-    unit = core.milliseconds / max(core.cycles, 1)
-    arithmetic = sum(c.cycles for c in core.commands if c.arithmetic)
-    memory = sum(c.cycles for c in core.commands if not c.arithmetic)
-    return {
-        "cycles": core.cycles,
-        "milliseconds": core.milliseconds,
-        "arithmetic": _rounded(arithmetic * unit),
-        "memory": _rounded(memory * unit),
-        "idle": _rounded(max(0, core.cycles - max(arithmetic, memory)) * unit),
-        "bytes": sum(c.bytes for c in core.commands),
-        "commands": len(core.commands),
-        "flops": core.flops,
-    }
-
-
-def _layers(cores: Sequence[CoreProfile], names: Mapping[int, str]) -> Iterable[dict[str, Any]]:
-    for number, core in enumerate(cores):
-        unit = core.milliseconds / max(core.cycles, 1)
-        own: dict[str, list[EngineCommand]] = {}
-        for command in core.commands:
-            if command.layer:
-                own.setdefault(command.layer, []).append(command)
-        for layer, commands in own.items():
-            yield {"core": number, **_layer(layer, commands, unit, names)}
-
-
-def _layer(layer: str, commands: list[EngineCommand], unit: float, names: Mapping[int, str]) -> dict[str, Any]:
-    operation = layer.rpartition("_")[0]
-    arithmetic = sum(c.cycles for c in commands if c.arithmetic)
-    memory = sum(c.cycles for c in commands if not c.arithmetic)
-    return {
-        "layer": _name(layer, names),
-        "operation": operation or layer,
-        "milliseconds": _rounded(max(arithmetic, memory) * unit),
-        "arithmetic": _rounded(arithmetic * unit),
-        "memory": _rounded(memory * unit),
-        "bytes": sum(c.bytes for c in commands),
-        "commands": len(commands),
-        "transfers": sum(not c.arithmetic for c in commands),
-        "bound": "arithmetic" if arithmetic >= memory else "memory",
-    }
-
-
-def _rounded(milliseconds: float) -> float:
-    return round(milliseconds, 6)
+def run_modes(mlir: str) -> tuple[str, ...]:
+    """How the parts of a network run, in the final MLIR's words, each once."""
+    return tuple(sorted(set(MODE.findall(mlir))))

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bmzoo.measure.profile_document import LAUNCH_CYCLES
+
 Bound = Literal["arithmetic", "memory", "launch"]
 _NUMBERS = (float, int)  # and nothing derived from them: True is no number
-# What a transfer of 32 bytes takes in profiles of bm1684x and bm1688: the price of moving next to nothing.
-LAUNCH_CYCLES = 443
 BOUNDS: Mapping[Bound, str] = {
     "arithmetic": "the arithmetic engine works longer than memory moves",
     "memory": "memory moves longer than the arithmetic engine works",

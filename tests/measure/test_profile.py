@@ -3,32 +3,13 @@
 from pathlib import Path
 
 import pytest
+from compiler_profiles import PROFILE
 from tiny_models import lower_tiny
 
 from bmzoo.commands.profile import run
-from bmzoo.measure.profile import layer_names, parse_profile, profile_document
+from bmzoo.measure.profile import layer_names, parse_profile, run_modes
+from bmzoo.measure.profile_document import profile_document
 
-PROFILE = """\
---------------------------------------
-s: start time, b: bd_id, g: gdma_id, e: end time, t: cmd cost time, dr: direction, sz: memsize, bw: bandwidth
---------------------------------------
-ENGINE_BD                                          ENGINE_GDMA
-|BD_SEND_MSG|s:0|b:1|g:0|e:-1|t:0
-                                                   Load_2|GDMA_TENSOR|s:0|b:2|g:3|e:99|t:100|dr:0|sz:4096|bw:15.13
-Conv2D_3|LANE_BC|s:100|b:3|g:3|e:399|t:300         Load_2|GDMA_TENSOR|s:100|b:2|g:4|e:149|t:50|dr:0|sz:768|bw:2.04
-Conv2D_3|PorD|s:400|b:4|g:4|e:499|t:100
-                                                   Store_4|GDMA_TENSOR|s:500|b:4|g:5|e:999|t:500|dr:1|sz:80|bw:0.1
---------------------------------------
-API_END total_cycle:1000|b:4|g:5
-TCYC : 1000. (bdc_cycle:400, gdma_cycle:650)
-GDMA SUMMARY : |dr[0] S2L:4864|dr[1] L2S:80|dr[2] S2S:0|dr[3] L2L:0
-DDR DATASIZE(MB) : 0.1
-DDR BW USAGE : 1.5%
-#######################################
-
-
-flops: 2000, runtime: 0.5ms, ComputationAbility: 0.1T
-"""
 MLIR = """\
 #loc1 = loc("data")
     %1 = "tpu.Load"(%0) : () -> tensor<1xf32> loc(#loc1)
@@ -41,20 +22,75 @@ MLIR = """\
 def test_a_profile_is_told_by_core_and_layer() -> None:
     core = parse_profile(PROFILE)
     assert (core.cycles, core.milliseconds, core.flops, len(core.commands)) == (1000, 0.5, 2000, 6)
-    told = profile_document([core], layer_names(MLIR))
+    told = profile_document([core], layer_names(MLIR), "other")
     assert told["milliseconds"] == 0.5
     assert told["cores"] == [
         {
-            "cycles": 1000, "milliseconds": 0.5, "arithmetic": 0.2, "memory": 0.325, "idle": 0.175,
-            "bytes": 4944, "commands": 6, "flops": 2000,
+            "cycles": 1000, "milliseconds": 0.5, "arithmetic": 0.2, "memory": 0.325, "both": 0.025, "idle": 0.0,
+            "bytes": 4944, "commands": 6, "transfers": 3, "joins": 0, "flops": 2000,
         }
     ]  # fmt: skip
     rows = [(r["layer"], r["operation"], r["milliseconds"], r["bound"], r["bytes"]) for r in told["layers"]]
     assert rows == [
-        ("Store_4", "Store", 0.25, "memory", 80),  # its place in the MLIR has no name
+        ("Store_4", "Store", 0.25, "launch", 80),  # its place in the MLIR has no name
         ("body.conv", "Conv2D", 0.2, "arithmetic", 0),
-        ("data", "Load", 0.075, "memory", 4864),
+        ("data", "Load", 0.075, "launch", 4864),
     ]
+
+
+def test_a_transfer_long_enough_bounds_by_memory() -> None:
+    longer = PROFILE.replace("e:999|t:500", "e:1999|t:1500").replace("total_cycle:1000", "total_cycle:2000")
+    rows = profile_document([parse_profile(longer)], {}, "other")["layers"]
+    assert {row["layer"]: row["bound"] for row in rows} == {
+        "Store_4": "memory", "Conv2D_3": "arithmetic", "Load_2": "launch",
+    }  # fmt: skip
+
+
+def stretched(chip: str, arithmetic: float, memory: float) -> float:
+    """Milliseconds that are kept of a run with engines so much slower."""
+    told = profile_document([parse_profile(PROFILE)], {}, chip)["stretched"]
+    times: list[list[float]] = told["milliseconds"]
+    row: int = told["arithmetic"].index(arithmetic)
+    return times[row][int(told["memory"].index(memory))]
+
+
+def test_slower_engines_move_the_end_of_a_run() -> None:
+    assert stretched("other", 1.0, 1.0) == 0.5
+    assert stretched("other", 2.0, 1.0) == 0.5 * (100 + 2 * (300 + 100) + 500) / 1000
+    # The fastest transfer moves 4096 bytes in 100 cycles: 100 more for them, and 80 bytes more of the last.
+    assert stretched("other", 1.0, 2.0) == pytest.approx(0.5 * (200 + 400 + 500 + 80 * 100 / 4096) / 1000, abs=1e-6)
+    assert stretched("bm1684x", 1.0, 2.0) == pytest.approx(0.5 * (1000 + (4096 + 80) / 54) / 1000, abs=1e-6)
+
+
+def test_a_line_that_is_missing_is_found() -> None:
+    lost = "".join(line for line in PROFILE.splitlines(keepends=True) if "|PorD|" not in line)
+    with pytest.raises(ValueError, match="^its commands take 650 cycles, not 1000: lines are missing"):
+        profile_document([parse_profile(lost)], {}, "other")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (PROFILE.replace("flops: 2000", "flops: 2001"), "flops of core 0 are 2000, of core 1 2001"),
+        (PROFILE.replace("total_cycle:1000", "total_cycle:1001"), "cycles of core 0 are 1000, of core 1 1001"),
+        (PROFILE.replace("runtime: 0.5ms", "runtime: 0.6ms"), "milliseconds of core 0 are 0.5, of core 1 0.6"),
+    ],
+)
+def test_cores_of_different_runs_are_an_error(changed: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^cores disagree: {said}$"):
+        profile_document([parse_profile(PROFILE), parse_profile(changed)], {}, "other")
+
+
+def test_a_transfer_that_takes_no_time_has_an_infinite_bandwidth() -> None:
+    told = PROFILE.replace("Store_4|", "Add_3|GDMA_MATRIX|s:500|b:3|g:3|e:499|t:0|dr:0|sz:12|bw:inf\nStore_4|")
+    told = told.replace("|b:3|g:3|e:999", "|b:3|g:4|e:999")
+    assert profile_document([parse_profile(told)], {}, "bm1688")["milliseconds"] == 0.5
+
+
+def test_how_parts_of_a_network_run() -> None:
+    mlir = "attributes {mode = #tpu<run_mode TPU_STATIC>}\n{mode = #tpu<run_mode CPU>}\n#tpu<run_mode CPU>"
+    assert run_modes(mlir) == ("CPU", "TPU_STATIC")
+    assert run_modes("") == ()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +137,7 @@ def test_the_compiler_writes_what_is_read(tmp_path: Path, tiny_onnx: Path, tpuc_
 
 
 def test_the_timeline_joins_what_follows_without_a_pause() -> None:
-    told = profile_document([parse_profile(PROFILE)], layer_names(MLIR))["timeline"]
+    told = profile_document([parse_profile(PROFILE)], layer_names(MLIR), "other")["timeline"]
     assert told["layers"] == ["body.conv", "data", "Store_4"]
     assert told["cores"] == [
         [
@@ -113,5 +149,5 @@ def test_the_timeline_joins_what_follows_without_a_pause() -> None:
 
 
 def test_layers_say_how_often_they_move_memory() -> None:
-    rows = profile_document([parse_profile(PROFILE)], layer_names(MLIR))["layers"]
+    rows = profile_document([parse_profile(PROFILE)], layer_names(MLIR), "other")["layers"]
     assert {row["layer"]: row["transfers"] for row in rows} == {"Store_4": 1, "body.conv": 0, "data": 2}

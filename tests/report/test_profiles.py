@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from report_samples import document, profile
 
-from bmzoo.report.profiles import LAUNCH_CYCLES, NoProfile, stored_profile
+from bmzoo.measure.profile_document import LAUNCH_CYCLES
+from bmzoo.report.profiles import NoProfile, stored_profile
 
 
 def test_a_profile_is_read_back() -> None:
