@@ -35,6 +35,7 @@ def facts_of(info: str) -> dict[str, Any]:
     return {
         "chip": model.chip,
         "cores": model.cores,
+        "dynamic": any(network.dynamic for network in model.networks),
         "networks": _NETWORK.findall(info),
         "inputs": [asdict(tensor) for tensor in model.inputs],
         "outputs": [asdict(tensor) for tensor in model.outputs],

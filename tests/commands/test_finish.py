@@ -39,6 +39,7 @@ def bmodel(tmp_path: Path) -> Path:
 
 def test_facts_of_a_network_on_two_cores() -> None:
     facts = facts_of(TWO_CORES)
+    assert facts["dynamic"] is False
     assert (facts["chip"].lower(), facts["cores"], facts["networks"]) == ("bm1688", 2, ["retinaface_mobilenet0.25"])
     assert facts["memory_bytes"] == {
         "total": 9105664,
@@ -53,6 +54,7 @@ def test_facts_of_a_network_on_two_cores() -> None:
 
 def test_facts_of_the_fake_one() -> None:
     facts = facts_of(INFO.format(chip="BM1684", cores=1))
+    assert facts["dynamic"] is False
     assert (facts["chip"].lower(), facts["cores"], facts["memory_bytes"]["total"]) == ("bm1684", 1, 300)
 
 
