@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -53,6 +53,8 @@ class Regression(Section):
     """Rise of the share of faces that the ONNX model does not have."""
     cost: Percent | None = 5.0
     """Rise of the compiler's own cost, in percent."""
+    estimate: Literal["interval"] | None = "interval"
+    """Rise of the estimated time beyond the interval of before."""
     size: Percent | None = 5.0
     """Rise of the file's size, in percent."""
 

@@ -94,7 +94,7 @@ def _figures(name: str, old: Artifact, new: Artifact, limits: Regression) -> Ite
     now = {figure.name: figure for figure in figures(new, limits)}
     for key in {**now, **before}:
         figure, base = now.get(key), before.get(key)
-        kind = figure or base
+        kind = base or figure  # of an estimate, the interval of before
         assert kind is not None
         then, value = base.value if base else None, figure.value if figure else None
         # A metric without a limit is left out when its formatted value is the same.
@@ -106,7 +106,7 @@ def _judge(name: str, kind: Metric, old: float | None, new: float | None) -> Cha
     allowed = kind.allowed()
     if new is None:
         # A missing value of a metric with a limit is a regression: nothing shows that the limit is kept.
-        gone = kind.limit is not None
+        gone = kind.limit is not None and kind.kept
         return Change(name, kind.name, kind.shown(old), kind.absent, "", allowed, regression=gone)
     if old is None:
         return Change(name, kind.name, kind.absent, kind.shown(new))

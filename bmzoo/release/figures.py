@@ -24,6 +24,7 @@ class Metric:
     percent: bool = False  # the difference is relative to the old value
     unit: str = ""  # of the difference
     absent: str = "missing"  # text for a value of None
+    kept: bool = True  # with a limit: whether it must not get lost
 
     def shown(self, value: float | None) -> str:
         return self.absent if value is None else self.form.format(value)
@@ -47,7 +48,7 @@ class Metric:
         sign = "+" if self.worse > 0 else "-"
         if self.percent or self.form.endswith("%}"):
             return f"{sign}{self.limit if self.percent else 100 * self.limit:g}%"
-        return f"{sign}{self.limit:g}{self.unit}"
+        return f"{sign}{self.limit:.4g}{self.unit}"
 
     def is_regression(self, old: float, new: float) -> bool:
         return self.limit is not None and self.worse * self.change(old, new) > self.limit + _SLACK
@@ -64,6 +65,10 @@ def figures(artifact: Artifact, limits: Regression) -> Iterator[Metric]:
         yield Metric("cosine", agreement.cosine, "{:.5f}", -1)
         yield Metric("SQNR", agreement.sqnr_db, "{:.1f} dB", -1, unit=" dB", absent="exact")
     yield Metric("cost", artifact.cost, "{:,.0f}", +1, limits.cost, percent=True)
+    if artifact.estimate is not None:
+        ms, high = artifact.estimate.ms, artifact.estimate.high
+        limit = high - ms if limits.estimate is not None else None
+        yield Metric("estimate", ms, "{:.3g} ms", +1, limit, unit=" ms", absent="none", kept=False)
     yield Metric("size", artifact.size, "{:,.0f} bytes", +1, limits.size, percent=True)
     yield Metric("float layers", artifact.float_layers, "{:.0f}", +1)
 

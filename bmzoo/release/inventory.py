@@ -6,11 +6,13 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, Literal
 
+from bmzoo.measure.latency import NoLatency
 from bmzoo.measure.metrics.registry import metric_document, told_metric
 from bmzoo.plan.verify import engine
 from bmzoo.release.float_table import float_table
-from bmzoo.release.manifest import Accuracy, Agreement, Artifact, ZooManifest
+from bmzoo.release.manifest import Accuracy, Agreement, Artifact, Estimate, ZooManifest
 from bmzoo.release.outcomes import Outcomes, Problem
+from bmzoo.results import latency
 from bmzoo.results.truth import has_truth
 from bmzoo.system.text import printable
 from bmzoo.target import Target
@@ -80,6 +82,7 @@ def _artifact(
         weights=told["weights"],
         compiler=printable(told["steps"]["deploy"]["tools"]["model_deploy.py"]),
         cost=_cost(told["facts"].get("cost")),
+        **_estimate(target, told),
         float_layers=_float_layers(at, target, told),
         agreement=_agreement(verified if current else told["verdict"]),
         accuracy=None if "eval" in problems else accuracy(target.model, told["weights"], name),
@@ -147,6 +150,14 @@ def _finite(figures: Mapping[str, float]) -> dict[str, float]:
 
 def _cost(value: Any) -> int | None:
     return round(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _estimate(target: Target, told: Mapping[str, Any]) -> dict[str, Any]:
+    """How long it takes on the chip, or why that cannot be said."""
+    found = latency.of_artifact(target, told)
+    if isinstance(found, NoLatency):
+        return {"no_estimate": printable(found.why)}
+    return {"estimate": Estimate(ms=found.ms, low=found.low, high=found.high)}
 
 
 def _float_layers(at: Workspace, target: Target, told: Mapping[str, Any]) -> int | None:

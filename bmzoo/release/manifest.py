@@ -30,6 +30,7 @@ MAX_MANIFEST_BYTES = 16 << 20
 MAX_PROBLEMS = 4
 
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$", max_length=1000)]
+Milliseconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -97,6 +98,20 @@ class Accuracy(_Part):
         return {key: value for key, value in told.items() if value is not None}
 
 
+class Estimate(_Part):
+    """Milliseconds for one picture on the chip, and the interval of nine in ten; see docs/latency.md."""
+
+    ms: Milliseconds
+    low: Milliseconds
+    high: Milliseconds
+
+    @model_validator(mode="after")
+    def _in_its_interval(self) -> "Estimate":
+        if not self.low <= self.ms <= self.high:
+            raise ValueError(f"ms is not between low and high: {self.ms} in {self.low} to {self.high}")
+        return self
+
+
 class Artifact(_Part):
     """One target. What is null is not known: a target that failed to build has no digest."""
 
@@ -115,6 +130,8 @@ class Artifact(_Part):
     weights: Name | None = None
     compiler: Text | None = None
     cost: Count | None = None  # the compiler's own estimate for one run, that is one batch
+    estimate: Estimate | None = None
+    no_estimate: Text | None = None  # why there is none
     float_layers: Count | None = None  # of a mixed-precision table; 0 without one
     agreement: Agreement | None = None
     accuracy: Accuracy | None = None

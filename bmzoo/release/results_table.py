@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from bmzoo.measure.latency import shown
 from bmzoo.measure.metrics.registry import FACES_AP, METRICS, ordered
 from bmzoo.release.manifest import Artifact, ZooManifest
 from bmzoo.results.reference import WEIGHTS, Published
@@ -98,15 +99,35 @@ def _cost(manifest: ZooManifest, published: Published) -> Iterable[str]:
         ("cost per picture", lambda a: _figure(_millions(_per_picture(a)), "{:.3f} M")),
         ("of fp32", relative),
         ("float layers", lambda a: str(a.float_layers) if a.float_layers else ""),
+        ("estimate", lambda a: f"{shown(a.estimate.ms)} ms" if a.estimate else ""),
+        ("of nine in ten", lambda a: f"{shown(a.estimate.low)} to {shown(a.estimate.high)}" if a.estimate else ""),
         ("published", lambda a: _figure(times.get(a.file), "{:.2f} ms")),
         ("published of fp32", lambda a: _figure(_ratio(times.get(a.file), times.get(_float(a).file)), "{:.2f}")),
     ]
     yield "## Cost and size\n"
     yield (
         "Cost is the compiler's own estimate in cycles; it compares artifacts of one chip. Published are "
-        "milliseconds per picture on the chip. `of fp32`: divided by the same for fp32_1b on one core.\n"
+        "milliseconds per picture on the chip. `of fp32`: divided by the same for fp32_1b on one core."
     )
+    if any(a.estimate for a in rows):
+        yield (
+            "Estimates are milliseconds per picture from the compiler's profile, fitted on published figures of "
+            "several networks; nine in ten figures of a network left out lie in such an interval."
+        )
+    yield from _without_estimate(rows)
+    yield ""
     yield _table(rows, columns)
+
+
+def _without_estimate(rows: Sequence[Artifact]) -> Iterable[str]:
+    """A line for each reason why there is no estimate."""
+    reasons: dict[str, list[str]] = {}
+    for a in rows:
+        if a.no_estimate:
+            reasons.setdefault(a.no_estimate, []).append(code(a.file))
+    for why, files in reasons.items():
+        which = files[0] if len(files) == 1 else f"{len(files)} artifacts such as {files[0]}"
+        yield f"No estimate of {which}: {plain(why)}."
 
 
 def _agreement(manifest: ZooManifest) -> Iterable[str]:

@@ -9,9 +9,11 @@ from bmzoo.config.model import Model
 from bmzoo.errors import VerifyFailed
 from bmzoo.execute import published
 from bmzoo.measure import verdict
+from bmzoo.measure.latency import Latency, essentials
 from bmzoo.measure.model_facts import resolved_input
 from bmzoo.plan.build import Recipe
 from bmzoo.plan.step import Step
+from bmzoo.results import latency
 from bmzoo.results.advice import what_to_write
 from bmzoo.results.decoding import told_decoder
 from bmzoo.store.local import Entry
@@ -36,7 +38,9 @@ def build_artifact(at: Workspace, target: Target) -> str:
     text = files.json_text(_provenance(at, target, steps, deploy, figures))
     files.write(text, at.layout.provenance(target))
     told = verdict.summary(figures)
-    return f"{told}, on {model.drawn}" if model.drawn else told
+    told = f"{told}, on {model.drawn}" if model.drawn else told
+    found = latency.of_step(target, deploy, at.toolchain.release)
+    return f"{told}, {found}" if isinstance(found, Latency) else told
 
 
 def is_current(at: Workspace, target: Target) -> bool:
@@ -123,6 +127,7 @@ def _provenance(
         **_fed(model, target, made[steps.source].read_json("model.json")),
         "decoder": told_decoder(at, model, at.layout.artifact(target).parent),
         "facts": deploy.read_json("facts.json"),
+        "profile": essentials(deploy.read_json("profile.json")),
         "verdict": {
             "passed": True,
             **({"drawn": model.drawn} if model.drawn else {}),

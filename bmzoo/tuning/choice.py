@@ -6,6 +6,7 @@ Average precision is reported, but never a criterion: what is chosen must not de
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bmzoo.measure.latency import shown
 from bmzoo.tuning.settings import Setting
 
 # Uncertainty of agreement measured on some dozens of pictures.
@@ -18,18 +19,20 @@ WORTH = 0.95
 
 @dataclass(frozen=True)
 class Point:
-    """A measured setting: agreement on the selection pictures, and cost by the compiler's estimate."""
+    """A measured setting: agreement on the selection pictures, and what it costs."""
 
     setting: Setting
     float_layers: int  # actually in float: the search may stop before max_float_layers
     agreement: float  # 0 to 1, with the float model's detections; for models without a decoder the cosine of heads
     cost: int | None  # the compiler's, in cycles for one picture on one core
     size: int  # bytes of the bmodel
+    ms: float | None = None  # on the chip, for one picture, where that can be estimated
 
     @property
-    def price(self) -> int:
-        """The quantity to minimize: the cost, or the size where the compiler gives no cost."""
-        return self.cost if self.cost is not None else self.size
+    def price(self) -> float:
+        """The quantity to minimize: the time, the cost where that is not known, or the size where neither is."""
+        known = self.ms if self.ms is not None else self.cost
+        return known if known is not None else self.size
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Rival:
 
     precision: str
     cost: int | None
+    ms: float | None = None  # on the chip, where that can be estimated
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,13 @@ def front(points: Sequence[Point]) -> tuple[Point, ...]:
 
 
 def worth(chosen: Point, rival: Rival, pairs: Sequence[PublishedPair]) -> tuple[str, ...]:
-    """Whether INT8 is worth it over float: by the compiler's cost, then by each published latency."""
+    """Whether INT8 is worth it over float: by estimated time or cost, then by each published latency."""
     lines = []
     name = rival.precision
-    if chosen.cost is not None and rival.cost:
+    if chosen.ms is not None and rival.ms is not None:
+        share, times = chosen.ms / rival.ms, f"about {shown(chosen.ms)} ms a picture, {name} {shown(rival.ms)}"
+        lines.append(f"INT8 takes {times} ({_verdict(share, name)})")
+    elif chosen.cost is not None and rival.cost:
         share = chosen.cost / rival.cost
         lines.append(f"INT8 costs {share:.2f} times what {name} does ({_verdict(share, name)})")
     for pair in pairs:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bmzoo.measure.latency import shown
 from bmzoo.tuning.choice import Point, front
 from bmzoo.tuning.labels import Label, place_labels
 from bmzoo.tuning.report import TuningReport
@@ -13,6 +14,7 @@ from bmzoo.tuning.report import TuningReport
 WIDTH, HEIGHT = 1000, 640
 MARGIN = {"left": 90, "right": 30, "top": 80, "bottom": 70}
 GLYPH = (6.6, 15.0)
+TIME = "estimated time of a picture on the chip (ms)"
 MISSING = "plotly is not installed: .venv/bin/pip install plotly"
 # Name in the legend -> colour, marker symbol in plotly, size in pixels.
 MARK_STYLES = {
@@ -26,7 +28,7 @@ MARK_STYLES = {
 
 @dataclass(frozen=True)
 class Mark:
-    """A data point: x in cycles (or bytes), y as agreement, a key of MARK_STYLES, its label and its hover text."""
+    """A data point: x in ms (or cycles, or bytes), y as agreement, a key of MARK_STYLES, label and hover text."""
 
     x: float
     y: float
@@ -63,11 +65,10 @@ def figure(found: TuningReport) -> Figure:
     """The plot of a tuning run."""
     marks = _marks(found)
     xs, ys = [mark.x for mark in marks], [mark.y for mark in marks]
-    by_cost = all(point.cost is not None for point in found.points)
     measure = f"{found.measure} with the ONNX model on {found.pictures} pictures"
     bare = Figure(
         f"{found.name}: INT8 settings, agreement over cost",
-        "compiler's cost of one picture (cycles)" if by_cost else "size (bytes)",
+        _unit(found),
         f"{measure} (1: the same {'faces' if found.measure == 'agreement' else 'heads'})",
         _range(xs),
         _range(ys),
@@ -132,11 +133,20 @@ def _annotate(page: Any, shown: Figure, mark: Mark, label: Label) -> None:
         )  # fmt: skip
 
 
+def _unit(found: TuningReport) -> str:
+    """What prices are in."""
+    if all(point.ms is not None for point in found.points):
+        return TIME
+    by_cost = all(point.cost is not None for point in found.points)
+    return "compiler's cost of one picture (cycles)" if by_cost else "size (bytes)"
+
+
 def _marks(found: TuningReport) -> tuple[Mark, ...]:
     marks = [_mark(found, point) for point in found.points]
     rival = found.rival
-    if rival.cost is not None and all(point.cost is not None for point in found.points):
-        marks.append(Mark(rival.cost, 1.0, "float", f"{rival.precision}, nothing in INT8", rival.precision))
+    price = {"size (bytes)": None, TIME: rival.ms}.get(_unit(found), rival.cost)
+    if price is not None:
+        marks.append(Mark(price, 1.0, "float", f"{rival.precision}, nothing in INT8", rival.precision))
     return tuple(marks)
 
 
@@ -146,6 +156,7 @@ def _mark(found: TuningReport, point: Point) -> Mark:
     kind = next((kind for name, kind in names.items() if name in told), "tried")
     ap = "".join(f"<br>AP {key} {value:.3f}" for key, value in found.accuracy.get(point.setting, {}).items())
     cost = f"{point.cost:,} cycles" if point.cost is not None else "cost unknown"
+    cost = f"about {shown(point.ms)} ms, {cost}" if point.ms is not None else cost
     about = f"{point.setting}<br>{found.measure} {point.agreement:.4f}<br>{cost}, {point.size / 1000:.0f} kB{ap}"
     return Mark(point.price, point.agreement, kind, _text(found, point), about)
 

@@ -7,6 +7,7 @@ from bmzoo.config.model import Model
 from bmzoo.config.weights import Weights
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.run import RunReport
+from bmzoo.measure.latency import Latency
 from bmzoo.measure.metrics.registry import told_metric
 from bmzoo.plan.build import deploy_step
 from bmzoo.plan.evaluate import evaluate_lowered, evaluate_onnx
@@ -15,8 +16,10 @@ from bmzoo.plan.float_layers import agree_step, candidate, cut_step
 from bmzoo.plan.lowering import int8_target
 from bmzoo.plan.own_search import rank_step
 from bmzoo.plan.step import Output, Step
+from bmzoo.results import latency
 from bmzoo.results.qtable import choice_of
 from bmzoo.sources import overlap
+from bmzoo.store.local import Entry
 from bmzoo.target import Target
 from bmzoo.tuning import settings
 from bmzoo.tuning.choice import Point, Rival
@@ -73,9 +76,10 @@ class Points:
         model, builder = self._varied(setting)
         agreed = builder.run(agree_step(model, self._chip, self._weights, cut.table)).read_json("agreement.json")
         target = int8_target(self._model, self._chip)
-        facts = builder.run(deploy_step(model, target, self._weights, cut.table)).read_json("facts.json")
+        made = builder.run(deploy_step(model, target, self._weights, cut.table))
+        facts = made.read_json("facts.json")
         measure = agreed["agreement"] if agreed["agreement"] is not None else agreed["cosine"]
-        return Point(setting, cut.layers, measure, facts["cost"], facts["bytes"])
+        return Point(setting, cut.layers, measure, facts["cost"], facts["bytes"], self._milliseconds(target, made))
 
     def accuracy(self, setting: Setting, cut: CandidateTable) -> Accuracy:
         """Figures of a setting on the ground truth."""
@@ -93,7 +97,13 @@ class Points:
         precision = float_precision(self._chip)
         target = Target(self._model.name, self._chip, precision, 1, 1)
         step = deploy_step(self._model, target, self._weights, None)
-        return Rival(precision, self._at.builder(self._model).run(step).read_json("facts.json")["cost"])
+        made = self._at.builder(self._model).run(step)
+        return Rival(precision, made.read_json("facts.json")["cost"], self._milliseconds(target, made))
+
+    def _milliseconds(self, target: Target, made: Entry) -> float | None:
+        """The estimate for the chip, None where there is none."""
+        found = latency.of_step(target, made, self._at.toolchain.release)
+        return found.ms if isinstance(found, Latency) else None
 
     def check(self, setting: Setting) -> None:
         """Raises ConfigError for a setting whose calibration pictures overlap those for selection or evaluation."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from bmzoo.measure.latency import shown
 from bmzoo.measure.metrics.registry import FACES_AP, ordered
 from bmzoo.system.markdown import table
 from bmzoo.tuning.choice import AGREEMENT_TOLERANCE, SAME_COST, Point, PublishedPair, Rival, front, worth
@@ -46,7 +47,12 @@ def markdown(found: TuningReport) -> str:
     """The table: a row for each setting, the float precision and the ONNX model."""
     subsets = ordered(found.metric, found.onnx)
     rows = [_row(found, point, subsets) for point in found.points]
-    rival = {"method": found.rival.precision, "cost": number(found.rival.cost), found.measure: "1.0000 (float)"}
+    rival = {
+        "method": found.rival.precision,
+        "cost": number(found.rival.cost),
+        **_time(found.rival),
+        found.measure: "1.0000 (float)",
+    }
     rows.append(rival)
     if found.onnx:
         rows.append({"method": "ONNX", **{f"{found.metric} {key}": f"{found.onnx[key]:.3f}" for key in subsets}})
@@ -64,8 +70,7 @@ def recommendation(found: TuningReport, config: str) -> str:
     ]
     if now is not None and chosen != now:
         lines.append(
-            f"  {found.measure} {now.agreement:.4f} to {chosen.agreement:.4f}, "
-            f"cost {number(now.cost) or '-'} to {number(chosen.cost) or '-'} cycles"
+            f"  {found.measure} {now.agreement:.4f} to {chosen.agreement:.4f}, {_price_change(now, chosen)}"
         )
     if found.paste:
         lines += [f"to use it, in {config}, in the place of what is there:", found.paste.rstrip()]
@@ -121,9 +126,21 @@ def _row(found: TuningReport, point: Point, subsets: Sequence[str]) -> dict[str,
         **{f"{found.metric} {key}": f"{ap[key]:.3f}" if key in ap else "" for key in subsets},
         "cost": number(point.cost),
         f"of {found.rival.precision}": share,
+        "ms": shown(point.ms) if point.ms is not None else "",
         "kB": f"{point.size / 1000:.0f}",
         "mark": ", ".join(found.marks(point)),
     }
+
+
+def _time(rival: Rival) -> dict[str, str]:
+    return {"ms": shown(rival.ms)} if rival.ms is not None else {}
+
+
+def _price_change(now: Point, chosen: Point) -> str:
+    """What two points cost, for people."""
+    if now.ms is not None and chosen.ms is not None:
+        return f"{shown(now.ms)} ms to {shown(chosen.ms)} ms"
+    return f"cost {number(now.cost) or '-'} to {number(chosen.cost) or '-'} cycles"
 
 
 def number(value: int | None) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError
+from bmzoo.measure.latency import shown
 from bmzoo.measure.metrics.registry import FACES_AP
 from bmzoo.plan.float_layers import CONFIRMED
 from bmzoo.results import reference
@@ -145,6 +146,7 @@ class Tuner:
             return
         self.points[setting] = point
         cost = f", cost {number(point.cost)}" if point.cost is not None else ""
+        cost += f", about {shown(point.ms)} ms" if point.ms is not None else ""
         figures = f"{self._measure} {point.agreement:.4f}{cost}"
         self.at.report.say(f"tune:{self.name}: {pace.finish(self.clock() - start, weight)}: {setting}: {figures}")
 

@@ -7,7 +7,7 @@ from manifests import artifact
 from bmzoo.config.project import ApDrop, Regression
 from bmzoo.release.diff import Change, Comparison, compare_manifests
 from bmzoo.release.diff_report import cases, comparison_json, comparison_table, sentence
-from bmzoo.release.manifest import Accuracy, Agreement, Artifact, ZooManifest
+from bmzoo.release.manifest import Accuracy, Agreement, Artifact, Estimate, ZooManifest
 
 
 def diff(old: Artifact, new: Artifact, **limits: Any) -> Comparison:
@@ -41,6 +41,10 @@ def test_a_manifest_and_itself_do_not_differ() -> None:
     )
 
 
+def estimate(ms: float, low: float, high: float) -> dict[str, Any]:
+    return {"estimate": Estimate(ms=ms, low=low, high=high)}
+
+
 # What is old, what is new, the line about it, and whether it is a regression with the defaults.
 CASES = [
     (
@@ -62,6 +66,21 @@ CASES = [
     (accuracy(easy=0.82), accuracy(), "AP easy 82.00 -> missing (allowed: -0.5 points)", True),
     (accuracy(easy=0.82), {"accuracy": None}, "AP easy 82.00 -> missing (allowed: -0.5 points)", True),
     ({"accuracy": None}, accuracy(easy=0.1), "AP easy missing -> 10.00", False),
+    (
+        estimate(2.0, 1.8, 2.5),
+        estimate(2.5, 2.2, 3.0),
+        "estimate 2 ms -> 2.5 ms (+0.5 ms, allowed: +0.5 ms)",  # as far as the interval of before reaches
+        False,
+    ),
+    (
+        estimate(2.0, 1.8, 2.5),
+        estimate(2.52, 2.2, 9.0),
+        "estimate 2 ms -> 2.52 ms (+0.52 ms, allowed: +0.5 ms)",
+        True,
+    ),
+    (estimate(2.0, 1.8, 2.5), estimate(1.0, 0.9, 1.2), "estimate 2 ms -> 1 ms (-1 ms, allowed: +0.5 ms)", False),
+    (estimate(2.0, 1.8, 2.5), {}, "estimate 2 ms -> none (allowed: +0.5 ms)", False),  # another compiler, say
+    ({}, estimate(2.0, 1.8, 2.5), "estimate none -> 2 ms", False),
     (agreement(), agreement(missed=2), "missed 2.0% -> 4.0% (+2.0%, allowed: +2%)", False),
     (agreement(), agreement(missed=3), "missed 2.0% -> 6.0% (+4.0%, allowed: +2%)", True),
     (agreement(), agreement(extra=5), "extra 0.0% -> 10.0% (+10.0%, allowed: +2%)", True),
@@ -95,7 +114,9 @@ def test_a_threshold_that_is_null_judges_nothing(
     old: dict[str, Any], new: dict[str, Any], said: str, bad: bool
 ) -> None:
     off = ApDrop(easy=None, medium=None, hard=None, other=None)
-    found = diff(artifact(**old), artifact(**new), ap=off, missed=None, extra=None, cost=None, size=None)
+    found = diff(
+        artifact(**old), artifact(**new), ap=off, **dict.fromkeys(("missed", "extra", "cost", "size", "estimate"))
+    )
     assert one(found).regression is False and "allowed" not in sentence(one(found))
 
 

@@ -46,6 +46,13 @@ WRONG = [
     ({"file": "/etc/passwd"}, "file is not that of the target"),
     ({"file": "BM1688/m_int8_1b.bmodel\n0  x"}, "artifacts[0].file: string should match pattern"),
     ({"model": "../m"}, "artifacts[0].model: string should match pattern"),
+    ({"estimate": {"ms": 2.0, "low": 2.1, "high": 3.0}}, "ms is not between low and high: 2.0 in 2.1 to 3.0"),
+    (
+        {"estimate": {"ms": 2.0, "low": 0.0, "high": 3.0}},
+        "artifacts[0].estimate.low: input should be greater than 0",
+    ),
+    ({"estimate": {"ms": 2.0, "low": 1.0}}, "artifacts[0].estimate: missing key: high"),
+    ({"no_estimate": "a\nb"}, "artifacts[0].no_estimate: string should match pattern"),
     ({"chip": "bm9999"}, "artifacts[0].chip: input should be"),
     ({"cause": "\x1b[2Jgone"}, "artifacts[0].cause: string should match pattern"),
     ({"status": "fine"}, "artifacts[0].status: input should be"),

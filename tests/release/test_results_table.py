@@ -4,7 +4,7 @@ import pytest
 from manifests import artifact
 
 from bmzoo.errors import SourceError
-from bmzoo.release.manifest import Accuracy, Agreement, ZooManifest
+from bmzoo.release.manifest import Accuracy, Agreement, Estimate, ZooManifest
 from bmzoo.release.results_table import render
 from bmzoo.results.reference import Published, read_accuracy, read_latency
 
@@ -69,6 +69,23 @@ def test_every_metric_has_a_table_under_its_name() -> None:
         "AP50 to ONNX": "-5.00",
     }
     assert "as COCO takes it: in percent on 63 pictures" in text and "`yolo`, weights `official`: mAP 31.00" in text
+
+
+def test_estimates_stand_beside_the_published_times() -> None:
+    known = artifact(estimate=Estimate(ms=4.123, low=3.51, high=6.2))
+    why = "the compiler writes no profile for bm1684"
+    unknown = [artifact(chip="bm1684", no_estimate=why), artifact(chip="bm1684", batch=4, no_estimate=why)]
+    dynamic = artifact(chip="bm1684x", no_estimate="it is dynamic")
+    published = Published({}, {"BM1688/m_int8_1b.bmodel": 4.3})
+    text = render(ZooManifest(artifacts=(known, *unknown, dynamic)), published)
+    head, first, second, *_ = rows(text, "Cost and size")
+    cells = dict(zip(head, first, strict=True))
+    assert (cells["estimate"], cells["of nine in ten"], cells["published"]) == ("4.1 ms", "3.5 to 6.2", "4.30 ms")
+    assert dict(zip(head, second, strict=True))["estimate"] == "–"
+    assert f"No estimate of 2 artifacts such as `BM1684/m_int8_1b.bmodel`: {why}." in text
+    assert "No estimate of `BM1684X/m_int8_1b.bmodel`: it is dynamic." in text
+    without = render(ZooManifest(artifacts=(artifact(),)), published)
+    assert "of nine in ten" not in without and "Estimates are" not in without
 
 
 def test_figures_of_other_weights_do_not_stand_beside_the_published_ones() -> None:

@@ -161,6 +161,21 @@ def test_no_point_beats_one_of_the_front(points: list[Point]) -> None:
         assert [k for k in line if k.price <= other.price and k.agreement >= other.agreement]
 
 
+def test_time_is_the_price_where_it_is_known() -> None:
+    slow, fast = (replace(layers(n, 0.9, cost), ms=ms) for n, cost, ms in ((2, 100, 2.0), (3, 200, 1.5)))
+    assert (slow.price, fast.price, layers(2, 0.9, 100).price) == (2.0, 1.5, 100)
+    assert recommend((slow, fast), slow.setting) == fast
+    found = found_of((slow, fast), rival=Rival("fp32", 218_000, 4.0), now=slow.setting, chosen=fast)
+    lines = markdown(found).splitlines()
+    titles = [cell.strip() for cell in lines[0].strip("|").split("|")]
+    times = [line.strip("|").split("|")[titles.index("ms")].strip() for line in lines[2:]]
+    assert times == ["2", "1.5", "4", "–"]  # the settings, the float precision, ONNX
+    said = recommendation(found, "configs/m.yaml")
+    assert "agreement 0.9000 to 0.9000, 2 ms to 1.5 ms" in said
+    assert "INT8 takes about 1.5 ms a picture, fp32 4 (INT8 is worth it)" in said
+    assert figure(found).x_title == "estimated time of a picture on the chip (ms)"
+
+
 # --- is INT8 worth it ----------------------------------------------------------------------------------------
 
 
