@@ -22,7 +22,7 @@ from bmzoo.plan.verify import infer_step, lower_step
 from bmzoo.target import Target
 
 # Float layers may add this share to what the compiler says that plain INT8 costs.
-COST_SHARE = 0.25
+COST_SHARE = 0.5
 
 
 # Thresholds that a trial is judged by.
@@ -64,7 +64,7 @@ EQUALIZED = Int8Settings(equalize=True)
 # How else thresholds are found, with channels equalized if that was better.
 OTHER_METHOD = "mse"
 # What a quantizer gets on top, where none of them is enough.
-FLOAT_RUNGS = (Search(method=HEAD_METHOD), *(Search(max_float_layers=number) for number in (3, 8, 20)))
+FLOAT_RUNGS = (Search(method=HEAD_METHOD), *(Search(max_float_layers=number) for number in (3, 5, 8, 12, 20)))
 
 
 def climbs(model: Model) -> bool:
