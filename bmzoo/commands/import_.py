@@ -52,7 +52,8 @@ def _model(folder: Path, request: Mapping[str, Any]) -> tuple[onnx.ModelProto | 
     shown, spec = request["shown"], request["input"]
     source = folder / request["source"]
     if request["architecture"]:
-        model = retinaface.build(load_state_dict(source, shown), spec["height"], spec["width"])
+        state = load_state_dict(source, shown)
+        model = retinaface.build(state, spec["height"], spec["width"], request["architecture"])
         model = cut(model, request["outputs"], shown) if request.get("outputs") else model
         return None, model, settle_inputs(model, request, shown)
     given = model = contract.load_onnx(source, shown, folder / EXTERNAL)

@@ -51,6 +51,9 @@ class SceneSets(Section):
         return self
 
 
+Architecture = Literal["retinaface_mobilenet0.25", "retinaface_resnet50"]
+
+
 def _download_url(text: str) -> str:
     """A URL that weights may be fetched from. ValueError says why not."""
     parts = urlsplit(text)
@@ -98,7 +101,7 @@ class Weights(Section):
     """Drawn scenes in place of pictures."""
     external_data: Annotated[tuple[ExternalDataFile, ...], BeforeValidator(as_tuple)] = ()
     """All files that an ONNX file keeps weights in; found beside it without this, and then not pinned."""
-    architecture: Literal["retinaface_mobilenet0.25"] | None = None
+    architecture: Architecture | None = None
     """The graph that a `.pth` state dict belongs to; an `.onnx` file brings its own."""
 
     @model_validator(mode="after")

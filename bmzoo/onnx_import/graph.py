@@ -16,17 +16,17 @@ _BN_EPSILON = 1e-5  # PyTorch's default
 
 
 class Conv(NamedTuple):
-    """A convolution without bias, its batch normalization, and LeakyReLU (slope 0.1) or nothing.
+    """A convolution without bias, its batch normalization, and what follows: (Leaky)ReLU, or nothing.
 
     `weight` and `norm` are the modules' names in the state dict, `shape` is [out, in / groups, k, k]. The
-    padding keeps the size; one input channel a group means depthwise.
+    padding keeps the size; one input channel a group means depthwise. `slope`: 0 is ReLU, None nothing.
     """
 
     weight: str
     norm: str
     shape: tuple[int, int, int, int]
     stride: int = 1
-    leaky: bool = True
+    slope: float | None = 0.1
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of its tensors in the state dict."""
@@ -52,13 +52,18 @@ class GraphBuilder:
         return name
 
     def conv(self, name: str, source: str, conv: Conv) -> str:
-        """Add `name.conv`, and `name.leaky` if `conv` asks for it; folded in float64, to round only once."""
+        """Add `name.conv`, and `name.leaky` or `name.relu` if `conv` asks for it.
+
+        Folded in float64, to round only once.
+        """
         keys = ("weight", "bias", "running_mean", "running_var")
         scale, bias, mean, var = (self.state[f"{conv.norm}.{key}"].astype(np.float64) for key in keys)
         scale = scale / np.sqrt(var + _BN_EPSILON)
         kernel = self.state[f"{conv.weight}.weight"] * scale[:, None, None, None]
         output = self.plain_conv(name, source, kernel, bias - mean * scale, conv.stride)
-        return self.add("LeakyRelu", f"{name}.leaky", [output], alpha=0.1) if conv.leaky else output
+        if conv.slope:
+            return self.add("LeakyRelu", f"{name}.leaky", [output], alpha=conv.slope)
+        return output if conv.slope is None else self.add("Relu", f"{name}.relu", [output])
 
     def plain_conv(self, name: str, source: str, kernel: NDArray[Any], bias: NDArray[Any], stride: int = 1) -> str:
         outputs, inputs, size, _ = kernel.shape

@@ -1,11 +1,11 @@
-"""RetinaFace with a MobileNet v1 x0.25 backbone, written as ONNX straight from its state dict.
+"""RetinaFace with one of its backbones, written as ONNX straight from its state dict.
 
 Source of the architecture: Deng et al., "RetinaFace: Single-stage Dense Face Localisation in the Wild", in
-the form of Pytorch_Retinaface: three stages to strides 8, 16 and 32, a feature pyramid of 64 channels, and on
-each level a context module (SSH) and three heads of one 1x1 convolution. Nodes are named after its modules.
+the form of Pytorch_Retinaface: three stages to strides 8, 16 and 32, a feature pyramid, and on each level a
+context module (SSH) and three heads of one 1x1 convolution. Nodes are named after its modules.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,29 @@ from numpy.typing import NDArray
 from onnx.onnx_ml_pb2 import ModelProto
 
 from bmzoo.errors import SourceError
+from bmzoo.onnx_import.backbones import BACKBONES, MOBILENET, Backbone
 from bmzoo.onnx_import.graph import Conv, GraphBuilder
 
 _STRIDES = (8, 16, 32)
-_CHANNELS = 64
 _ANCHORS = 2  # a cell
 # Output, head, and values an anchor; the order in which the PyTorch network returns them.
 _HEADS = (("loc", "BboxHead", 4), ("conf", "ClassHead", 2), ("landms", "LandmarkHead", 10))
 
 
-def expected_shapes() -> dict[str, tuple[int, ...]]:
+def expected_shapes(architecture: str = MOBILENET) -> dict[str, tuple[int, ...]]:
     """Shape of each tensor in the state dict, by name; `num_batches_tracked` may stand beside them."""
+    backbone = BACKBONES[architecture]
     shapes: dict[str, tuple[int, ...]] = {}
-    for conv in [*(conv for stage in _stages() for _, conv in stage), *_neck().values()]:
+    for conv in [*backbone.convolutions(), *_neck(backbone).values()]:
         shapes |= conv.shapes()
     for _, head, values in _HEADS:
         for level in range(len(_STRIDES)):
-            shapes[f"{head}.{level}.conv1x1.weight"] = (_ANCHORS * values, _CHANNELS, 1, 1)
+            shapes[f"{head}.{level}.conv1x1.weight"] = (_ANCHORS * values, backbone.channels, 1, 1)
             shapes[f"{head}.{level}.conv1x1.bias"] = (_ANCHORS * values,)
     return shapes
 
 
-def build(state: Mapping[str, NDArray[Any]], height: int, width: int) -> ModelProto:
+def build(state: Mapping[str, NDArray[Any]], height: int, width: int, architecture: str = MOBILENET) -> ModelProto:
     """The network as ONNX (opset 11, IR version 6), batch normalization folded into the convolutions.
 
     Input `input`: float32 [batch, 3, height, width], BGR minus (104, 117, 123). Outputs, float32: `loc`
@@ -44,11 +45,12 @@ def build(state: Mapping[str, NDArray[Any]], height: int, width: int) -> ModelPr
     """
     if min(height, width) < 32:
         raise SourceError(f"retinaface: sides must be at least 32: {height}x{width}", "try 640x640")
-    _check(state)
-    graph = GraphBuilder(state)
+    _check(state, architecture)
+    backbone, graph = BACKBONES[architecture], GraphBuilder(state)
+    convs = _neck(backbone)
     sizes = [(-(-height // stride), -(-width // stride)) for stride in _STRIDES]
-    levels = _pyramid(graph, _backbone(graph), sizes)
-    features = [_context(graph, f"ssh{i}", level) for i, level in enumerate(levels, 1)]
+    levels = _pyramid(graph, convs, backbone.maps(graph), sizes)
+    features = [_context(graph, convs, f"ssh{i}", level) for i, level in enumerate(levels, 1)]
     for output, head, values in _HEADS:
         parts = [_head(graph, f"{head}.{i}", values, feature) for i, feature in enumerate(features)]
         if output == "conf":
@@ -58,11 +60,24 @@ def build(state: Mapping[str, NDArray[Any]], height: int, width: int) -> ModelPr
             graph.add("Concat", output, parts, axis=1)
     anchors = sum(_ANCHORS * rows * columns for rows, columns in sizes)
     outputs = {output: (anchors, values) for output, _, values in _HEADS}
-    return graph.model("retinaface_mobilenet0.25", {"input": (3, height, width)}, outputs)
+    return graph.model(architecture, {"input": (3, height, width)}, outputs)
 
 
-def _check(state: Mapping[str, NDArray[Any]]) -> None:
-    wanted = expected_shapes()
+def _check(state: Mapping[str, NDArray[Any]], architecture: str) -> None:
+    wrong = _wrong(state, architecture)
+    if not wrong:
+        return
+    shown, channels = BACKBONES[architecture].shown, BACKBONES[architecture].channels
+    hint = f"expected: RetinaFace, {shown}, {channels} channels, 2 anchors a cell (Pytorch_Retinaface)"
+    for other in BACKBONES:
+        if other != architecture and not _wrong(state, other):
+            hint += f"; this is RetinaFace with {BACKBONES[other].shown}: `architecture: {other}`"
+    raise SourceError(f"retinaface: the state dict does not fit the network: {wrong}", hint)
+
+
+def _wrong(state: Mapping[str, NDArray[Any]], architecture: str) -> str:
+    """What of a state dict is not as the network's; empty for one that fits."""
+    wanted = expected_shapes(architecture)
     suffix = ".running_var"
     counters = {key.removesuffix(suffix) + ".num_batches_tracked" for key in wanted if key.endswith(suffix)}
     shapes = {key: value.shape for key, value in state.items()}
@@ -73,68 +88,37 @@ def _check(state: Mapping[str, NDArray[Any]]) -> None:
         "wrong shape": [f"{key} {shapes[key]}, not {wanted[key]}" for key in misshapen],
         "not finite": [key for key, value in state.items() if not np.isfinite(value).all()],
     }
-    wrong = "; ".join(f"{kind}: {_first(keys)}" for kind, keys in found.items() if keys)
-    if wrong:
-        hint = "expected: RetinaFace, MobileNet v1 x0.25, 64 channels, 2 anchors a cell (Pytorch_Retinaface)"
-        raise SourceError(f"retinaface: the state dict does not fit the network: {wrong}", hint)
+    return "; ".join(f"{kind}: {_first(keys)}" for kind, keys in found.items() if keys)
 
 
 def _first(keys: list[str]) -> str:
     return ", ".join(keys[:8]) + (f" and {len(keys) - 8} more" if len(keys) > 8 else "")
 
 
-def _stages() -> list[list[tuple[str, Conv]]]:
-    """The backbone's convolutions by node name, up to strides 8, 16 and 32."""
-    stem = ("body.stage1.0", Conv("body.stage1.0.0", "body.stage1.0.1", (8, 3, 3, 3), stride=2))
-    stage1 = [(8, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1)]
-    stage2 = [(64, 128, 2), *[(128, 128, 1)] * 5]
-    stage3 = [(128, 256, 2), (256, 256, 1)]
-    return [
-        [stem, *_separable("body.stage1", stage1, first=1)],
-        [*_separable("body.stage2", stage2)],
-        [*_separable("body.stage3", stage3)],
-    ]
-
-
-def _separable(stage: str, blocks: Sequence[tuple[int, int, int]], first: int = 0) -> Iterator[tuple[str, Conv]]:
-    """Depthwise and pointwise convolution for each (inputs, outputs, stride)."""
-    for number, (inputs, outputs, stride) in enumerate(blocks, first):
-        block = f"{stage}.{number}"
-        yield f"{block}.dw", Conv(f"{block}.0", f"{block}.1", (inputs, 1, 3, 3), stride)
-        yield f"{block}.pw", Conv(f"{block}.3", f"{block}.4", (outputs, inputs, 1, 1))
-
-
-def _neck() -> dict[str, Conv]:
+def _neck(backbone: Backbone) -> dict[str, Conv]:
     """The convolutions of the pyramid and of the context modules, by node name."""
-    half, quarter = _CHANNELS // 2, _CHANNELS // 4
-    shapes = {f"fpn.output{i}": (_CHANNELS, inputs, 1, 1) for i, inputs in enumerate((64, 128, 256), 1)}
+    channels = backbone.channels
+    half, quarter = channels // 2, channels // 4
+    shapes = {f"fpn.output{i}": (channels, inputs, 1, 1) for i, inputs in enumerate(backbone.levels, 1)}
     for merge in ("fpn.merge1", "fpn.merge2"):
-        shapes[merge] = (_CHANNELS, _CHANNELS, 3, 3)
+        shapes[merge] = (channels, channels, 3, 3)
     for ssh in ("ssh1", "ssh2", "ssh3"):
-        shapes[f"{ssh}.conv3X3"] = (half, _CHANNELS, 3, 3)
-        shapes[f"{ssh}.conv5X5_1"] = (quarter, _CHANNELS, 3, 3)
+        shapes[f"{ssh}.conv3X3"] = (half, channels, 3, 3)
+        shapes[f"{ssh}.conv5X5_1"] = (quarter, channels, 3, 3)
         for name in ("conv5X5_2", "conv7X7_2", "conv7x7_3"):
             shapes[f"{ssh}.{name}"] = (quarter, quarter, 3, 3)
     linear = ("conv3X3", "conv5X5_2", "conv7x7_3")  # a ReLU follows where the three are joined
+    slope = 0.1 if channels <= 64 else 0.0
     return {
-        name: Conv(f"{name}.0", f"{name}.1", shape, leaky=not name.endswith(linear))
+        name: Conv(f"{name}.0", f"{name}.1", shape, slope=None if name.endswith(linear) else slope)
         for name, shape in shapes.items()
     }
 
 
-def _backbone(graph: GraphBuilder) -> list[str]:
-    """The last feature map of each stage."""
-    source, maps = "input", []
-    for stage in _stages():
-        for name, conv in stage:
-            source = graph.conv(name, source, conv)
-        maps.append(source)
-    return maps
-
-
-def _pyramid(graph: GraphBuilder, maps: list[str], sizes: list[tuple[int, int]]) -> list[str]:
-    """Each map brought to 64 channels and, from coarse to fine, merged with the level above it."""
-    convs = _neck()
+def _pyramid(
+    graph: GraphBuilder, convs: Mapping[str, Conv], maps: list[str], sizes: list[tuple[int, int]]
+) -> list[str]:
+    """Each map brought to as many channels and, from coarse to fine, merged with the level above it."""
     outputs = ("fpn.output1", "fpn.output2", "fpn.output3")
     levels = [graph.conv(name, source, convs[name]) for name, source in zip(outputs, maps, strict=True)]
     for i in (1, 0):
@@ -161,9 +145,8 @@ def _upsample(graph: GraphBuilder, name: str, source: str, size: tuple[int, int]
     return graph.add("Slice", f"{name}.slice", [output, *inputs])
 
 
-def _context(graph: GraphBuilder, name: str, source: str) -> str:
+def _context(graph: GraphBuilder, convs: Mapping[str, Conv], name: str, source: str) -> str:
     """Fields of view of 3, 5 and 7 cells, side by side; the larger ones share their first convolution."""
-    convs = _neck()
 
     def conv(part: str, source: str) -> str:
         return graph.conv(f"{name}.{part}", source, convs[f"{name}.{part}"])

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -12,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from bmzoo.config.weights import Architecture
 from bmzoo.errors import SourceError
+from bmzoo.onnx_import.backbones import BACKBONES
 from bmzoo.onnx_import.checkpoint import load_state_dict
 from bmzoo.onnx_import.graph import Conv, GraphBuilder
 from bmzoo.onnx_import.retinaface import build, expected_shapes
@@ -21,13 +24,14 @@ DATA = Path(os.environ.get("BMZOO_DATA", Path(__file__).parents[3] / "shared" / 
 OFFICIAL = DATA / "weights" / "retinaface_mobilenet0.25_Final.pth"
 PHOTOS = DATA / "group_photos"
 State = dict[str, NDArray[np.float32]]
+Maps = NDArray[Any]
 
 
-def random_state(seed: int = 0) -> State:
+def random_state(seed: int = 0, architecture: str = "retinaface_mobilenet0.25") -> State:
     """Weights scaled so that activations neither vanish nor explode."""
     random = np.random.default_rng(seed)
     state = {}
-    for name, shape in expected_shapes().items():
+    for name, shape in expected_shapes(architecture).items():
         value = random.standard_normal(shape) / math.sqrt(math.prod(shape[1:]) or 1)
         state[name] = (abs(value) + 0.5 if name.endswith("running_var") else value).astype(np.float32)
     return state
@@ -129,7 +133,7 @@ def test_folding_equals_convolution_then_normalization(shape: tuple[int, int, in
     state = {name: random.uniform(0.5, 2, size) for name, size in Conv("c", "n", shape).shapes().items()}
     state = {name: value.astype(np.float32) for name, value in state.items()}
     folded = GraphBuilder(state)
-    folded.conv("x", "input", Conv("c", "n", shape, stride=2, leaky=False))
+    folded.conv("x", "input", Conv("c", "n", shape, stride=2, slope=None))
     groups = shape[0] if shape[1] == 1 else 1
     model = folded.model("folded", {"input": (shape[1] * groups, 9, 9)}, {"x.conv": (shape[0], 5, 5)})
 
@@ -220,3 +224,110 @@ def test_official_checkpoint_finds_the_faces() -> None:
         overlap = np.minimum(centres + sizes / 2, [x + w, y + h]) - np.maximum(centres - sizes / 2, [x, y])
         shared = np.maximum(overlap, 0).prod(1)
         assert (shared / (sizes.prod(1) + w * h - shared)).max() > 0.4
+
+
+# --- the ResNet50 backbone, in NumPy -------------------------------------------------------------------------
+
+
+def convolve(x: Maps, kernel: NDArray[np.float32], stride: int = 1) -> Maps:
+    """[C, H, W], padded so that a stride of 1 keeps the size."""
+    size = kernel.shape[2]
+    padded = np.pad(x, ((0, 0), *[(size // 2, size // 2)] * 2))
+    rows, columns = (-(-n // stride) for n in x.shape[1:])
+    made = np.zeros((len(kernel), rows, columns))
+    for u, v in np.ndindex(size, size):
+        part = padded[:, u : u + stride * rows : stride, v : v + stride * columns : stride][:, :rows, :columns]
+        made += np.tensordot(kernel[:, :, u, v].astype(np.float64), part, 1)
+    return made
+
+
+def resnet50(state: State, x: Maps) -> dict[str, Maps]:
+    """Pytorch_Retinaface with cfg_re50 for one picture [3, H, W]: loc, conf and landms."""
+
+    def block(x: Maps, conv: str, norm: str, stride: int = 1, relu: bool = True) -> Maps:
+        y = convolve(x, state[f"{conv}.weight"], stride)
+        scale = state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"].astype(np.float64) + 1e-5)
+        y = (y - state[f"{norm}.running_mean"][:, None, None]) * scale[:, None, None]
+        y += state[f"{norm}.bias"][:, None, None]
+        made: Maps = np.maximum(y, 0) if relu else y
+        return made
+
+    def module(x: Maps, name: str, relu: bool = True) -> Maps:
+        return block(x, f"{name}.0", f"{name}.1", relu=relu)
+
+    x = block(x, "body.conv1", "body.bn1", 2)
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    x = np.max([padded[:, u : u + x.shape[1] : 2, v : v + x.shape[2] : 2] for u, v in np.ndindex(3, 3)], axis=0)
+    maps = []
+    for layer, blocks in ((1, 3), (2, 4), (3, 6), (4, 3)):
+        for i in range(blocks):
+            name, stride = f"body.layer{layer}.{i}", 2 if layer > 1 and i == 0 else 1
+            y = block(x, f"{name}.conv1", f"{name}.bn1")
+            y = block(y, f"{name}.conv2", f"{name}.bn2", stride)
+            y = block(y, f"{name}.conv3", f"{name}.bn3", relu=False)
+            beside = block(x, f"{name}.downsample.0", f"{name}.downsample.1", stride, relu=False) if i == 0 else x
+            x = np.maximum(y + beside, 0)
+        maps.append(x)
+    levels = [module(m, f"fpn.output{i}") for i, m in enumerate(maps[1:], 1)]
+    for i in (1, 0):
+        above = levels[i + 1].repeat(2, 1).repeat(2, 2)
+        levels[i] = module(levels[i] + above, f"fpn.merge{i + 1}")
+    made: dict[str, list[Maps]] = {"Bbox": [], "Class": [], "Landmark": []}
+    for i, level in enumerate(levels):
+        ssh = f"ssh{i + 1}"
+        shared = module(level, f"{ssh}.conv5X5_1")
+        views = [
+            module(level, f"{ssh}.conv3X3", relu=False),
+            module(shared, f"{ssh}.conv5X5_2", relu=False),
+            module(module(shared, f"{ssh}.conv7X7_2"), f"{ssh}.conv7x7_3", relu=False),
+        ]
+        feature = np.maximum(np.concatenate(views), 0)
+        for head, rows in made.items():
+            name = f"{head}Head.{i}.conv1x1"
+            y = convolve(feature, state[f"{name}.weight"]) + state[f"{name}.bias"][:, None, None]
+            rows.append(y.transpose(1, 2, 0).reshape(2 * y[0].size, -1))
+    loc, logits, landms = (np.concatenate(rows) for rows in made.values())
+    power = np.exp(logits - logits.max(1, keepdims=True))
+    return {"loc": loc, "conf": power / power.sum(1, keepdims=True), "landms": landms}
+
+
+@pytest.fixture(scope="module")
+def deep() -> State:
+    return random_state(3, "retinaface_resnet50")
+
+
+def test_resnet50_computes_what_pytorch_retinaface_does(deep: State) -> None:
+    pictures = images(2, 64, 96)
+    model = build(deep, 64, 96, "retinaface_resnet50")
+    onnx.checker.check_model(model, full_check=True)
+    found = dict(zip(("loc", "conf", "landms"), run(model, pictures), strict=True))
+    assert [output.name for output in model.graph.output] == list(found)
+    for name, wanted in resnet50(deep, pictures[1].astype(np.float64)).items():
+        scale = abs(wanted).max()
+        np.testing.assert_allclose(found[name][1] / scale, wanted / scale, atol=1e-4)
+        assert wanted.std() > 1e-3 * scale
+
+
+def test_a_checkpoint_of_another_architecture_is_named(deep: State) -> None:
+    for state, wrong, right, shown in (
+        (deep, "retinaface_mobilenet0.25", "retinaface_resnet50", "ResNet50"),
+        (random_state(), "retinaface_resnet50", "retinaface_mobilenet0.25", "MobileNet v1 x0.25"),
+    ):
+        with pytest.raises(SourceError, match="does not fit the network") as caught:
+            build(state, 64, 96, wrong)
+        assert f"this is RetinaFace with {shown}: `architecture: {right}`" in caught.value.hint
+
+
+def test_configs_know_the_architectures_that_can_be_built() -> None:
+    assert set(get_args(Architecture)) == set(BACKBONES)
+
+
+def test_resnet50_has_the_tensors_of_torchvision() -> None:
+    shapes = expected_shapes("retinaface_resnet50")
+    trunk = [name for name in shapes if name.startswith("body.")]
+    assert len(trunk) == 53 * 5  # 53 convolutions, each with four tensors of its normalization
+    assert shapes["body.layer2.0.conv2.weight"] == (128, 128, 3, 3)
+    assert shapes["body.layer4.0.downsample.0.weight"] == (2048, 1024, 1, 1)
+    assert shapes["fpn.output3.0.weight"] == (256, 2048, 1, 1)
+    assert shapes["ssh1.conv7x7_3.0.weight"] == (64, 64, 3, 3)
+    assert shapes["LandmarkHead.2.conv1x1.weight"] == (20, 256, 1, 1)
