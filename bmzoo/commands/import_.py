@@ -10,6 +10,7 @@ import onnx
 from bmzoo.onnx_import import contract, retinaface
 from bmzoo.onnx_import.batches import Settled, batch_of, settle
 from bmzoo.onnx_import.branches import without_branches
+from bmzoo.onnx_import.caffe import load_caffe
 from bmzoo.onnx_import.checkpoint import load_state_dict
 from bmzoo.onnx_import.cut import copied, cut
 from bmzoo.onnx_import.fed_inputs import Fed, described, is_plain, settle_inputs
@@ -56,7 +57,7 @@ def _model(folder: Path, request: Mapping[str, Any]) -> tuple[onnx.ModelProto | 
         model = retinaface.build(state, spec["height"], spec["width"], request["architecture"])
         model = cut(model, request["outputs"], shown) if request.get("outputs") else model
         return None, model, settle_inputs(model, request, shown)
-    given = model = contract.load_onnx(source, shown, folder / EXTERNAL)
+    given = model = _given(folder, request)
     if request.get("outputs"):
         model = cut(model, request["outputs"], shown)
     fed = settle_inputs(model, request, shown)  # first, as much of what is wrong with a model comes from this
@@ -68,6 +69,14 @@ def _model(folder: Path, request: Mapping[str, Any]) -> tuple[onnx.ModelProto | 
         return given, copied(contract.as_toolchain_reads(model, shown)), fed
     conforming = contract.conform(model, shown, feeds)
     return given, copied(conforming) if conforming is given else conforming, fed
+
+
+def _given(folder: Path, request: Mapping[str, Any]) -> onnx.ModelProto:
+    """The ONNX file, or what a Caffe network is in ONNX."""
+    source, shown = folder / request["source"], request["shown"]
+    if network := request.get("prototxt"):
+        return load_caffe(folder / "source.prototxt", source, (network, shown), request["input"] or {})
+    return contract.load_onnx(source, shown, folder / EXTERNAL)
 
 
 def _feeds(model: onnx.ModelProto, spec: Mapping[str, Any] | None) -> list[Feeds]:

@@ -52,6 +52,8 @@ class SceneSets(Section):
 
 
 Architecture = Literal["retinaface_mobilenet0.25", "retinaface_resnet50"]
+# The key that names the graph of a file of weights, by suffix; an ONNX file has its own.
+_GRAPH_OF = {".onnx": "", ".pth": "architecture", ".pt": "architecture", ".caffemodel": "prototxt"}
 
 
 def _download_url(text: str) -> str:
@@ -81,6 +83,17 @@ class ExternalDataFile(Section):
     """What the file must hold, as `sha256sum` prints it."""
 
 
+class Prototxt(Section):
+    """The network that a `.caffemodel` holds the weights of."""
+
+    file: PathText
+    """The deploy version, which begins with an Input; looked up as every file of a config."""
+    sha256: Digest
+    """What the file must hold, as `sha256sum` prints it."""
+    url: Annotated[str, AfterValidator(_download_url)] | None = None
+    """Where the file is fetched from when it is nowhere here."""
+
+
 class Weights(Section):
     """One place that the model can come from. The first that is available is used.
 
@@ -90,7 +103,7 @@ class Weights(Section):
     name: Name
     """Stands in the name of all that is made from these weights, and in tables and results."""
     file: PathText
-    """A checkpoint (`.pth`, `.pt`) or an ONNX file, looked up as every file of a config."""
+    """An ONNX file, a checkpoint (`.pth`, `.pt`) or a `.caffemodel`, looked up as every file of a config."""
     sha256: Digest
     """What the file must hold, as `sha256sum` prints it."""
     url: Annotated[str, AfterValidator(_download_url)] | None = None
@@ -103,15 +116,18 @@ class Weights(Section):
     """All files that an ONNX file keeps weights in; found beside it without this, and then not pinned."""
     architecture: Architecture | None = None
     """The graph that a `.pth` state dict belongs to; an `.onnx` file brings its own."""
+    prototxt: Prototxt | None = None
+    """The graph that a `.caffemodel` belongs to."""
 
     @model_validator(mode="after")
     def _kind(self) -> "Weights":
         suffix = Path(self.file).suffix
-        if suffix not in (".pth", ".pt", ".onnx"):
-            raise ValueError(f"neither a checkpoint (.pth) nor an ONNX file: {self.file}")
-        if (suffix == ".onnx") == (self.architecture is not None):
-            need = "has its own graph: leave out architecture" if self.architecture else "needs an architecture"
-            raise ValueError(f"{self.file} {need}")
+        if suffix not in _GRAPH_OF:
+            raise ValueError(f"no ONNX file, no checkpoint (.pth) and no .caffemodel: {self.file}")
+        for key in ("architecture", "prototxt"):
+            if (_GRAPH_OF[suffix] == key) == (getattr(self, key) is None):
+                need = f"needs {key}" if _GRAPH_OF[suffix] == key else f"leave out {key}: it is of other files"
+                raise ValueError(f"{self.file}: {need}")
         names = [one.file for one in self.external_data]
         if names and suffix != ".onnx":
             raise ValueError(f"{self.file} has no external data: leave out external_data")

@@ -29,13 +29,14 @@ def import_step(model: Model, weights: Weights) -> Step:
         "architecture": weights.architecture,
         **input_request(model),
         "batches": sorted({t.batch for t in model.targets} | {1}),
+        **({"prototxt": weights.prototxt.file} if weights.prototxt else {}),
         **_cut_and_contract(model.config),
     }
     return Step(
         "import",
         Subject(model.name, weights.name),
         (Command("import", ("request.json",)),),
-        ((name, File(weights.file, weights.sha256)), *external_data(weights).items()),
+        ((name, File(weights.file, weights.sha256)), *_beside(weights).items()),
         ("model.onnx", "model.json"),
         (document("request.json", request),),
     )
@@ -79,12 +80,23 @@ def scales_step(model: Model, weights: Weights, quantizer: str) -> Step:
 
 def derived_from(weights: Weights) -> dict[str, Input]:
     """The weights as a source of decisions."""
-    return {"weights": File(weights.file, weights.sha256), **external_data(weights)}
+    return {"weights": File(weights.file, weights.sha256), **_beside(weights)}
+
+
+def _beside(weights: Weights) -> dict[str, Input]:
+    """The other files that the weights are read with, by name in the step."""
+    return {**prototxt(weights), **external_data(weights)}
+
+
+def prototxt(weights: Weights) -> dict[str, File]:
+    """The network of a `.caffemodel`, as an input of that name."""
+    given = weights.prototxt
+    return {} if given is None else {"source.prototxt": File(given.file, given.sha256)}
 
 
 def external_data(weights: Weights) -> dict[str, Input]:
     """What an ONNX file may keep in files beside it, as an input of that name."""
-    if weights.architecture is not None:
+    if PurePosixPath(weights.file).suffix != ".onnx":
         return {}
     pinned = tuple(File(one.file, one.sha256) for one in weights.external_data)
     return {"external": ExternalData(File(weights.file, weights.sha256), pinned)}

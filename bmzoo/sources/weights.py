@@ -127,7 +127,7 @@ def choose(
 
 
 def _has(sources: Sources, weights: Weights, digest: Callable[[Path], str], problems: list[SourceError]) -> bool:
-    if not sources.holds(File(weights.file, weights.sha256)):
+    if not all(sources.holds(file) for file, _ in _files(weights)):
         return False
     try:
         _check(sources, weights, digest)
@@ -137,9 +137,17 @@ def _has(sources: Sources, weights: Weights, digest: Callable[[Path], str], prob
     return True
 
 
+def _files(weights: Weights) -> list[tuple[File, str | None]]:
+    """What is pinned of the weights, and where it may be fetched from."""
+    network = weights.prototxt
+    beside = [] if network is None else [(File(network.file, network.sha256), network.url)]
+    return [*beside, (File(weights.file, weights.sha256), weights.url)]  # the small one first
+
+
 def _check(sources: Sources, weights: Weights, digest: Callable[[Path], str]) -> None:
     """Raises SourceError for weights that are not whole, and as pinned."""
-    sources.pinned(File(weights.file, weights.sha256), digest)
+    for file, _ in _files(weights):
+        sources.pinned(file, digest)
     for ref in external_data_of(weights).values():
         if isinstance(ref, ExternalData):
             external_data(sources, ref, digest)
@@ -152,11 +160,13 @@ def _fetched(
     fetch: Fetch | None,
     problems: list[SourceError],
 ) -> bool:
-    if weights.url is None or fetch is None:
+    missing = [(file, url) for file, url in _files(weights) if not sources.holds(file)] or _files(weights)
+    if fetch is None or not all(url for _, url in missing):
         return False
     try:
-        fetch(weights.url, weights.sha256)
-        if sources.holds(File(weights.file, weights.sha256)):
+        for file, url in missing:
+            fetch(str(url), file.sha256)
+        if all(sources.holds(file) for file, _ in missing):
             _check(sources, weights, digest)
     except SourceError as error:
         problems.append(error)
@@ -169,6 +179,10 @@ def _none(sources: Sources, candidates: Sequence[Weights], problems: Sequence[So
     if problems:
         lines = "\n".join(problem.message for problem in problems)
         return SourceError(lines, "\n".join([*(p.hint for p in problems if p.hint), *obtain]))
-    missing = ", ".join(f"{w.name} ({w.file})" for w in candidates)
+    missing = ", ".join(f"{w.name} ({_absent(sources, w)})" for w in candidates)
     hint = "\n".join([sources.looked(candidates[0].file), *obtain])
     return SourceError(f"weights: none of them is here: {missing}", hint)
+
+
+def _absent(sources: Sources, weights: Weights) -> str:
+    return ", ".join(file.path for file, _ in _files(weights) if not sources.holds(file)) or weights.file

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from caffe_files import caffemodel, prototxt
 from onnx import TensorProto, helper
 from toy_graphs import FREE, network, node
 
@@ -184,3 +185,39 @@ def test_int8_of_odd_names(tmp_path: Path, tpuc_root: Path) -> None:
     ):
         tools.run(Command(tool, arguments), tmp_path, tmp_path / "log.txt", timeout=120)
     assert (tmp_path / "t.bmodel").stat().st_size
+
+
+CAFFE = {
+    **{"source": "source.caffemodel", "shown": "a.caffemodel"},
+    **{"prototxt": "a.prototxt", "architecture": None},
+}
+
+
+def test_a_caffe_network_is_imported_with_its_cut_and_offers(tmp_path: Path) -> None:
+    text = prototxt(
+        'layer { name: "c" type: "Convolution" bottom: "x" top: "c" '
+        "convolution_param { num_output: 4 kernel_size: 1 } }"
+        'layer { name: "s" type: "Softmax" bottom: "c" top: "y" }',
+        (1, 3, 20, 30),
+    )
+    weights = [np.ones((4, 3, 1, 1), np.float32), np.arange(4, dtype=np.float32)]
+    (tmp_path / "source.prototxt").write_text(text)
+    (tmp_path / "source.caffemodel").write_bytes(caffemodel({"c": weights}))
+    for outputs in (None, ["c"]):
+        more = {"batches": [1, 4], "input": SPEC, **({"outputs": outputs} if outputs else {})}
+        (tmp_path / "request.json").write_text(json.dumps({**CAFFE, **more}))
+        import_.run(tmp_path, ("request.json",))
+        told = json.loads((tmp_path / "model.json").read_text())
+        assert (told["input"], told["outputs"]) == ("x", outputs or ["y"])
+        made = onnx.load(str(tmp_path / "model.onnx"))
+        assert [d.dim_param or d.dim_value for d in made.graph.input[0].type.tensor_type.shape.dim][1:] == [3, 8, 6]
+
+
+def test_a_caffe_network_of_other_channels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "source.prototxt").write_text(
+        prototxt('layer { name: "r" type: "ReLU" bottom: "x" top: "y" }', (1, 1, 8, 6))
+    )
+    (tmp_path / "source.caffemodel").write_bytes(caffemodel({"z": [np.ones(1, np.float32)]}))
+    (tmp_path / "request.json").write_text(json.dumps({**CAFFE, "batches": [1], "input": SPEC}))
+    with pytest.raises(SourceError, match=r"input `x` is not \[batch, 3, 8, 6\]"):
+        import_.run(tmp_path, ("request.json",))

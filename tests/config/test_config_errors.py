@@ -132,7 +132,17 @@ ERRORS = {
         ": quantization.tables: neither a chip nor an int8 or int4 target of this model: bm1688_int8_9b",
         "did you mean bm1688_int8_",
     ),
-    "checkpoint without architecture": (("model.onnx", "model.pth"), "weights[0]: model.pth needs an", ""),
+    "checkpoint without architecture": (
+        ("model.onnx", "model.pth"),
+        "weights[0]: model.pth: needs architecture",
+        "",
+    ),
+    "caffemodel without prototxt": (("model.onnx", "model.caffemodel"), "model.caffemodel: needs prototxt", ""),
+    "prototxt of an ONNX file": (
+        ("given, file", f"given, prototxt: {{file: a.prototxt, sha256: {'a' * 64}}}, file"),
+        "model.onnx: leave out prototxt: it is of other files",
+        "",
+    ),
     **{
         f"{text} as a height": (
             ("height: 32", f"height: {text}"),
@@ -188,7 +198,11 @@ ERRORS = {
     "a stride of nothing": (("kind: none", "kind: none, strides: [8, 0, 32]"), ": decoder.strides[1]: ", ""),
     "no anchors": (("kind: none", "kind: none, min_sizes: [[1], [], [1]]"), ": decoder.min_sizes[1]: ", ""),
     "a variance of nothing": (("kind: none", "kind: none, variance: [0.1, 0]"), ": decoder.variance[1]: ", ""),
-    "neither checkpoint nor onnx": (("model.onnx", "model.zip"), ": weights[0]: neither a checkpoint", ""),
+    "neither checkpoint nor onnx": (
+        ("model.onnx", "model.zip"),
+        ": weights[0]: no ONNX file, no checkpoint (.pth) and no .caffemodel",
+        "",
+    ),
 }
 
 

@@ -29,6 +29,7 @@ from bmzoo.sources.weights import choose
 
 SCENES = {"seed": 10, "count": 20}
 DATA = {"file": "zero.data", "sha256": "4" * 64}
+NETWORK = {"file": "three.prototxt", "sha256": "7" * 64, "url": "https://one.example/p"}
 BASE: dict[str, Any] = {
     "weights": [
         {"name": "zero", "file": "zero.onnx", "sha256": "3" * 64, "external_data": [DATA]},
@@ -41,6 +42,10 @@ BASE: dict[str, Any] = {
                 "verify": {"seed": 300, "count": 20},
                 "evaluate": {"seed": 400, "count": 20},
             },
+        },
+        {
+            **{"name": "three", "file": "three.caffemodel", "sha256": "6" * 64, "prototxt": NETWORK},
+            "url": "https://three.example/x",
         },
     ],
     "input": {"height": 64, "width": 96, "mean": [1, 2, 3], "scale": [1, 2, 3]},
@@ -91,6 +96,10 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "ExternalDataFile.file": [("weights.0.external_data.0.file", "other.data")],
     "ExternalDataFile.sha256": [("weights.0.external_data.0.sha256", "5" * 64)],
     "Weights.architecture": [("weights.1", {**BASE["weights"][2], "name": "one", "file": "one.pt"})],
+    "Weights.prototxt": [("weights.3.prototxt", {**NETWORK, "file": "other.prototxt"})],
+    "Prototxt.file": [("weights.3.prototxt.file", "other.prototxt")],
+    "Prototxt.sha256": [("weights.3.prototxt.sha256", "8" * 64)],
+    "Prototxt.url": [("weights.3.prototxt.url", "https://other.example/p")],
     "SceneSets.calibration": [("weights.1.scenes", {"calibration": SCENES})],
     "SceneSets.quantization": [("weights.1.scenes", {"quantization": SCENES})],
     "SceneSets.verify": [("weights.1.scenes", {"verify": SCENES})],

@@ -9,10 +9,11 @@ from conftest import Project, Silent
 from bmzoo.config import model as config
 from bmzoo.config.model import using
 from bmzoo.config.options import Options
-from bmzoo.config.weights import Weights
+from bmzoo.config.weights import Prototxt, Weights
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.plan.build import recipe
-from bmzoo.plan.step import Step
+from bmzoo.plan.shared import derived_from, import_step
+from bmzoo.plan.step import File, Step
 from bmzoo.results import model as imported
 from bmzoo.sources.lookup import Sources
 from bmzoo.sources.weights import choose
@@ -304,3 +305,42 @@ def test_insisting_on_official_weights_says_how_to_get_them(tmp_path: Path) -> N
         at.weights.chosen(at.models[NAME])
     assert "official (weights/retinaface_mobilenet0.25_Final.pth)" in caught.value.message
     assert "biubug6/Pytorch_Retinaface" in caught.value.hint and "$BMZOO_DATA" in caught.value.hint
+
+
+# --- a Caffe network, in two files ---------------------------------------------------------------------------
+
+NETWORK = Prototxt(file="net.prototxt", sha256=DIGEST, url="https://example.org/net.prototxt")
+CAFFE = Weights(name="caffe", file="net.caffemodel", sha256=DIGEST, prototxt=NETWORK, url="https://example.org/net")
+
+
+def test_both_files_of_a_caffe_network_have_to_be_here(sources: Sources, folders: list[Path]) -> None:
+    (folders[1] / "second.onnx").write_bytes(GOOD)
+    (folders[1] / "net.caffemodel").write_bytes(GOOD)
+    assert choose(sources, (CAFFE, SECOND), None, sha256).weights == SECOND
+    with pytest.raises(SourceError, match=r"none of them is here: caffe \(net\.prototxt\)"):
+        choose(sources, (CAFFE,), None, sha256)
+    (folders[1] / "net.prototxt").write_bytes(b"another network")
+    choice = choose(sources, (CAFFE, SECOND), None, sha256)
+    assert choice.weights == SECOND and "net.prototxt" in choice.problems[0]
+    (folders[1] / "net.prototxt").write_bytes(GOOD)
+    assert choose(sources, (CAFFE, SECOND), None, sha256).weights == CAFFE
+
+
+def test_of_a_caffe_network_only_what_is_missing_is_fetched(sources: Sources, folders: list[Path]) -> None:
+    asked: list[str] = []
+    (folders[1] / "net.caffemodel").write_bytes(GOOD)
+    fetch = lambda url, digest: asked.append(url)  # noqa: E731
+    assert choose(sources, (CAFFE,), None, sha256, fetch).weights == CAFFE
+    assert asked == [NETWORK.url]
+
+
+def test_both_files_of_a_caffe_network_are_what_decisions_and_steps_come_from() -> None:
+    model = config.load(ROOT / "configs" / "retinaface_mnet25_caffe.yaml", "shipped")
+    (weights,) = model.config.weights
+    assert weights.prototxt is not None
+    network = File(weights.prototxt.file, weights.prototxt.sha256)
+    assert network in derived_from(weights).values()
+    assert dict(import_step(model, weights).inputs) == {
+        "source.caffemodel": File(weights.file, weights.sha256),
+        "source.prototxt": network,
+    }
