@@ -204,3 +204,24 @@ def test_prune_lists_and_removes_what_no_config_names(checkout: Path, project: P
     assert status == 0 and "removed build/BM1684/tiny_fp32_1b.bmodel\n" in out
     assert not (checkout / "build/BM1684/tiny_fp32_1b.bmodel").exists()
     assert (checkout / "build/BM1688/tiny_fp32_1b.bmodel").is_file()
+
+
+def test_a_model_without_weights_here_is_left_out_by_name(checkout: Path, project: Project) -> None:
+    """Its digests stay, nothing of it is tried, locked decisions do not mind, and the rest is verified."""
+    other = project.config.read_text().replace("model.onnx", "elsewhere.onnx")
+    other = other.replace("name: given,", "name: given, obtain: ask the author,")
+    (checkout / "configs" / "other.yaml").write_text(other)
+    (checkout / "configs" / "zoo.yaml").write_text("default_model: tiny\n")
+    sums = checkout / "configs" / "artifacts.sha256"
+    sums.write_text(f"# fake 1\n{'a' * 64}  given/BM1684/other_fp32_1b.bmodel\n")
+    status, _, err = doit(checkout, "zoo")
+    assert status == 0, err
+    assert "warning: other: left out: weights not here: elsewhere.onnx: ask the author" in err
+    assert "zoo: 8 of 8 targets verified" in err
+    assert {a.model for a in manifest(checkout).artifacts} == {"tiny"}
+    assert "given/BM1684/other_fp32_1b.bmodel" in sums.read_text()
+    status, out, err = doit(checkout, "decisions", "locked=yes")
+    assert status == 0 and "other.given.table: missing, and so are the weights" in out + err
+    shutil.copy(checkout / "data" / "model.onnx", checkout / "data" / "elsewhere.onnx")
+    assert doit(checkout, "zoo")[0] == 0
+    assert {a.model for a in manifest(checkout).artifacts} == {"tiny", "other"}

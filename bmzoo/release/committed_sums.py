@@ -28,11 +28,15 @@ def of(manifest: ZooManifest) -> Sums:
     return {f"{a.weights}/{a.file}": str(a.sha256) for a in sound}
 
 
-def merged(known: Mapping[str, str], manifest: ZooManifest) -> Sums:
-    """What is known with what a manifest says. Targets of its weights that it does not have are left out."""
+def merged(known: Mapping[str, str], manifest: ZooManifest, whole: bool = True) -> Sums:
+    """What is known with what a manifest says. Targets of its weights that it does not have are left out.
+
+    `whole`: no model was left out of the zoo; else what is not in the manifest may be such a model's.
+    """
+    partial = manifest.broken or not whole
     weights = {a.weights for a in manifest.artifacts}
     there = {f"{a.weights}/{a.file}" for a in manifest.artifacts}
-    others = {n: d for n, d in known.items() if n.partition("/")[0] not in weights or n in there or manifest.broken}
+    others = {n: d for n, d in known.items() if n.partition("/")[0] not in weights or n in there or partial}
     return {**others, **of(manifest)}
 
 

@@ -13,6 +13,7 @@ from bmzoo.release.float_table import float_table
 from bmzoo.release.manifest import Accuracy, Agreement, Artifact, Estimate, ZooManifest
 from bmzoo.release.outcomes import Outcomes, Problem
 from bmzoo.results import latency
+from bmzoo.results.left_out import left_out
 from bmzoo.results.truth import has_truth
 from bmzoo.system.text import printable
 from bmzoo.target import Target
@@ -22,11 +23,12 @@ Stage = Literal["build", "verify", "eval"]
 
 
 def take(at: Workspace, outcomes: Outcomes) -> ZooManifest:
-    """The manifest of all targets of all valid configs, with the causes of this run's failures."""
+    """The manifest of all targets of all valid configs not left out, with the causes of this run's failures."""
     tools: dict[str, set[str]] = {}
     artifacts = []
     accuracy = lru_cache(maxsize=None)(partial(_accuracy, at))  # shared by all batches and core counts
-    for model in at.models.values():
+    absent = left_out(at)
+    for model in (one for one in at.models.values() if one not in absent):
         for target in model.targets:
             problems = dict(_problems(at, target, outcomes))
             told = {} if "build" in problems else at.documents.by(at.layout.provenance(target))

@@ -51,7 +51,8 @@ def refuse_by_hand(at: Workspace, model: Model, step: Step) -> None:
 class Listed:
     """A decision of some weights, where it lies, what it is worth, and the task that derives it.
 
-    `sound`: None where that cannot be told, as its pictures are not here.
+    `sound`: None where that cannot be told, as its pictures are not here; or where there is neither the decision
+    nor what it would be of.
     """
 
     path: Path
@@ -80,6 +81,8 @@ def _of(at: Workspace, model: Model, weights: Weights) -> Iterator[Listed]:
                 worth, sound = f"rests on {at.layout.shown(resting[0])}", resting[1]
             else:
                 worth, sound = _worth(builder, step)
+            if sound is False and not path.is_file() and at.weights.absent(model):
+                worth, sound = "missing, and so are the weights", None
             if not sound:
                 doubtful[step] = path, sound
             task = f"{command_for(step.decision.kind)}:{_subtask(at, model, step)}"

@@ -72,6 +72,14 @@ class WeightsInUse:
         except BmzooError:
             return model.config.weights[0]
 
+    def absent(self, model: Model) -> bool:
+        """Whether none of the weights are here, as pinned or not, nor can be fetched. Fetches nothing."""
+        sources = self.sources(model)
+        asked = [w for w in model.config.weights if self.wanted in (None, w.name)]
+        return bool(asked) and not any(
+            all(sources.holds(file) or (url and self.fetch) for file, url in _files(weights)) for weights in asked
+        )
+
     def using(self, model: Model) -> Model:
         """The model with what its config says for the weights in use. Raises SourceError."""
         return using(model, self.chosen(model))

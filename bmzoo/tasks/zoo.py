@@ -1,5 +1,6 @@
 """The doit tasks of the whole zoo: `zoo`, `diff` and `prune`."""
 
+from bmzoo.results.left_out import left_out
 from bmzoo.results.truth import has_truth
 from bmzoo.target import longest_first
 from bmzoo.tasks.guard import Task, guarded
@@ -11,7 +12,8 @@ def zoo(context: Context) -> Task:
     """Write the manifest of all targets once they were built, verified and evaluated."""
     at, layout = context.workspace, context.workspace.layout
     needs = []
-    for model in at.models.values():
+    absent = left_out(at)
+    for model in (one for one in at.models.values() if one not in absent):
         names = [target.qualified(at.default_model) for target in longest_first(model.targets)]
         needs += [f"verify:{name}" for name in names]
         if has_truth(at, model):

@@ -8,6 +8,7 @@ from bmzoo.release.manifest import ZooManifest, manifest_json
 from bmzoo.release.outcomes import Outcomes
 from bmzoo.release.results_table import render
 from bmzoo.results import reference
+from bmzoo.results.left_out import left_out
 from bmzoo.results.truth import has_truth
 from bmzoo.system import files
 from bmzoo.workspace import Workspace
@@ -24,7 +25,11 @@ def run_zoo(at: Workspace, outcomes: Outcomes) -> None:
     for path, text in texts.items():
         if not path.is_file() or path.read_bytes() != text.encode():
             files.write(text, path)
-    for model in at.models.values():
+    absent = left_out(at)
+    for model in absent:
+        how = "; ".join(f"{w.file}: {w.obtain or 'no word of where it is from'}" for w in model.config.weights)
+        at.report.warn(f"{model.name}: left out: weights not here: {how}")
+    for model in (one for one in at.models.values() if one not in absent):
         if model.config.evaluate is not None and not has_truth(at, model):
             truth = model.config.evaluate.truth
             at.report.warn(f"{model.name}: not evaluated: no ground truth on this machine: {truth}")
@@ -53,7 +58,8 @@ def _compare_bytes(at: Workspace, manifest: ZooManifest) -> None:
             f"{len(other)} artifacts have other bytes than {shown} says{why}, and locked=yes: {named}",
             "./doit zoo without locked=yes writes them; ./doit reproduce:TARGET says whether one is reproducible",
         )
-    text = committed_sums.text_of_sums(at.toolchain.release, committed_sums.merged(known if same else {}, manifest))
+    merged = committed_sums.merged(known if same else {}, manifest, whole=not left_out(at))
+    text = committed_sums.text_of_sums(at.toolchain.release, merged)
     if text != before and not at.options.locked and manifest.artifacts:
         files.write(text, path)
         at.report.say(f"zoo: {shown}: {len(other)} artifacts have other bytes than before")
