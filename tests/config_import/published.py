@@ -52,9 +52,9 @@ class Published:
 
     @property
     def is_picture(self) -> bool:
-        """Whether the one input is a picture, and no part of the network is cut off."""
+        """Whether the one input is a picture."""
         shapes = self.shapes(1)
-        return len(shapes) == 1 and len(shapes[0]) == 4 and not self.row["output_names"]
+        return len(shapes) == 1 and len(shapes[0]) == 4
 
     def numbers(self, key: str, default: float) -> list[float]:
         channels = self.shapes(1)[0][1] if self.row["pixel_format"] != "" or self.is_picture else 3

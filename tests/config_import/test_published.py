@@ -1,8 +1,10 @@
 """The published conversions, imported: what is planned has the flags that the samples' scripts give."""
 
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import draw
@@ -14,7 +16,7 @@ from bmzoo.config_import.draft import Draft
 from bmzoo.config_import.from_script import from_script
 from bmzoo.config_import.places import Places
 from bmzoo.config_import.yaml_text import yaml_text
-from bmzoo.plan.build import recipe
+from bmzoo.plan.build import Recipe, recipe
 from bmzoo.plan.step import Step
 from bmzoo.target import Target
 
@@ -64,32 +66,62 @@ def value(words: list[str], flag: str) -> str:
     return words[words.index(flag) + 1]
 
 
-@pytest.mark.parametrize("one", [row for row in ROWS if row.is_picture], ids=str)
+@pytest.mark.parametrize("one", ROWS, ids=str)
 def test_the_plan_has_the_flags_of_the_script(one: Published, tmp_path: Path) -> None:
     draft = imported(one, tmp_path)
     path = tmp_path / "configs" / "net.yaml"
-    text = yaml_text(draft)
-    path.write_text(said(text))
+    path.write_text(said(yaml_text(draft)))
     model = load(path, path.name, ALL_SEARCHES)
     assert set(model.targets) == set(wanted(one))
     for target, deploy in wanted(one).items():
         steps = recipe(model, target, model.config.weights[0])
-        transform = planned(steps.transform, "model_transform.py")
-        assert value(transform, "--input_shapes").replace(" ", "") == str(one.shapes(target.batch)).replace(" ", "")
-        for key, default in (("mean", 0.0), ("scale", 1.0)):
-            found = [float(part) for part in value(transform, f"--{key}").split(",")]
-            assert found == pytest.approx(one.numbers(key, default), rel=1e-5)
-        assert value(transform, "--pixel_format") == (
-            one.row["pixel_format"] or ("gray" if len(found) == 1 else "bgr")
-        )
-        assert ("--keep_aspect_ratio" in transform) == bool(one.row["keep_aspect_ratio"])
-        compiled = planned(steps.deploy, "model_deploy.py")
-        assert value(compiled, "--quantize") == deploy.quantize
-        assert value(compiled, "--chip") == target.chip
-        assert value(compiled, "--num_core") == str(deploy.cores)
-        flags = {flag for flag in ("--quant_input", "--quant_output") if flag in compiled}
-        assert flags == {f"--{flag}" for flag in deploy.flags if flag.startswith("quant_")}
-        assert ("--quantize_table" in compiled) == ("quantize_table" in deploy.flags and deploy.quantize == "INT8")
+        if one.is_picture:
+            check_fused(one, planned(steps.transform, "model_transform.py"), target.batch)
+        else:
+            check_shaped(one, steps, target.batch)
+        request = requested(steps.source)
+        assert (request.get("outputs") or []) == [name for name in one.row["output_names"].split(",") if name]
+        check_compiled(planned(steps.deploy, "model_deploy.py"), target, deploy)
+
+
+def check_fused(one: Published, transform: list[str], batch: int) -> None:
+    """A picture alone: the same flags, word for word."""
+    assert value(transform, "--input_shapes").replace(" ", "") == str(one.shapes(batch)).replace(" ", "")
+    for key, default in (("mean", 0.0), ("scale", 1.0)):
+        found = [float(part) for part in value(transform, f"--{key}").split(",")]
+        assert found == pytest.approx(one.numbers(key, default), rel=1e-5)
+    assert value(transform, "--pixel_format") == (one.row["pixel_format"] or ("gray" if len(found) == 1 else "bgr"))
+    assert ("--keep_aspect_ratio" in transform) == bool(one.row["keep_aspect_ratio"])
+
+
+def check_shaped(one: Published, steps: Recipe, batch: int) -> None:
+    """Several inputs, or none that is a picture: the import fixes all sizes but the batch, which is fixed later."""
+    transform, request = planned(steps.transform, "model_transform.py"), requested(steps.source)
+    assert value(transform, "--model_def") == "shaped.onnx" and "--input_shapes" not in transform
+    assert planned(steps.transform, "shapes") == ["shapes", "model.onnx", str(batch), "shaped.onnx"]
+    shapes = one.shapes(1)
+    assert [fed["shape"] for fed in request.get("inputs", {}).values()] == [s for s in shapes if not picture(s)]
+    section = request["input"] or {}
+    pictures = [shape for shape in shapes if picture(shape)]
+    assert ([[section["height"], section["width"]]] if section else []) == [shape[2:] for shape in pictures]
+    for key, default in (("mean", 0.0), ("scale", 1.0)):
+        if section:
+            assert list(section[key]) == pytest.approx(one.numbers(key, default), rel=1e-5)
+
+
+def check_compiled(compiled: list[str], target: Target, deploy: Deploy) -> None:
+    assert value(compiled, "--quantize") == deploy.quantize
+    assert value(compiled, "--chip") == target.chip
+    assert value(compiled, "--num_core") == str(deploy.cores)
+    flags = {flag for flag in ("--quant_input", "--quant_output") if flag in compiled}
+    assert flags == {f"--{flag}" for flag in deploy.flags if flag.startswith("quant_")}
+    assert ("--quantize_table" in compiled) == ("quantize_table" in deploy.flags and deploy.quantize == "INT8")
+
+
+def requested(step: Step) -> dict[str, Any]:
+    """What an import is told."""
+    found: dict[str, Any] = json.loads(dict(step.documents)["request.json"])
+    return found
 
 
 def said(text: str) -> str:
