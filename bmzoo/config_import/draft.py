@@ -45,10 +45,14 @@ class Draft:
         self.put(path, value, comment)
         self.say("took", f"{path}: {shown(value)}, {why}")
 
-    def guessed(self, path: str, value: object, why: str) -> None:
-        """A key that was concluded from something else; why, stands beside it too."""
-        self.put(path, value, why)
-        self.say("guessed", f"{path}: {shown(value)}, {why}")
+    def guessed(self, path: str, value: object, why: str, sure: bool = True, said: str = "") -> None:
+        """A key that was concluded from something else; why, stands beside it too, and whether that is sure.
+
+        said: what the line says of it, where that is more than the key.
+        """
+        beside = why if sure else f"not sure: {why}"
+        self.put(path, value, beside)
+        self.say("guessed", f"{said or f'{path}: {shown(value)}'}, {beside}")
 
     def unknown(self, path: str, what: str) -> None:
         """A key that only a person can say."""

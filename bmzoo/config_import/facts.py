@@ -12,6 +12,7 @@ from bmzoo.onnx_import.offers import offer
 from bmzoo.onnx_import.onnx_file import ValueInfo
 
 _OWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+_PICTURE_DTYPES = ("float32", "float16", "uint8", "int8")
 CHANNELS = {1: "gray", 3: "bgr", 4: "bgra"}
 
 
@@ -51,9 +52,9 @@ class PicturePort:
 
 
 def picture_port(port: ValueInfo) -> PicturePort | None:
-    """The port as one for pictures: four dimensions, of which one is 1, 3 or 4 channels."""
+    """The port as one for pictures: four dimensions, of which one is 1, 3 or 4 channels, and a type for them."""
     shape = port.shape or ()
-    if len(shape) != 4:
+    if len(shape) != 4 or port.dtype not in _PICTURE_DTYPES:
         return None
     layouts: tuple[Literal["nchw", "nhwc"], ...] = ("nchw", "nhwc")
     for layout, channel in zip(layouts, (1, 3), strict=True):

@@ -1,7 +1,7 @@
 """How much a network finds in a picture, by the kind of its head: what it shows for being fed the right way.
 
 Each takes the outputs for one picture, without the batch: for what finds things the sum of their scores, for maps
-the share of the picture, for classifiers the likelihood of the first.
+the share of the picture. None is for classifiers: one that is fed wrongly is as sure of something, or surer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -69,10 +69,6 @@ def _of_finished(outputs: Outputs) -> float:
     return _scores(outputs[0][:, 4])
 
 
-def _of_classes(outputs: Outputs) -> float:
-    return float(_likelihood(outputs[0].reshape(-1), 0).max())
-
-
 def _of_text(outputs: Outputs) -> float:
     """Hundredths of the picture that are text."""
     return _scores(outputs[0]) / outputs[0].size * 100
@@ -96,7 +92,6 @@ LIKINGS: Mapping[str, Liking] = {
     "yolov8": _of_columns,
     "yolov8_pose": _of_pose,
     "yolov10": _of_finished,
-    "classification": _of_classes,
     "segmentation": _of_masks,
     "db_text": _of_text,
 }

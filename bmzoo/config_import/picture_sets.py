@@ -1,7 +1,7 @@
 """Pictures to calibrate, to choose and to verify with: three sets that never overlap."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from bmzoo.errors import SourceError
 from bmzoo.runtime.listing import READABLE_SUFFIXES, is_picture
 from bmzoo.system.hashing import sha256
 
-_MOST = {"calibration": 100, "selection": 32, "verify": 32, "named": 8, "trial": 16}
+_MOST = {"calibration": 100, "selection": 32, "verify": 32, "named": 8, "trial": 8}
 _FEWEST = 3  # one picture for each
 # Folders of data by what their pictures show: to calibrate with, and for the rest.
 _KNOWN: Mapping[str, Sequence[str]] = {
@@ -24,13 +24,22 @@ _KNOWN: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class PictureSets:
-    """Three sets, as configs write them; `selection` has none where nothing is searched. `some`: for trials."""
+    """Three sets, as configs write them; `selection` has none where nothing is searched.
+
+    `some`: for trials, of those to verify with.
+    """
 
     calibration: dict[str, Any]
     selection: dict[str, Any]
     verify: dict[str, Any]
     some: tuple[Path, ...]
     why: str
+
+    def verified_first(self, pictures: Sequence[Path]) -> "PictureSets":
+        """The same sets, verified on these of `some` first: an artifact is judged by what is found."""
+        names = [picture.name for picture in pictures]
+        others = [name for name in self.verify.get("first", ()) if name not in names]
+        return replace(self, verify={**self.verify, "first": [*names, *others]}) if names else self
 
 
 def given_sets(folders: Sequence[Path], places: Places, searches: bool, batch: int = 1) -> PictureSets:
@@ -121,6 +130,6 @@ def _sets(
         {"folder": places.named(front), "count": calibration},
         {"folder": name, "count": len(rest), "first": rest},
         {"folder": name, "count": len(shown), **({} if whole else {"first": shown})},
-        tuple(back / each for each in others[: _MOST["trial"]]),
+        tuple(back / each for each in shown[:: -(-len(shown) // _MOST["trial"])]),
         why,
     )

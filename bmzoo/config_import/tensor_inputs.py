@@ -10,6 +10,9 @@ from bmzoo.onnx_import.onnx_file import ValueInfo
 _SAMPLES = 32  # to calibrate with: as many as scales of channels are found from
 
 
+_SAMPLED = "a .npy or .npz of samples, or a folder of these; or `random: {distribution: integers, high: N}` instead"
+
+
 def put_tensors(
     draft: Draft, ports: Sequence[ValueInfo], stated: Mapping[str, Sequence[int]] | None = None
 ) -> None:
@@ -33,11 +36,12 @@ def put_counts(draft: Draft) -> None:
 def _values(draft: Draft, port: ValueInfo) -> dict[str, Any]:
     path, shape = f"inputs.{port.name}", list(port.shape or ())
     said = f"{port.dtype} [{', '.join(map(str, shape))}]"
-    if port.dtype.startswith("float"):
+    if port.dtype.startswith("float") and port.shape != ():
         drawn = "drawn, so that it builds: figures mean little before `samples` are named"
+        draft.comments[("inputs", port.name)] = drawn
         draft.say("guessed", f"{path}: {drawn}; {said}")
         return {"random": {"distribution": "normal"}}
-    key, what = ("samples", "a .npy or .npz of samples, or a folder of these") if shape else ("value", "its value")
+    key, what = ("value", "its value") if port.shape == () else ("samples", _SAMPLED)
     draft.say("unknown", f"{path}.{key}: {what}: {said}")
     return {key: f"TODO {what}: {said}"}
 

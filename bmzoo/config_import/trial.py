@@ -5,7 +5,7 @@ too large finds even more, but finds as much in the same pictures cut to tiles a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,45 +23,44 @@ _HOPELESS = 0.3
 _TILE = 4  # pixels: smaller than what any network knows by sight
 _BABBLE = 0.9  # finding this share of it in shuffled pictures too means finding nothing
 _NEARLY = 0.75  # the usual way is kept when it does as well as this beside the best
-_CLEAR = 1.15  # what another way must be beaten by, to be sure
+_CLOSE = 0.9  # a way that does this well beside the one that is kept, leaves doubt
 
 
 @dataclass(frozen=True)
 class Preference:
-    """The way that was kept, None where nothing was found. `sure`: clearly better than all others."""
+    """The way that was kept. `sure`: no other way comes close to it. `found`: how much in each of the pictures."""
 
     normalisation: Normalisation
     pixel_format: str
     why: str
     sure: bool
+    found: tuple[float, ...]
 
 
 @dataclass
 class _Way:
-    """A way to feed a network. `liked`: how much it found in pictures so far; `babble`: in their shuffled tiles."""
+    """A way to feed a network. `found`: how much in each picture so far; `babble`: in their shuffled tiles."""
 
     normalisation: Normalisation
     pixel_format: str
-    liked: float = 0.0
+    found: list[float] = field(default_factory=list)
     babble: float = 0.0
-    babbles: bool = False
 
     def feed(self, session: OnnxSession, port: PicturePort, liking: Liking, pixels: NDArray[np.float32]) -> None:
-        """Run the network on a picture, float32 [3,H,W] of 0 to 255."""
-        self.liked += liking(_run(session, port, self, pixels))
-
-    def feed_shuffled(
-        self, session: OnnxSession, port: PicturePort, liking: Liking, pixels: NDArray[np.float32]
-    ) -> None:
-        """The same with a picture in which nothing can be found."""
+        """Run the network on a picture, float32 [3,H,W] of 0 to 255, and on the same with nothing to be found."""
+        self.found.append(liking(_run(session, port, self, pixels)))
         self.babble += liking(_run(session, port, self, _shuffled(pixels)))
+
+    @property
+    def liked(self) -> float:
+        return sum(self.found)
 
     def is_of(self, usual: UsualInput) -> bool:
         return (self.normalisation, self.pixel_format) == (usual.normalisation, usual.pixel_format)
 
     @property
     def fits(self) -> bool:
-        return self.liked > 0 and not self.babbles
+        return self.liked > 0 and self.babble < _BABBLE * self.liked
 
 
 def can_be_tried(kind: str) -> bool:
@@ -80,15 +79,13 @@ def tried(
         for way in ways:
             for pixels in shown[:_FIRST]:
                 way.feed(session, port, LIKINGS[kind], pixels)
-                way.feed_shuffled(session, port, LIKINGS[kind], pixels)
-            way.babbles = way.babble >= _BABBLE * way.liked
         ways = _worth_more(ways, usual)
         for way in ways:
             for pixels in shown[_FIRST:]:
                 way.feed(session, port, LIKINGS[kind], pixels)
     finally:
         session.close()
-    return _judge(ways, usual, len(shown))
+    return _judge(ways, usual)
 
 
 def _numbers(usual: UsualInput) -> list[Normalisation]:
@@ -102,19 +99,22 @@ def _worth_more(ways: Sequence[_Way], usual: UsualInput) -> list[_Way]:
     return [way for way in ways if (way.fits and way.liked >= _HOPELESS * best) or way.is_of(usual)]
 
 
-def _judge(ways: Sequence[_Way], usual: UsualInput, count: int) -> Preference | None:
+def _judge(ways: Sequence[_Way], usual: UsualInput) -> Preference | None:
     fitting = sorted((way for way in ways if way.fits), key=lambda way: -way.liked)
     if not fitting:
         return None
     best = fitting[0]
     own = next(way for way in ways if way.is_of(usual))
     kept = own if own.fits and own.liked >= _NEARLY * best.liked else best
-    rivals = [way.liked for way in fitting if not _alike(way, kept)]
-    ahead = kept.liked / max(rivals) if rivals else np.inf
-    sure = bool(ahead >= _CLEAR)
-    found = f"tried on {count} pictures: {kept.liked / count:.1f} found in each"
-    against = f", {max(rivals) / count:.1f} by the next best" if rivals else ", nothing by any other"
-    return Preference(kept.normalisation, kept.pixel_format, f"{found}{against}", sure or kept is own)
+    rival = next((way for way in fitting if not _alike(way, kept)), None)
+    count = len(kept.found)
+    why, sure = f"tried on {count} pictures: {kept.liked / count:.1f} found in each", True
+    if rival is None:
+        why += ", nothing in any other way"
+    else:
+        why += f", {rival.liked / count:.1f} with {rival.pixel_format} and {rival.normalisation.name}"
+        sure = rival.liked < _CLOSE * kept.liked
+    return Preference(kept.normalisation, kept.pixel_format, why, sure, tuple(kept.found))
 
 
 def _alike(one: _Way, other: _Way) -> bool:
@@ -152,4 +152,4 @@ def _run(session: OnnxSession, port: PicturePort, way: _Way, pixels: NDArray[np.
     fed = ((channels - mean) * scale)[None]
     fed = fed if port.layout == "nchw" else fed.transpose(0, 2, 3, 1)
     fed = np.repeat(fed, port.batch or 1, axis=0)
-    return [each[0] for each in session.run({port.name: np.ascontiguousarray(fed, np.float32)}).values()]
+    return [each[0] for each in session.run({port.name: np.ascontiguousarray(fed, port.dtype)}).values()]

@@ -38,13 +38,15 @@ IMAGENET = Normalisation(
 # PaddleOCR gives the numbers for red, green and blue to blue, green and red.
 _PADDLE = Normalisation("ImageNet's as PaddleOCR has them", IMAGENET.mean[::-1], IMAGENET.scale[::-1])
 CAFFE = Normalisation("Caffe's means", (123.0, 117.0, 104.0), _ONE)
+# What turns pixels into the integers that some networks take: taken off each, and no scale.
+AS_BYTES: Mapping[str, int] = {"uint8": 0, "int8": 128}
 USUAL_ONES = (PIXEL_VALUES, UNIT, SIGNED, IMAGENET, CAFFE)
 
 
 @dataclass(frozen=True)
 class UsualInput:
-    """How a kind of network is fed. `sides`: of the input, where the file leaves them free;
-    `pictures`: what they show, by which folders of data are found.
+    """How a kind of network is fed. `sides`: of the input, where the file leaves them free; `differs`: the resize,
+    from one project to the next; `pictures`: what they show, by which folders of data are found.
     """
 
     normalisation: Normalisation
@@ -53,6 +55,7 @@ class UsualInput:
     pad_value: int = 0
     sides: tuple[int, int] = (640, 640)
     pictures: str = "objects"
+    differs: bool = False
 
 
 _FACES = "faces"
@@ -67,9 +70,9 @@ USUAL_INPUTS: Mapping[str, UsualInput] = {
     "yolov8": UsualInput(UNIT, "rgb", "letterbox_center", 114),
     "yolov8_pose": UsualInput(UNIT, "rgb", "letterbox_center", 114),
     "yolov10": UsualInput(UNIT, "rgb", "letterbox_center", 114),
-    "classification": UsualInput(IMAGENET, "rgb", "center_crop", sides=(224, 224)),
-    "segmentation": UsualInput(IMAGENET, "rgb", "stretch", sides=(512, 512)),
-    "landmarks": UsualInput(UNIT, "rgb", "stretch", sides=(112, 112), pictures=_FACES),
+    "classification": UsualInput(IMAGENET, "rgb", "center_crop", sides=(224, 224), differs=True),
+    "segmentation": UsualInput(IMAGENET, "rgb", "stretch", sides=(512, 512), differs=True),
+    "landmarks": UsualInput(UNIT, "rgb", "stretch", sides=(112, 112), pictures=_FACES, differs=True),
     "db_text": UsualInput(_PADDLE, "bgr", "letterbox", pictures="text"),
     "ctc_text": UsualInput(SIGNED, "bgr", "fixed_height", sides=(48, 320), pictures="text"),
 }

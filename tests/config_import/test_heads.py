@@ -97,6 +97,13 @@ def test_pictures_are_told_by_their_channels(shape: Shape, expected: tuple[objec
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("dtype", "is_one"), [("float16", True), ("uint8", True), ("int64", False), ("bool", False)]
+)
+def test_pictures_come_in_some_types_only(dtype: str, is_one: bool) -> None:
+    assert (picture_port(ValueInfo("x", dtype, (1, 3, 64, 64))) is not None) == is_one
+
+
 def test_every_kind_of_head_is_fed_in_some_way() -> None:
     source = Path(heads.__file__).read_text(encoding="utf-8")
     assert all(f'"{kind}"' in source for kind in USUAL_INPUTS)

@@ -22,6 +22,7 @@ def test_floats_are_drawn(dtype: str, shape: tuple[int | str, ...], expected: di
     put_tensors(draft, [ValueInfo("a.b", dtype, shape)])
     assert draft.config == {"inputs": {"a.b": expected}}
     assert [remark.said for remark in draft.remarks] == ["guessed"]
+    assert draft.comments[("inputs", "a.b")].startswith("drawn, so that it builds")
 
 
 def test_what_no_file_says_is_marked() -> None:
@@ -30,9 +31,11 @@ def test_what_no_file_says_is_marked() -> None:
         ValueInfo("audio", "float32", ("batch", "n")),
         ValueInfo("ids", "int64", (1, 8)),
         ValueInfo("sr", "int64", ()),
+        ValueInfo("gain", "float32", ()),
     ]
     put_tensors(draft, ports)
     found = draft.config["inputs"]
     assert found["audio"]["shape"] == "TODO its shape for a batch of 1, of which the file says [batch, n]"
-    assert found["ids"] == {"samples": "TODO a .npy or .npz of samples, or a folder of these: int64 [1, 8]"}
+    assert found["ids"]["samples"].startswith("TODO a .npy or .npz of samples, or a folder of these; or `random:")
     assert found["sr"] == {"value": "TODO its value: int64 []"}
+    assert found["gain"] == {"value": "TODO its value: float32 []"}

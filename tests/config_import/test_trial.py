@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from bmzoo.config_import import trial
 from bmzoo.config_import.facts import picture_port
 from bmzoo.config_import.likings import LIKINGS
-from bmzoo.config_import.usual import IMAGENET, UNIT, USUAL_INPUTS, Normalisation, usual_input
+from bmzoo.config_import.picture_sets import PictureSets
+from bmzoo.config_import.usual import IMAGENET, UNIT, USUAL_INPUTS, Normalisation, UsualInput, usual_input
 from bmzoo.onnx_import.onnx_file import ValueInfo
 
 SIDE = 64
@@ -79,6 +80,37 @@ def test_the_way_that_a_network_likes_is_found(
     assert (found.normalisation, found.pixel_format) == (UNIT, order)
 
 
+def test_a_way_that_does_nearly_as_well_leaves_doubt() -> None:
+    own, other = trial._Way(UNIT, "rgb", [4.0, 6.0]), trial._Way(UNIT, "bgr")
+    usual = UsualInput(UNIT, "rgb", "stretch")
+    for liked, sure in ((8.9, True), (9.0, False), (12.0, False)):
+        other.found = [liked / 2] * 2
+        found = trial._judge([own, other], usual)
+        assert found is not None and (found.pixel_format, found.sure) == ("rgb", sure)
+        assert f"5.0 found in each, {liked / 2:.1f} with bgr and 0 to 1" in found.why
+        assert found.found == (4.0, 6.0)
+    other.found = [20.0, 0.0]
+    better = trial._judge([own, other], usual)
+    assert better is not None and (better.pixel_format, better.found) == ("bgr", (20.0, 0.0))
+
+
+def test_classifiers_are_not_tried() -> None:
+    assert not trial.can_be_tried("classification") and trial.can_be_tried("yolox")
+
+
+def test_a_network_of_half_floats_is_fed_such(tmp_path: Path, pictures: Sequence[Path]) -> None:
+    model = onnx.load(str(network(tmp_path / "n.onnx", 0, 0.7)))
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    model.graph.input[0].name = "half"
+    model.graph.node.insert(0, helper.make_node("Cast", ["half"], ["x"], to=TensorProto.FLOAT))
+    onnx.save(model, str(tmp_path / "half.onnx"))
+    port = picture_port(ValueInfo("half", "float16", (1, 3, SIDE, SIDE)))
+    assert port is not None
+    usual = USUAL_INPUTS["segmentation"]
+    found = trial.tried(tmp_path / "half.onnx", port, "segmentation", usual, (SIDE, SIDE), pictures)
+    assert found is not None and (found.normalisation, found.pixel_format) == (UNIT, "rgb")
+
+
 def test_a_network_that_finds_as_much_in_shuffled_tiles_likes_nothing(
     tmp_path: Path, pictures: Sequence[Path]
 ) -> None:
@@ -122,9 +154,25 @@ def rows(*values: tuple[float, ...]) -> list[NDArray[np.float32]]:
         ("yolov8_pose", [np.array([[1], [1], [1], [1], [0.6], [9]], np.float32)], 0.6),
         ("yolov10", rows((0, 0, 1, 1, 0.75, 3)), 0.75),
         ("yunet", [np.full((1, 1), v, np.float32) for v in (0.64, 0.1, 0.1, 1, 0.1, 0.1)], 0.8),
-        ("classification", rows((0.0, 0.0)), 0.5),
         ("db_text", [np.array([[[1, 0], [0, 0]]], np.float32)], 25.0),
     ],
 )
 def test_likings_by_hand(kind: str, outputs: list[NDArray[np.float32]], expected: float) -> None:
     assert LIKINGS[kind](outputs) == pytest.approx(expected, rel=1e-5)
+
+
+def test_pictures_in_which_most_is_found_are_verified_first() -> None:
+    some = tuple(Path("mine") / f"{name}.png" for name in "abc")
+    whole = {"folder": "mine", "count": 3}
+    for verify, expected in ((whole, ["c.png", "a.png"]), ({**whole, "first": ["a.png", "b.png", "c.png"]}, None)):
+        sets = PictureSets({}, {}, verify, some, "")
+        found = sets.verified_first([some[2], some[0]]).verify
+        assert found == {**whole, "first": expected or ["c.png", "a.png", "b.png"]}
+        assert sets.verified_first([]) is sets
+
+
+def test_the_way_that_is_kept_says_what_was_found_in_each_picture(tmp_path: Path, pictures: Sequence[Path]) -> None:
+    black = tmp_path / "black.png"
+    cv2.imwrite(str(black), np.zeros((SIDE, SIDE, 3), np.uint8))
+    found = tried(network(tmp_path / "n.onnx", 0, 0.7), [black, *pictures])
+    assert found is not None and found.found[0] == 0 and min(found.found[1:]) > 0

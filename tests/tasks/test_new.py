@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from bmzoo.config.model import load
 from bmzoo.config.yamlfile import parse_yaml
 from bmzoo.errors import BmzooError
+from bmzoo.runtime.normalisation import why_not_integers
 from bmzoo.system.hashing import sha256
 from bmzoo.tasks.inspection import new
 from bmzoo.tasks.registry import TASKS
@@ -284,3 +285,26 @@ harness: {type: topk}
     assert model.config.input.mean == (1, 2, 3) and model.config.input.resize == "letterbox"
     assert model.config.targets[-1].deploy == ("--quant_input",)
     assert f"--dataset {zoo}/pictures: in its place: --pictures" in said and "harness: nothing of it" in said
+
+
+@pytest.mark.parametrize(("kind", "mean"), [(TensorProto.UINT8, 0), (TensorProto.INT8, 128)])
+def test_a_network_of_integers_gets_pixel_values(
+    run: Callable[..., str], project: Project, pictures: Path, kind: int, mean: int
+) -> None:
+    path = model_of(project.data / "bytes.onnx", [1, 64, 64, 3], [1, 10])
+    model = onnx.load(str(path))
+    model.graph.input[0].type.tensor_type.elem_type = kind
+    onnx.save(model, str(path))
+    run("bytes.onnx", "--pictures", str(pictures))
+    found = load(project.root / "configs" / "bytes.yaml", "bytes.yaml").config.input
+    assert found is not None and (found.mean, found.scale) == ((mean,) * 3, (1.0,) * 3)
+    assert why_not_integers(found.mean, found.scale, "uint8" if kind == TensorProto.UINT8 else "int8") == ""
+
+
+def test_what_is_not_sure_is_a_value_and_says_so(run: Callable[..., str], project: Project, pictures: Path) -> None:
+    model_of(project.data / "rank.onnx", [1, 3, 64, 64], [1, 10])
+    said = run("rank.onnx", "--pictures", str(pictures))
+    text = (project.root / "configs" / "rank.yaml").read_text()
+    assert "  pixel_format: rgb  # not sure: " in text and "  resize: center_crop  # not sure: " in text
+    assert "kind: classification  # not sure: one output of 10 scores; it could be an embedding" in text
+    assert "next: ./doit build:rank.bm1684x_int8_1b" in said
