@@ -8,6 +8,7 @@ from bmzoo.config_import.facts import CHANNELS, PicturePort
 from bmzoo.config_import.picture_sets import PictureSets
 from bmzoo.config_import.usual import AS_BYTES, Normalisation, UsualInput, usual_input
 from bmzoo.errors import BmzooError
+from bmzoo.runtime.picture_words import CHANNELS_OF
 
 
 def put_picture(draft: Draft, port: PicturePort, usual: UsualInput | None, kind: str) -> None:
@@ -101,5 +102,6 @@ def _put_numbers(draft: Draft, normalisation: Normalisation, pixel_format: str, 
 
 def _put_unknown(draft: Draft, pixel_format: str) -> None:
     draft.put("input.pixel_format", pixel_format)
-    draft.unknown("input.mean", "what is taken off each channel, in pixel values, [0, 0, 0] for nothing")
-    draft.unknown("input.scale", "what each channel is multiplied with after that, 0.0039216 for 1/255")
+    none, to_one = ([number] * CHANNELS_OF[pixel_format] for number in (0, 0.0039216))
+    draft.unknown("input.mean", f"what is taken off each channel, in pixel values, {none} for nothing")
+    draft.unknown("input.scale", f"what each channel is multiplied with after that, {to_one} for 1/255")

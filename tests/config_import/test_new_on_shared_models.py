@@ -78,6 +78,7 @@ def test_two_networks_leave_something_to_people(data: Path) -> None:
     assert voice["inputs"]["input"]["shape"].startswith("TODO ")
     assert voice["inputs"]["sr"]["value"].startswith("TODO ")
     assert picture["input"]["pixel_format"] == "gray" and picture["input"]["mean"].startswith("TODO ")
+    assert "[0] for nothing" in picture["input"]["mean"] and "[0.0039216] for" in picture["input"]["scale"]
 
 
 def test_faces_are_calibrated_and_verified_on_faces(data: Path) -> None:
