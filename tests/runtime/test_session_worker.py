@@ -131,7 +131,7 @@ def test_a_hang_ends_with_the_worker(tmp_path: Path, worker: Worker) -> None:
     started = time.monotonic()
     with pytest.raises(SessionError, match=r"toy: not done after 0\.3 s"):
         worker.run({"a": X}, count=3, names=["hang"])
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30, "the worker would hang for good"
     assert state(pid) == ""
 
 
