@@ -19,6 +19,7 @@ from bmzoo.onnx_import.offers import Offer, offer
 from bmzoo.onnx_import.onnx_file import io_signature
 from bmzoo.onnx_import.ports import check_outputs
 from bmzoo.onnx_import.ranks import give_ranks
+from bmzoo.onnx_import.resizes import rewritten_resizes
 from bmzoo.onnx_import.samples import Feeds, network_feeds, stacked
 
 # Below the step's folder: the external data of the source.
@@ -66,9 +67,11 @@ def _model(folder: Path, request: Mapping[str, Any]) -> tuple[onnx.ModelProto | 
     give_ranks(model, feeds[0])
     model = without_branches(model, feeds[0], shown)
     if request.get("contract") == "toolchain":
-        return given, copied(contract.as_toolchain_reads(model, shown)), fed
-    conforming = contract.conform(model, shown, feeds)
-    return given, copied(conforming) if conforming is given else conforming, fed
+        conforming = contract.as_toolchain_reads(model, shown)
+    else:
+        conforming = contract.conform(model, shown, feeds)
+    found = rewritten_resizes(conforming, feeds[0])
+    return given, copied(found) if found is given else found, fed
 
 
 def _given(folder: Path, request: Mapping[str, Any]) -> onnx.ModelProto:

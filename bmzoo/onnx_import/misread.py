@@ -1,7 +1,7 @@
 """Operators that TPU-MLIR 1.30.2 reads without an error, and wrongly; written in a form that it reads rightly.
 
 Tried: a Resize that names `axes` (opset 18) comes out in another size, and a GroupNormalization (opset 18) ends its
-interpreter.
+interpreter. `resizes` has those that it computes at other places.
 """
 
 from onnx.onnx_ml_pb2 import ModelProto, NodeProto
