@@ -1,7 +1,8 @@
 """`prepare`: what a network is fed: pictures, preprocessed by the code that runs on the board, and samples.
 
 For calibration it writes one npz per sample and a list of them; for a batch, one npz with every slot filled. Where
-the network takes pictures there are as many samples as pictures that can be read.
+a request says that fewer will do, only as many are written as there are pictures. Where the network takes pictures,
+there are as many samples as pictures that can be read.
 """
 
 import json
@@ -35,7 +36,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     warnings: list[str] = []
     good = _write(folder, request, _pictures(folder, request, facts["input"], names, warnings), others)
     (folder / "warnings.json").write_text(json.dumps(warnings), encoding="utf-8")
-    least = max(request.get("slots", 0), request["minimum"])
+    least = request["minimum"] if request.get("fewer") else max(request.get("slots", 0), request["minimum"])
     if len(good) < least:
         count = len(list((folder / "pictures").iterdir()))
         raise SourceError(
@@ -83,7 +84,9 @@ def _write(
             write_arrays(folder / "samples" / f"{Path(name).stem}.npz", row)
         good.append(name)
     if slots:
-        write_arrays(folder / "inputs.npz", batch)
+        filled = len(good) if request.get("fewer") else slots
+        kept = {key: rows[: len(rows) // slots * filled] for key, rows in batch.items()}
+        write_arrays(folder / "inputs.npz", kept)
     else:
         lines = (f"samples/{Path(name).stem}.npz\n" for name in good)
         (folder / "samples.txt").write_text("".join(lines), encoding="utf-8")

@@ -156,7 +156,7 @@ def trial_step(model: Model, target: Target, weights: Weights) -> Step:
     """A target's lowering against ONNX on the pictures of the verdict: `figures.json`."""
     own = using(model, weights)
     config, source = own.config, import_step(own, weights)
-    infer = infer_step(own, target, weights, lower_step(own, target, weights))
+    infer = infer_step(own, target, weights, lower_step(own, target, weights), fewer=True)
     request = {
         **picture_request(own),
         "decoder": decoder_request(own),

@@ -109,10 +109,13 @@ def count(model: Model, target: Target) -> int:
     return min(wanted, (verify.images.count if verify.images is not None else None) or wanted)
 
 
-def infer_step(model: Model, target: Target, weights: Weights, lower: Step) -> Step:
-    """A target's lowering run on the pictures of its verification: `inputs.npz` and `outputs.npz`."""
+def infer_step(model: Model, target: Target, weights: Weights, lower: Step, fewer: bool = False) -> Step:
+    """A target's lowering run on the pictures of its verification: `inputs.npz` and `outputs.npz`.
+
+    fewer: on as many as there are, where those that the config asks for are not all there.
+    """
     number = count(model, target)
-    request = {**input_request(model), "minimum": 1, "slots": number}
+    request = {**input_request(model), "minimum": 1, "slots": number, **({"fewer": True} if fewer else {})}
     return Step(
         "infer",
         replace(lower.subject, detail=f"{lower.subject.detail} {number} pictures"),

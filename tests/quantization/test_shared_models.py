@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bmzoo.commands import choose, cut, rank
+from bmzoo.config.inputs import Input
 from bmzoo.execute.toolchain import Installation, LocalToolchain
 from bmzoo.plan.step import Command
 from bmzoo.quantization.emulator import EmulatorJob
@@ -89,8 +90,10 @@ def lowered(
     deploy = ("--mlir", "model.mlir", "--chip", "bm1684x", "--quantize", "INT8", "--calibration_table", "table")
     tool("model_deploy.py", *deploy, "--skip_validation", "--not_gen_bmodel", "--debug", "--model", "model.bmodel")
     tool("lowered")
-    request_text = {"decoder": NONE, "input": {"height": how.height, "width": how.width}, "slots": 1}
+    section = Input.model_validate({"height": how.height, "width": how.width, "pixel_format": how.pixels})
+    request_text = {"decoder": NONE, "input": section.model_dump(), "slots": 1}
     (folder / "request.json").write_text(json.dumps(request_text))
+    (folder / "model.json").write_text(json.dumps({"input": source}))
     np.savez(folder / "inputs.npz", **{source: fed[0]})
     return folder
 
@@ -127,7 +130,7 @@ def test_the_emulator_errs_as_the_real_lowering_does(lowered: Path, tpuc_root: P
 
 @pytest.mark.parametrize("lowered", ["orinet"], indirect=True)
 def test_layers_are_chosen_up_to_the_table_for_the_compiler(lowered: Path, tmp_path: Path) -> None:
-    for name in ("model.onnx", "model.mlir", "lowered.mlir", "inputs.npz"):
+    for name in ("model.onnx", "model.json", "model.mlir", "lowered.mlir", "inputs.npz"):
         shutil.copy(lowered / name, tmp_path / name)
     request = json.loads((lowered / "request.json").read_text())
     more = {"limit": 6, "metric": "faces", "exclude": []}

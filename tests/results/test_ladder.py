@@ -67,6 +67,12 @@ def test_plain_int8_that_is_enough_is_taken(climbing: Project) -> None:
     build_artifact(at, at.target("bm1688_int8_1b"))
 
 
+def test_fewer_pictures_than_verify_asks_for_are_enough_to_try(project: Project) -> None:
+    """A folder of three, where eight are the default."""
+    at = project.open()
+    assert climb(at) == f"{FILE}: thresholds by kl"
+
+
 def test_what_is_decided_is_not_tried_again_and_part_of_the_model(climbing: Project) -> None:
     at = climbing.open()
     climb(at)

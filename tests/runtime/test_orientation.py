@@ -70,12 +70,15 @@ def test_bytes_that_mean_nothing_are_no_trouble() -> None:
 
 
 def test_nothing_else_reads_pictures() -> None:
-    """Besides the reader: sail's imread, which leaves them as they lie, and the drawing's own JPEG in memory."""
+    """Besides the reader: sail's imread, which leaves them as they lie, the drawing's own JPEG in memory, and label
+    maps, whose values are classes and no colours.
+    """
     package = Path(bmzoo.__file__).parent
     texts = {path.relative_to(package).as_posix(): path.read_text() for path in package.rglob("*.py")}
     reading = re.compile(r"cv2\.(imdecode|imread|imreadmulti|imdecodemulti)\(|(from|import) PIL")
     readers = {name for name, text in texts.items() if reading.search(text)}
-    assert readers == {"runtime/preprocess.py", "sail/bmcv_files.py", "scenes/camera.py"}
+    label_maps = "measure/truths/label_maps.py"
+    assert readers == {"runtime/preprocess.py", "sail/bmcv_files.py", "scenes/camera.py", label_maps}
 
 
 def test_what_lies_in_ways_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
