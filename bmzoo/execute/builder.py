@@ -89,7 +89,7 @@ class Builder:
         if entry is not None:
             return entry
         if step.decision is not None and self.locked:
-            raise self._locked_out(step)
+            raise self.locked_out(step)
         results = {needed: self.run(needed) for needed in (*step.grounds, *step.needs)}
         resolved = self.resolver.resolve(step, results)
         with self.store.working_on(resolved.fingerprint):
@@ -155,7 +155,8 @@ class Builder:
                     entry = self.store.publish(key, folder, step.outputs[:1], told)
         return entry
 
-    def _locked_out(self, step: Step) -> ConfigError:
+    def locked_out(self, step: Step) -> ConfigError:
+        """Why a decision that is not current may not be derived."""
         assert step.decision is not None, "only decisions are locked"
         path, committed = self.layout.decision(step), self.committed(step)
         task = command_for(step.decision.kind)

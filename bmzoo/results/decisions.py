@@ -40,6 +40,8 @@ def refuse_by_hand(at: Workspace, model: Model, step: Step) -> None:
     if committed.standing is Standing.BY_HAND:
         section = "`quantization.tables`" if step.kind == "cut" else "`calibration` as `table`"
         named = f"name it below {section} in {at.layout.shown(model.path)}, or remove it"
+        if step.kind == "settings":
+            named = "what it says belongs below `calibration` and `quantization` in the config; or remove it"
         hint = "remove it, and it is derived again" if step.kind == "scales" else named
         detail = f": {committed.why}" if committed.why else ""
         raise ConfigError(

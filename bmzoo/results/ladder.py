@@ -1,12 +1,12 @@
 """Climbs the ladder of INT8 settings, until a real lowering agrees with ONNX as the verdict asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError, SessionError, ToolFailed, VerifyFailed
-from bmzoo.execute.decisions import Committed, Standing, text_of
+from bmzoo.execute.decisions import Standing, text_of
 from bmzoo.execute.int8_settings import read_settings
 from bmzoo.measure import verdict
 from bmzoo.plan import ladder
@@ -44,7 +44,9 @@ def climb(at: Workspace, model: Model) -> str:
     builder, path = at.builder(model), at.layout.decision(step)
     committed = builder.committed(step)
     if committed.standing is not Standing.CURRENT:
-        _refuse(at, committed, at.layout.shown(path))
+        decisions.refuse_by_hand(at, model, step)
+        if at.options.locked:
+            raise builder.locked_out(step)
         content = files.json_text(_Climb(at, model).run())
         files.write(text_of(builder.facts(step), content), path)
         committed = builder.committed(step)
@@ -59,20 +61,6 @@ def is_current(at: Workspace, model: Model) -> bool:
     """Whether the settings are decided, by what is here now."""
     step = settings_step(model, at.weights.chosen(model))
     return at.builder(model).committed(step).standing is Standing.CURRENT
-
-
-def _refuse(at: Workspace, committed: Committed, path: str) -> None:
-    """Raises ConfigError where what lies there may not be replaced, or nothing may be derived."""
-    if committed.standing is Standing.BY_HAND:
-        why = f": {committed.why}" if committed.why else ""
-        raise ConfigError(
-            f"{path}: written or edited by hand, so it is not overwritten{why}",
-            "what it says belongs below `calibration` and `quantization` in the config; or remove it",
-        )
-    if at.options.locked:
-        raise ConfigError(
-            f"{path}: {committed}, and locked=yes", "./doit quantize derives it; commit what it writes"
-        )
 
 
 def _settle_rest(at: Workspace, model: Model) -> None:
@@ -90,12 +78,20 @@ class _Rung:
     settings: Int8Settings
     trials: Mapping[str, Trial]
 
+    @property
+    def passed(self) -> bool:
+        return all(trial.passed for trial in self.trials.values())
+
     def shortfall(self) -> float:
         return sum(trial.shortfall for trial in self.trials.values())
 
 
-def _enough(rungs: Sequence[_Rung]) -> bool:
-    return any(all(trial.passed for trial in rung.trials.values()) for rung in rungs)
+def _calibrations(tried: Sequence[_Rung]) -> Iterator[Int8Settings]:
+    """What to try, in order. `tried`: what came of those before."""
+    yield ladder.PLAIN_INT8
+    yield ladder.EQUALIZED
+    better = min(tried, key=_Rung.shortfall).settings if tried else ladder.PLAIN_INT8
+    yield replace(better, method=ladder.OTHER_METHOD)
 
 
 class _Climb:
@@ -128,12 +124,13 @@ class _Climb:
 
     def _calibration(self) -> tuple[Int8Settings, dict[str, Trial]]:
         """The first calibration that suits every quantizer, or the one that falls short least."""
-        rungs = [*filter(None, [self._rung(ladder.PLAIN_INT8)])]
-        if not _enough(rungs):
-            rungs += filter(None, [self._rung(ladder.EQUALIZED)])
-        if not _enough(rungs):
-            better = min(rungs, key=_Rung.shortfall).settings if rungs else ladder.PLAIN_INT8
-            rungs += filter(None, [self._rung(replace(better, method=ladder.OTHER_METHOD))])
+        rungs: list[_Rung] = []
+        for settings in _calibrations(rungs):
+            rung = self._rung(settings)
+            if rung is not None:
+                rungs.append(rung)
+            if rung is not None and rung.passed:
+                break
         if not rungs:
             assert self._failure is not None, "nothing was tried"
             raise self._failure
