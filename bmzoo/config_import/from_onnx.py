@@ -93,7 +93,8 @@ def _put_classes(draft: Draft, head: HeadGuess, facts: OnnxFacts) -> None:
         found = ast.literal_eval(facts.metadata.get("names", "{}"))
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         found = {}
-    names = [str(name) for name in (found.values() if isinstance(found, dict) else found or ())]
+    rows = found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else ()
+    names = [str(name) for name in rows]
     if len(names) == head.classes:
         draft.took("decoder.classes", names, "in the file")
     else:

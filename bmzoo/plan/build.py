@@ -10,8 +10,8 @@ from functools import cached_property, lru_cache
 
 from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
-from bmzoo.plan.decoding import decoder_files, decoder_request
-from bmzoo.plan.fed import fed, input_request, picture_request
+from bmzoo.plan.decoding import compared_by, decoder_files
+from bmzoo.plan.fed import fed, input_request
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import compiler_inputs
 from bmzoo.plan.shared import calibration, document, import_step, transform_for
@@ -104,27 +104,24 @@ def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, wei
 
 
 def _measure_step(model: Model, target: Target, source: Step, simulate: Step, weights: Weights) -> Step:
-    config = model.config
-    request = {
-        "decoder": decoder_request(model),
-        "confidence": config.verify.confidence,
-        "margin": config.verify.margin,
-        "iou": model.thresholds(target).iou,
-        **picture_request(model),
-    }
+    return measuring("measure", subject(target, weights), model, target, source, simulate)
+
+
+def measuring(kind: str, about: Subject, model: Model, target: Target, source: Step, ran: Step) -> Step:  # noqa: PLR0913
+    """What a step gave for a target (`outputs.npz`, of `inputs.npz`) against ONNX: `figures.json`."""
     return Step(
-        "measure",
-        subject(target, weights),
+        kind,
+        about,
         (Command("measure", ("request.json",)),),
         (
             ("model.onnx", Output(source, "model.onnx")),
             ("model.json", Output(source, "model.json")),
-            ("inputs.npz", Output(simulate, "inputs.npz")),
-            ("outputs.npz", Output(simulate, "outputs.npz")),
+            ("inputs.npz", Output(ran, "inputs.npz")),
+            ("outputs.npz", Output(ran, "outputs.npz")),
             *decoder_files(model),
         ),
         ("figures.json",),
-        (document("request.json", request),),
+        (document("request.json", compared_by(model, target)),),
     )
 
 

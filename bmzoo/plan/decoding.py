@@ -4,8 +4,9 @@ from typing import Any
 
 from bmzoo.config.decoding import Decoder
 from bmzoo.config.model import Model
-from bmzoo.plan.fed import stated
+from bmzoo.plan.fed import picture_request, stated
 from bmzoo.plan.step import File
+from bmzoo.target import Target
 
 # Keys that may name a file, and what it is called in the folder of a step.
 FILES = {"classes": "classes.txt", "characters": "characters.txt", "plugin": "plugin.py"}
@@ -37,3 +38,15 @@ def decoder_decides(model: Model) -> tuple[dict[str, Any], dict[str, File]]:
     if "plugin" in settings:
         settings["plugin"] = FILES["plugin"]
     return settings, {name: file for name, file in decoder_files(model) if name == FILES["plugin"]}
+
+
+def compared_by(model: Model, target: Target) -> dict[str, Any]:
+    """What decides whether two runs of a network find the same."""
+    verify = model.config.verify
+    return {
+        **picture_request(model),
+        "decoder": decoder_request(model),
+        "confidence": verify.confidence,
+        "margin": verify.margin,
+        "iou": model.thresholds(target).iou,
+    }

@@ -12,7 +12,7 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.quantization import Search
 from bmzoo.config.search_methods import method_of
 from bmzoo.config.weights import Weights
-from bmzoo.plan.decoding import decoder_files, decoder_request
+from bmzoo.plan.decoding import compared_by, decoder_files
 from bmzoo.plan.fed import fed, input_request
 from bmzoo.plan.lowering import LOWERED, int8_target, lowering, plain_lowering
 from bmzoo.plan.shared import document, import_step
@@ -65,10 +65,7 @@ def agree_step(model: Model, chip: str, weights: Weights, qtable: Input | None) 
     assert images is not None, "checked when the config was read"
     request = {
         **input_request(model),
-        "decoder": decoder_request(model),
-        "confidence": config.verify.confidence,
-        "margin": config.verify.margin,
-        "iou": model.thresholds(target).iou,
+        **compared_by(model, target),
         "minimum": 1,
         "slots": images.count or CONFIRMED,
     }

@@ -13,18 +13,17 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.quantization import Quantization, Search
 from bmzoo.config.search_methods import HEAD_METHOD
 from bmzoo.config.weights import Weights
+from bmzoo.plan.build import measuring
 from bmzoo.plan.decisions import INT8_SETTINGS, decision
-from bmzoo.plan.decoding import decoder_decides, decoder_files, decoder_request
-from bmzoo.plan.fed import fed, picture_request, pictures
-from bmzoo.plan.shared import derived_from, document, import_step, network
-from bmzoo.plan.step import Command, Output, Step, Subject
+from bmzoo.plan.decoding import decoder_decides
+from bmzoo.plan.fed import fed, pictures
+from bmzoo.plan.shared import derived_from, import_step, network
+from bmzoo.plan.step import Step, Subject
 from bmzoo.plan.verify import infer_step, lower_step
 from bmzoo.target import Target
 
 # Float layers may add this share to what the compiler says that plain INT8 costs.
 COST_SHARE = 0.5
-
-
 # Thresholds that a trial is judged by.
 _JUDGED_BY = ("cosine", "sqnr", "iou", "missed", "extra", "faces")
 
@@ -155,28 +154,8 @@ def settings_step(model: Model, weights: Weights) -> Step:
 def trial_step(model: Model, target: Target, weights: Weights) -> Step:
     """A target's lowering against ONNX on the pictures of the verdict: `figures.json`."""
     own = using(model, weights)
-    config, source = own.config, import_step(own, weights)
     infer = infer_step(own, target, weights, lower_step(own, target, weights), fewer=True)
-    request = {
-        **picture_request(own),
-        "decoder": decoder_request(own),
-        "confidence": config.verify.confidence,
-        "margin": config.verify.margin,
-        "iou": own.thresholds(target).iou,
-    }
-    return Step(
-        "trial",
-        infer.subject,
-        (Command("measure", ("request.json",)),),
-        (
-            ("model.onnx", Output(source, "model.onnx")),
-            ("model.json", Output(source, "model.json")),
-            *((name, Output(infer, name)) for name in ("inputs.npz", "outputs.npz")),
-            *decoder_files(own),
-        ),
-        ("figures.json",),
-        (document("request.json", request),),
-    )
+    return measuring("trial", infer.subject, own, target, import_step(own, weights), infer)
 
 
 def searches(model: Model) -> Iterator[tuple[str, Search]]:

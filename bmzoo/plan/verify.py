@@ -13,8 +13,8 @@ from bmzoo.config.model import Model, using
 from bmzoo.config.search_methods import method_of
 from bmzoo.config.weights import Weights
 from bmzoo.plan.build import Recipe, recipe
-from bmzoo.plan.decoding import decoder_files, decoder_request
-from bmzoo.plan.fed import fed, input_request, picture_request
+from bmzoo.plan.decoding import compared_by, decoder_files
+from bmzoo.plan.fed import fed, input_request
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import LOWERED, lowering
 from bmzoo.plan.shared import document, import_step, transform_for, weights_file
@@ -136,13 +136,8 @@ def infer_step(model: Model, target: Target, weights: Weights, lower: Step, fewe
 def _compare_step(  # noqa: PLR0913
     model: Model, build: Recipe, lower: Step, infer: Step, related: tuple[Recipe, ...], weights: Weights
 ) -> Step:
-    config = model.config
     request = {
-        **picture_request(model),
-        "decoder": decoder_request(model),
-        "confidence": config.verify.confidence,
-        "margin": config.verify.margin,
-        "iou": model.thresholds(build.target).iou,
+        **compared_by(model, build.target),
         "siblings": [str(other.target) for other in related],
     }
     inputs: list[tuple[str, Input]] = [
