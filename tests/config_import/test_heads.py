@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from bmzoo.config_import import heads
+from bmzoo.config_import.draft import Draft
 from bmzoo.config_import.facts import OnnxFacts, picture_port
+from bmzoo.config_import.from_onnx import put_head
 from bmzoo.config_import.heads import head_of
 from bmzoo.config_import.usual import USUAL_INPUTS
 from bmzoo.onnx_import.onnx_file import ValueInfo
@@ -107,3 +109,23 @@ def test_pictures_come_in_some_types_only(dtype: str, is_one: bool) -> None:
 def test_every_kind_of_head_is_fed_in_some_way() -> None:
     source = Path(heads.__file__).read_text(encoding="utf-8")
     assert all(f'"{kind}"' in source for kind in USUAL_INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("{0: 'cat', 1: 'dog'}", ["cat", "dog"]),
+        ("['cat', 'dog']", ["cat", "dog"]),
+        ("{0: 'cat'}", None),
+        ("5", None),
+        ("None", None),
+        ("'ab'", None),
+        ("{0: __import__('os')}", None),
+        ("[" * 5000, None),
+    ],
+)
+def test_names_of_classes_are_taken_where_the_file_lists_as_many(written: str, expected: list[str] | None) -> None:
+    given = facts((1, 3, 640, 640), (1, 6, 8400), metadata={"names": written})
+    draft = Draft("m", "m.onnx")
+    put_head(draft, head_of(given), given)
+    assert draft.config["decoder"].get("classes") == expected
