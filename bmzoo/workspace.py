@@ -61,7 +61,7 @@ class Workspace:
         self.weights = WeightsInUse(wanted, preferred, self.sources, self.digests.of, fetch, self.report)
         self.models = with_settings(self.configs.models, self.layout, self.weights.likely)
 
-    @property
+    @cached_property
     def default_model(self) -> str:
         """The model that needs no name in front of its targets. Raises ConfigError."""
         return self.configs.default_model

@@ -25,7 +25,7 @@ MAX_SIDE = 8192
 class Section(BaseModel):
     """Mistyped keys are errors, and so are values of another type than the one asked for, infinity and NaN."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def as_tuple(value: Any) -> Any:

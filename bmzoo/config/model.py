@@ -83,27 +83,14 @@ class Model:
 
     def deploy_flags(self, target: Target) -> tuple[str, ...]:
         """Extra model_deploy flags of all entries that include the target, each once, in order."""
-        flags = (flag for s in self.config.targets if s.asks_for(target) for flag in s.deploy)
-        return tuple(dict.fromkeys(flags))
+        return _deploy_flags(self, target)
 
     def thresholds(self, target: Target, beside: Thresholds = NO_THRESHOLDS) -> Thresholds:
         """The target's thresholds: defaults of its precision, then every matching rule in order.
 
         beside: defaults that follow from what the artifact holds, before those of its precision.
         """
-        merged = {**self._defaults(target.precision), **beside.model_dump(exclude_none=True)}
-        for rule in self.config.verify.thresholds:
-            if rule.applies(target, self.weights):
-                given = rule.model_dump(exclude_none=True)
-                merged.update({key: value for key, value in given.items() if key in Thresholds.model_fields})
-        return Thresholds(**merged)
-
-    def _defaults(self, precision: str) -> dict[str, object]:
-        """Thresholds by precision, and by what the outputs mean."""
-        found, decoder = DEFAULT_THRESHOLDS[precision].model_dump(), DECODERS[self.config.decoder.kind]
-        if decoder.ranked:
-            found |= {"cosine": None, "sqnr": None}
-        return found | dict(DECODED_INT8 if precision == "int8" and decoder.gives != "tensors" else {})
+        return _thresholds(self, target, beside)
 
     @property
     def calibrates(self) -> bool:
@@ -144,6 +131,31 @@ class Model:
             return None
         tables = self.config.quantization.tables
         return tables.get(str(target), tables.get(target.chip))
+
+
+# Both are remembered, as every command asks for them of every target, several times.
+@lru_cache(maxsize=8192)
+def _deploy_flags(model: Model, target: Target) -> tuple[str, ...]:
+    flags = (flag for s in model.config.targets if s.asks_for(target) for flag in s.deploy)
+    return tuple(dict.fromkeys(flags))
+
+
+@lru_cache(maxsize=8192)
+def _thresholds(model: Model, target: Target, beside: Thresholds) -> Thresholds:
+    merged = {**_default_thresholds(model, target.precision), **beside.model_dump(exclude_none=True)}
+    for rule in model.config.verify.thresholds:
+        if rule.applies(target, model.weights):
+            given = rule.model_dump(exclude_none=True)
+            merged.update({key: value for key, value in given.items() if key in Thresholds.model_fields})
+    return Thresholds(**merged)
+
+
+def _default_thresholds(model: Model, precision: str) -> dict[str, object]:
+    """Thresholds by precision, and by what the outputs mean."""
+    found, decoder = DEFAULT_THRESHOLDS[precision].model_dump(), DECODERS[model.config.decoder.kind]
+    if decoder.ranked:
+        found |= {"cosine": None, "sqnr": None}
+    return found | dict(DECODED_INT8 if precision == "int8" and decoder.gives != "tensors" else {})
 
 
 # Cached, so that equal arguments give the identical model: steps are cached by model, which compares by identity.

@@ -119,6 +119,10 @@ class Weights(Section):
     prototxt: Prototxt | None = None
     """The graph that a `.caffemodel` belongs to."""
 
+    # By the one key that differs among a model's weights: steps are looked up by them all the time.
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @model_validator(mode="after")
     def _kind(self) -> "Weights":
         suffix = Path(self.file).suffix

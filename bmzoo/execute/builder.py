@@ -146,6 +146,9 @@ class Builder:
         """A committed decision as an entry, which holds its content: another may be derived from the same facts."""
         material = {**facts, "content": hashlib.sha256(content.encode()).hexdigest()}
         key = fingerprint(material)
+        known = self.store.lookup(key)
+        if known is not None:
+            return known
         with self.store.working_on(key):
             entry = self.store.lookup(key)
             if entry is None:

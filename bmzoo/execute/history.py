@@ -59,10 +59,12 @@ class Last:
         }
         text = json.dumps(told, sort_keys=True)
         path = self._layout.last(step)
+        # As bytes: every run asks this for every step, and nearly always they are the same.
+        with suppress(OSError):
+            if path.read_bytes() == text.encode():
+                return
         with suppress(OSError, StoreError):
-            # As bytes: every run asks this for every step, and nearly always they are the same.
-            if not path.is_file() or path.read_bytes() != text.encode():
-                files.write(text, path)
+            files.write(text, path)
 
 
 def _parse(raw: Mapping[str, Any], step: str) -> Record | None:

@@ -14,8 +14,10 @@ def origins(step: Step, names: Iterable[str], pictures: Mapping[str, str]) -> di
     refs = dict(step.inputs)
     found = {}
     for name in names:
-        top, _, inside = name.partition("/")
-        ref = refs[name] if name in refs else refs[top]
+        ref, inside = refs.get(name), ""
+        if ref is None:
+            top, _, inside = name.partition("/")
+            ref = refs[top]
         if isinstance(ref, Output):
             found[name] = f"{ref.file} of {ref.step}"
         elif isinstance(ref, File):

@@ -61,7 +61,10 @@ class Resolver:
         warnings: list[str] = []
         names: dict[str, str] = {}
         for name, ref in step.inputs:
-            if isinstance(ref, Pictures):
+            if isinstance(ref, Output):
+                entry = results[ref.step]
+                files[name] = entry.path(ref.file), entry.files[ref.file]
+            elif isinstance(ref, Pictures):
                 found, digests = self._look(ref, again)
                 listed = list(zip(found.files, digests, strict=True))
                 if step.decision is not None:  # what is derived from a set of pictures must not hang on their names
@@ -72,7 +75,7 @@ class Resolver:
                 names["folder"] = str(found.folder)
                 warnings += _trouble(ref, found)
             else:
-                files |= self._files(name, ref, results)
+                files |= self._files(name, ref)
             if isinstance(ref, ExternalData):
                 warnings += _unpinned(ref, files, f"{name}/")
         made_of = material(
@@ -116,16 +119,12 @@ class Resolver:
         found, digests = self._look(ref, again)
         return f"{len(found.files)}, sha256 of their digests: {_digest_of_set(digests)}"
 
-    def _files(self, name: str, ref: Input, results: Entries) -> dict[str, tuple[Path, str]]:
-        if isinstance(ref, Output):
-            entry = results[ref.step]
-            return {name: (entry.path(ref.file), entry.files[ref.file])}
+    def _files(self, name: str, ref: File | ExternalData | Tree) -> dict[str, tuple[Path, str]]:
         if isinstance(ref, File):
             return {name: self._sources.pinned(ref, self._digests.of)}
         if isinstance(ref, ExternalData):
             found = external_data(self._sources, ref, self._digest)
             return {f"{name}/{inside}": one for inside, one in found.items()}
-        assert isinstance(ref, Tree), "pictures are looked up apart"
         tree = self._sources.tree(ref).items()
         return {f"{name}/{inside}": (path, self._digest(path)) for inside, path in tree}
 

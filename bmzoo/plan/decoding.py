@@ -1,5 +1,7 @@
 """A config's decoder as steps have it: its settings in a request, and the files that they name. Pure data."""
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from bmzoo.config.decoding import Decoder
@@ -14,12 +16,15 @@ FILES = {"classes": "classes.txt", "characters": "characters.txt", "plugin": "pl
 _NAMES = ("classes", "characters")
 
 
-def decoder_request(model: Model) -> dict[str, Any]:
+# Remembered, as a request of every target of a model says the same.
+@lru_cache(maxsize=256)
+def decoder_request(model: Model) -> Mapping[str, Any]:
     """The decoder section for a request; files have the names that they have in the step's folder."""
     told = model.config.decoder.model_dump()
     return {key: FILES[key] if key in FILES and isinstance(value, str) else value for key, value in told.items()}
 
 
+@lru_cache(maxsize=256)
 def decoder_files(model: Model) -> tuple[tuple[str, File], ...]:
     """The files that the section names, as inputs of every step that decodes."""
     told = named_files(model.config.decoder)

@@ -1,6 +1,8 @@
 """What steps feed a network: pictures and samples, as inputs of a step, and what `prepare` is told. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -42,7 +44,9 @@ def input_request(model: Model) -> dict[str, Any]:
     return {**picture_request(model), **({"inputs": told} if told else {})}
 
 
-def picture_request(model: Model) -> dict[str, Any]:
+# Remembered, as a request of every target of a model says the same.
+@lru_cache(maxsize=256)
+def picture_request(model: Model) -> Mapping[str, Any]:
     """What the config says of pictures, as the commands that read what comes out of a network want it."""
     picture = model.config.input
     return {"input": picture.model_dump() if picture is not None else None}

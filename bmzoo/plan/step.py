@@ -122,6 +122,10 @@ class Step:
     resumable: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
+        return self._name
+
+    @cached_property
+    def _name(self) -> str:
         return f"{self.kind} {self.subject}".rstrip()
 
     def __hash__(self) -> int:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -42,11 +43,17 @@ class Entry:
     facts: Mapping[str, Any]
 
     def path(self, name: str) -> Path:
-        return self.folder / name
+        return _below(str(self.folder), name)
 
     def read_json(self, name: str) -> Any:
         """A JSON file of the result."""
         return json.loads(self.path(name).read_text(encoding="utf-8"))
+
+
+# Remembered, as pathlib is slow, and a result is an input of many steps.
+@lru_cache(maxsize=32768)
+def _below(folder: str, name: str) -> Path:
+    return Path(folder, name)
 
 
 class Store:

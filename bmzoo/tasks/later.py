@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Any
+
+# Remembered, as Python takes locks to find a module again, and every task asks.
+_module = lru_cache(maxsize=None)(import_module)
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Later:
     @property
     def function(self) -> Callable[..., Any]:
         module, _, name = self.place.partition(":")
-        found: Callable[..., Any] = getattr(import_module(f"bmzoo.{module}"), name)
+        found: Callable[..., Any] = getattr(_module(f"bmzoo.{module}"), name)
         return found
 
     def __call__(self, *args: Any, **values: Any) -> Any:  # noqa: ANN401

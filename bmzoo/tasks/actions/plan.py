@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from bmzoo.errors import ConfigError
 from bmzoo.plan.build import Recipe, recipe
@@ -19,8 +20,10 @@ def run_plan(at: Workspace, names: Sequence[str]) -> None:
 
 def render_plan(at: Workspace, names: Sequence[str]) -> str:
     """The plan of the targets that names or patterns stand for (all when empty). Raises ConfigError."""
-    targets = select(at, names)
-    return "\n".join(render_recipe(_recipe(at, target), target.qualified(at.default_model)) for target in targets)
+    weights = lru_cache(maxsize=None)(at.weights.likely)  # looks at files, once for all targets of a model
+    targets = ((at.models[target.model], target) for target in select(at, names))
+    recipes = (recipe(model, target, weights(model)) for model, target in targets)
+    return "\n".join(render_recipe(one, one.target.qualified(at.default_model)) for one in recipes)
 
 
 def select(at: Workspace, names: Sequence[str]) -> list[Target]:
@@ -52,11 +55,6 @@ def render_recipe(steps: Recipe, name: str) -> str:
         lines += [f"    $ {command}" for command in step.commands]
         lines += [f"    > {output}" for output in step.outputs]
     return "\n".join(lines) + "\n"
-
-
-def _recipe(at: Workspace, target: Target) -> Recipe:
-    model = at.models[target.model]
-    return recipe(model, target, at.weights.likely(model))
 
 
 def _reads(inputs: Iterable[tuple[str, Input]]) -> list[str]:

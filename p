@@ -1,1 +1,0 @@
-BMZOO_PYTHON ./p -
