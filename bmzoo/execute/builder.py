@@ -39,8 +39,8 @@ class Executor(Protocol):
 class Builder:
     """Steps to entries of the store, for one toolchain, store and set of sources. Safe for threads.
 
-    `executor`: where steps run, if not here. `on_result`: a callback for each result built or reused. `locked`: a
-    decision that is not committed, or is stale, is an error. `given`: results that are taken as they are.
+    `executor`: where steps run, if not here. `on_result`: a callback for each result that a run built or reused.
+    `locked`: a decision that is not committed, or is stale, is an error. `given`: results taken as they are.
     """
 
     toolchain: Toolchain
@@ -56,6 +56,7 @@ class Builder:
     resolver: Resolver = field(init=False)
     _runner: Runner = field(init=False)
     _done: dict[Step, Entry] = field(init=False, default_factory=dict)
+    _reused: set[Step] = field(init=False, default_factory=set)  # found by fingerprint, and not yet told of
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -79,7 +80,9 @@ class Builder:
             return self._keep(step, entry) if entry is not None else None
         resolved = self.resolver.resolve(step, grounds, again=False)
         entry = self.store.lookup(resolved.fingerprint)
-        return self._remember(step, resolved, entry) if entry is not None else None
+        if entry is not None:
+            self._reused.add(step)
+        return self._keep(step, entry) if entry is not None else None
 
     def run(self, step: Step) -> Entry:
         """The step's result, made now if need be. Raises BmzooError; what failed is kept as evidence."""
@@ -87,6 +90,7 @@ class Builder:
             self.run(ground)
         entry = self.find(step) or self._taken(step)
         if entry is not None:
+            self._tell(step)
             return entry
         if step.decision is not None and self.locked:
             raise self.locked_out(step)
@@ -97,7 +101,8 @@ class Builder:
             entry = known or self._make(step, resolved, results)
         if known is None:
             self.store.push(entry)  # after the lock: nobody here waits for it
-        return self._remember(step, resolved, entry)
+        self.on_result(step, resolved)
+        return self._keep(step, entry)
 
     def material(self, step: Step) -> Mapping[str, object]:
         """What the fingerprint of a step is of, whose result is there. Raises BmzooError."""
@@ -177,10 +182,15 @@ class Builder:
             self._done[step] = entry
         return entry
 
-    def _remember(self, step: Step, resolved: Resolved, entry: Entry) -> Entry:
-        self._keep(step, entry)
-        self.on_result(step, resolved)
-        return entry
+    def _tell(self, step: Step) -> None:
+        """Tell of a result that was found, once a run uses it: what only asks whether all is there tells nobody."""
+        with self._lock:
+            untold = step in self._reused
+            self._reused.discard(step)
+        if untold:
+            self.on_result(
+                step, self.resolver.resolve(step, {one: self.run(one) for one in step.grounds}, again=False)
+            )
 
     def _make(self, step: Step, resolved: Resolved, results: Mapping[Step, Entry]) -> Entry:
         with self.store.scratch() as folder:

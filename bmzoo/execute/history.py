@@ -1,6 +1,6 @@
 """What every step's last result was made from, so that a later run can say what has changed since.
 
-last/<step>.json    one file for each step, replaced whole whenever a run makes or finds another result
+last/<step>.json    one file for each step, replaced whole whenever a run makes or uses another result
 
 Only explanations rest on these files: losing one makes a step look as if it had never been made.
 """
@@ -8,11 +8,12 @@ Only explanations rest on these files: losing one makes a step look as if it had
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bmzoo.errors import StoreError
 from bmzoo.execute.layout import Layout
+from bmzoo.execute.origins import origins
 from bmzoo.plan.fingerprint import fingerprint as fingerprint_of
 from bmzoo.plan.step import Step
 from bmzoo.system import files
@@ -30,9 +31,10 @@ class Record:
     origins: Mapping[str, str]
 
 
-def record(resolved: "Resolved") -> Record:
+def record(step: Step, resolved: "Resolved") -> Record:
     """What a step would be made from now."""
-    return Record(resolved.fingerprint, resolved.material, resolved.origins)
+    shown = origins(step, resolved.files, resolved.pictures)
+    return Record(resolved.fingerprint, resolved.material, shown)
 
 
 class Last:
@@ -51,15 +53,9 @@ class Last:
 
     def note(self, step: Step, resolved: "Resolved") -> None:
         """Keep what a result is made from. Never fails: what cannot be kept is not explained later."""
-        told = {
-            "step": str(step),
-            "fingerprint": resolved.fingerprint,
-            "material": dict(resolved.material),
-            "origins": dict(resolved.origins),
-        }
-        text = json.dumps(told, sort_keys=True)
+        text = json.dumps({"step": str(step), **asdict(record(step, resolved))}, sort_keys=True)
         path = self._layout.last(step)
-        # As bytes: every run asks this for every step, and nearly always they are the same.
+        # Nearly always they are the same: a run that makes one result tells of all those that it uses.
         with suppress(OSError):
             if path.read_bytes() == text.encode():
                 return

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bmzoo.config import scene_sets
 from bmzoo.errors import SourceError
-from bmzoo.execute.origins import origins
 from bmzoo.execute.toolchain import Toolchain
 from bmzoo.plan.decisions import facts
 from bmzoo.plan.fingerprint import fingerprint, material
@@ -38,7 +37,6 @@ class Resolved:
     facts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     pictures: Mapping[str, str] = field(default_factory=dict)  # name in the folder -> name at the source
-    origins: Mapping[str, str] = field(default_factory=dict)  # name in the folder -> where from, for people
 
 
 class Resolver:
@@ -85,8 +83,7 @@ class Resolver:
             self._toolchain.environment,
         )
         told = self.facts(step, results, again)
-        shown = origins(step, files, names)
-        return Resolved(files, fingerprint(told or made_of), made_of, told, tuple(warnings), names, shown)
+        return Resolved(files, fingerprint(told or made_of), made_of, told, tuple(warnings), names)
 
     def facts(self, step: Step, results: Entries, again: bool = True) -> dict[str, str]:
         """What a decision is derived from; empty for other steps. Raises SourceError.

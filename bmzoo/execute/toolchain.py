@@ -137,6 +137,7 @@ class LocalToolchain:
         self._echo = echo
         self._vendor_identity = lru_cache(maxsize=1)(self._digest_installation)
         self._own_identity = lru_cache(maxsize=None)(self._digest_sources)
+        self._sources = lru_cache(maxsize=None)(_sources)  # commands share most of theirs
         self._libraries = lru_cache(maxsize=1)(_library_versions)
 
     @property
@@ -242,9 +243,14 @@ class LocalToolchain:
     def _digest_sources(self, tool: str) -> str:
         total = hashlib.sha256()
         for pattern in COMMANDS[tool].sources:
-            for path in sorted(path for path in PACKAGE.glob(pattern) if not is_stray(path.name)):
+            for path in self._sources(pattern):
                 total.update(f"{path.relative_to(PACKAGE)} {self._digests.of(path)}\n".encode())
         return f"bmzoo {total.hexdigest()} {self._libraries()}"
+
+
+def _sources(pattern: str) -> tuple[Path, ...]:
+    """Files of the package, in order."""
+    return tuple(sorted(path for path in PACKAGE.glob(pattern) if not is_stray(path.name)))
 
 
 def _library_versions() -> str:

@@ -115,7 +115,7 @@ class Explainer:
         last = self._last.read(step)
         if last is None:
             return StepStatus(step, State.RUNS, (NOT_BUILT,))
-        own = changes(last, record(resolved))
+        own = changes(last, record(step, resolved))
         would = State.RUNS.value if any(ground.state is State.RUNS for ground in waits) else State.MAY_RUN.value
         upstream = f"depends on {' and '.join(str(ground.step) for ground in waits)}, which {would}"
         if own:
@@ -128,7 +128,7 @@ class Explainer:
         if last is None:
             return (NOT_BUILT,)
         if last.fingerprint != resolved.fingerprint:
-            return changes(last, record(resolved)) or ("it is made from something else than before",)
+            return changes(last, record(step, resolved)) or ("it is made from something else than before",)
         place = self._store.folder(resolved.fingerprint)
         shown = f"build/{place.relative_to(self._store.root)}"
         if place.is_dir():

@@ -1,7 +1,7 @@
 """Lookup of names in configs along a search path, and listing of picture folders."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,15 @@ def _below(folder: Path, inside: str = "") -> Iterator[str]:
                 yield from _below(folder, f"{inside}{entry.name}/")
             elif entry.is_file():
                 yield f"{inside}{entry.name}"
+
+
+def _parted(files: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Pictures, and the other files."""
+    pictures: list[str] = []
+    others: list[str] = []
+    for name in files:
+        (pictures if is_picture(name) else others).append(name)
+    return pictures, tuple(others)
 
 
 class Sources:
@@ -111,14 +120,13 @@ class Sources:
                 files = sorted(entry.name for entry in entries if not is_stray(entry.name) and entry.is_file())
         except OSError as error:
             raise SourceError(f"{folder}: cannot be read: {error.strerror}") from None
-        names = [name for name in files if is_picture(name)]
+        names, others = _parted(files)
         if not names:
             raise SourceError(f"{folder}: no pictures in this folder", f"looked for {', '.join(READABLE_SUFFIXES)}")
         for name in ref.first:
             if name not in names:
                 guess = nearest(name, names)
                 raise SourceError(f"{folder}: no such picture: {name}", f"did you mean {guess}?" if guess else "")
-        others = tuple(name for name in files if not is_picture(name))
         names.sort(key=lambda name: _rank(name, ref.first))
         return PictureSet(folder, tuple(folder / name for name in names[: ref.count or None]), others)
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import Project
 
 from bmzoo.errors import ConfigError, SourceError
+from bmzoo.execute.history import record
 from bmzoo.onnx_import import external as external_module
 from bmzoo.plan.shared import calibrate_step, import_step
 from bmzoo.plan.step import ExternalData, File
@@ -50,8 +51,9 @@ def test_a_model_with_external_data_is_built(split: Project) -> None:
 def test_where_it_comes_from_is_said(split: Project) -> None:
     at = split.open()
     model = at.models["tiny"]
-    resolved = at.builder(model).resolver.resolve(import_step(model, model.config.weights[0]), {})
-    assert resolved.origins == {"source.onnx": "model.onnx", "external/w/model.onnx.data": "w/model.onnx.data"}
+    step = import_step(model, model.config.weights[0])
+    now = record(step, at.builder(model).resolver.resolve(step, {}))
+    assert now.origins == {"source.onnx": "model.onnx", "external/w/model.onnx.data": "w/model.onnx.data"}
     assert "external from what model.onnx keeps beside it" in render_plan(at, ["bm1688_fp32_1b"])
 
 
