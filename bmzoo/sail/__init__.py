@@ -6,7 +6,7 @@ the chip simulator of TPU-MLIR, ONNX models in onnxruntime. What only a card can
 Environment: BMZOO_SAIL_TPUS (number of emulated devices, 1), BMZOO_SAIL_BATCH (size of a free batch of an ONNX
 model, 1), BMZOO_SAIL_SHAPE (its other free sizes, NAME:1x3x320x320), BMZOO_SAIL_TARGET (result of
 Handle.get_target), BMZOO_SAIL_SHADOW (1: bmzoo's where a card's is installed, too), TPUC_ROOT (a TPU-MLIR that is
-not installed by pip).
+not installed by pip), BMZOO_SAIL_PYTHON (the interpreter that it is for, where it is not this one).
 """
 
 from __future__ import annotations

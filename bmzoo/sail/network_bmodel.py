@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import tempfile
 import threading
 from math import prod
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from bmzoo.runtime.engines.bmodel import BModelStage
     from bmzoo.runtime.engines.session import TensorInfo
+
+# An interpreter of the version that the TPU-MLIR wants, with numpy, where it is not this one.
+PYTHON = "BMZOO_SAIL_PYTHON"
 
 
 def tpuc_root() -> Path:
@@ -45,10 +49,11 @@ class Parts:
 
     def __init__(self, path: Path, root: Path) -> None:
         self._path, self._root = path, root
+        self._python = os.environ.get(PYTHON) or sys.executable
         self._folder: Optional[tempfile.TemporaryDirectory[str]] = None
         self._sessions: Dict[Tuple[int, int], SimulatorSession] = {}
         self._lock = threading.Lock()
-        whole = SimulatorSession(path, root)
+        whole = SimulatorSession(path, root, self._python)
         self.info = whole.info
         if sum(len(network.stages) for network in self.info.networks) == 1:
             self._sessions[0, 0] = whole
@@ -67,7 +72,7 @@ class Parts:
             if (network, stage) not in self._sessions:
                 assert self._folder is not None, "a bmodel of one stage has its session"
                 file = part(Path(self._folder.name), network, stage)
-                self._sessions[network, stage] = SimulatorSession(file, self._root)
+                self._sessions[network, stage] = SimulatorSession(file, self._root, self._python)
             return self._sessions[network, stage]
 
     def close(self) -> None:

@@ -72,6 +72,21 @@ def networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[B
     assert not list(tmp_path.glob("bmzoo-*")), "nothing is left"
 
 
+def test_the_simulator_is_run_by_the_interpreter_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, single = make_package(tmp_path / "tpu_mlir"), "\n".join(COMBINED.splitlines()[:7])
+    script(package / "bin" / "model_tool", f"cat <<'END'\n{single}\nEND\n")
+    script(tmp_path / "python", f"echo $@ > {tmp_path}/asked; exit 3")
+    (tmp_path / "c.bmodel").touch()
+    monkeypatch.setenv("BMZOO_SAIL_PYTHON", str(tmp_path / "python"))
+    parts = Parts(tmp_path / "c.bmodel", package)
+    with pytest.raises(SessionError):
+        parts.session(0, 0).run({"x": np.zeros((1, 3, 32, 48), np.float32)})
+    parts.close()
+    assert "bmzoo.runtime.engines.worker_simulator" in (tmp_path / "asked").read_text()
+
+
 def test_the_largest_shape_is_of_all_stages(networks: list[BmodelNetwork]) -> None:
     assert [port.shape for port in networks[0].inputs] == [(4, 3, 32, 48)]
     assert [port.shape for port in networks[0].outputs] == [(4, 4, 32, 48)]
