@@ -17,7 +17,9 @@ PROGRESS = Progress()
 GIVEN = command_line.given()
 WORKSPACE = Workspace(ROOT, os.environ, PROGRESS, GIVEN.options)
 OUTCOMES = Outcomes()
-CONTEXT = Context(WORKSPACE, TASKS, OUTCOMES, confirmed=GIVEN.confirmed, start=command_line.start(os.environ))
+START = command_line.start(os.environ)
+KEY = START / GIVEN.key if GIVEN.key else None
+CONTEXT = Context(WORKSPACE, TASKS, OUTCOMES, confirmed=GIVEN.confirmed, start=START, key=KEY)
 atexit.register(WORKSPACE.digests.save)
 
 DOIT_CONFIG = {

@@ -18,7 +18,7 @@ MODULES = [str(path.relative_to(ROOT)) for path in FILES]
 LAYERS = (
     *("errors", "chips", "target", "system", "runtime", "sail", "scenes", "config", "measure", "quantization"),
     *("onnx_import", "plan", "commands", "store", "sources", "execute", "cluster", "workspace", "results"),
-    *("tuning", "release", "report", "explain", "config_import", "tasks"),
+    *("export", "tuning", "release", "report", "explain", "config_import", "tasks"),
 )
 # Outside package -> the only files that import it, at module level or inside functions.
 ONLY = {
@@ -59,6 +59,7 @@ ONLY = {
     "plotly": {"bmzoo/tuning/plot.py"},
     "distributed": {"bmzoo/cluster/client.py", "bmzoo/cluster/worker.py"},
     "flatbuffers": {"bmzoo/system/flatbuffer.py"},
+    "cryptography": {"bmzoo/export/envelope.py"},
 }
 # They decide what would be run, from values alone.
 PURE = (
@@ -82,7 +83,7 @@ IMPURE = {
     *("bmzoo.workspace", "bmzoo.tasks.row", "bmzoo.system.hashing"),
 }
 # What also runs on the board, where Python is 3.8 and nothing else of bmzoo is.
-STANDS_ALONE = ("bmzoo/runtime/", "bmzoo/sail/", "bmzoo/errors.py")
+STANDS_ALONE = ("bmzoo/runtime/", "bmzoo/sail/", "bmzoo/errors.py", "bmzoo/export/check.py")
 BOARD = [name for name in MODULES if name.startswith(STANDS_ALONE)]
 FORBIDDEN = {
     "os.system",

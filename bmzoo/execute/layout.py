@@ -69,6 +69,10 @@ class Layout:
     def verification(self, target: Target) -> Path:
         return self.build / f"{target.artifact.removesuffix('.bmodel')}.verify.json"
 
+    def export(self, target: Target) -> Path:
+        """The archive for a board."""
+        return self.build / "export" / f"{target.artifact.removesuffix('.bmodel')}.tar"
+
     def evaluation(self, model: str, weights: str, engine: str) -> Path:
         """Average precision of one engine: `onnx`, or `<chip>_<precision>` for a lowering."""
         return self.build / "eval" / f"{model}.{weights}.{engine}.json"

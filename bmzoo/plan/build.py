@@ -5,7 +5,7 @@ per model and weights, one search per quantizer, one deploy and one simulation p
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from bmzoo.config.model import Model, using
@@ -19,6 +19,8 @@ from bmzoo.plan.step import Command, Input, Output, Step, Subject
 from bmzoo.target import Target
 
 SIMULATION_TIMEOUT = 1800.0
+# Pictures that an archive for a board holds at least.
+LEAST_SHOWN = 2
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,24 @@ def deploy_step(model: Model, target: Target, weights: Weights, table: Input | N
     )
 
 
-def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, weights: Weights) -> Step:
-    request = {**input_request(model), "minimum": 1, "slots": target.batch}
+def shown_step(model: Model, target: Target, weights: Weights) -> Step:
+    """The artifact on the simulator for some pictures: the build's own run where its batch has enough of them."""
+    build = recipe(model, target, weights)
+    model = using(model, weights)
+    images = model.config.verify.images
+    count = min(LEAST_SHOWN, (images.count if images is not None else None) or LEAST_SHOWN)
+    if target.batch >= count:
+        return build.simulate
+    ran = _simulate_step(model, target, build.source, build.deploy, weights, count)
+    return replace(ran, subject=replace(ran.subject, detail=f"{target} {count} pictures"))
+
+
+def _simulate_step(  # noqa: PLR0913
+    model: Model, target: Target, source: Step, deploy: Step, weights: Weights, pictures: int = 0
+) -> Step:
+    """`pictures`: how many it runs of a batch of 1, fewer where there are fewer; without, it is one batch."""
+    count = pictures or target.batch
+    request = {**input_request(model), "minimum": 1, "slots": count, **({"fewer": True} if pictures else {})}
     return Step(
         "simulate",
         subject(target, weights),
@@ -95,7 +113,7 @@ def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, wei
         (
             ("model.json", Output(source, "model.json")),
             ("model.bmodel", Output(deploy, "model.bmodel")),
-            *fed(model, model.config.verify.images, target.batch),
+            *fed(model, model.config.verify.images, count),
         ),
         ("inputs.npz", "outputs.npz"),
         (document("request.json", request),),

@@ -51,7 +51,7 @@ def find_orphans(at: Workspace, tracked: Collection[Path] | None) -> tuple[Orpha
     if not at.models and not at.configs.broken:
         raise ConfigError("configs/: no config at all: nothing says what is left over", "is this the right branch?")
     keep = wanted(at)
-    results = (*_artifacts(at), *_evaluations(at), *_benchmarks(at), *_tuned(at), *_evidence(at))
+    results = (*_artifacts(at), *_exports(at), *_evaluations(at), *_benchmarks(at), *_tuned(at), *_evidence(at))
     found = (*results, *_models(at, keep), *_tables(at))
     return tuple(_spare(at, one, tracked) for one in found if not {one.path, one.path.resolve()} & keep)
 
@@ -114,6 +114,15 @@ def _target(path: Path, chip: str) -> Target | None:
         return None
     target = _named(name["model"], f"{chip}_{name['rest']}")
     return target if target is not None and Path(target.artifact).stem == name[0] else None
+
+
+def _exports(at: Workspace) -> Iterator[Orphan]:
+    """Archives, which are whole in themselves: ./doit attest says whether one was changed."""
+    for chip in CHIPS.values():
+        for path in _files(at.layout.build / "export" / chip.folder):
+            target = _target(path.with_suffix(".bmodel"), chip.name)
+            if target is not None and path == at.layout.export(target):
+                yield Orphan(path)
 
 
 def _is_ours(at: Workspace, path: Path, target: Target) -> bool:

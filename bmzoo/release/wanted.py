@@ -37,7 +37,7 @@ def of_target(layout: Layout, target: Target) -> tuple[Path, ...]:
     artifact = layout.artifact(target)
     return (
         *(artifact, layout.provenance(target), layout.verification(target), layout.profile(target)),
-        *(layout.bench(artifact), layout.refused(target), layout.irreproducible(target)),
+        *(layout.bench(artifact), layout.refused(target), layout.irreproducible(target), layout.export(target)),
     )
 
 

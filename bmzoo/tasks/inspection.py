@@ -1,4 +1,4 @@
-"""The doit tasks that build nothing: `plan`, `explain`, `decisions`, `detect`, `new`, `doctor` and `usage`."""
+"""The doit tasks that build nothing: `plan`, `explain`, `decisions`, `detect`, `attest`, `new` and `doctor`."""
 
 import sys
 from collections.abc import Sequence
@@ -45,6 +45,12 @@ def decisions(context: Context) -> Task:
 def detect(context: Context) -> Task:
     """The runtime's command line."""
     action = guarded(later("tasks.actions.detect:run_detect", context.workspace, context.start))
+    return {"actions": [action], "pos_arg": "words", "verbosity": 2}
+
+
+def attest(context: Context) -> Task:
+    """Verify an archive."""
+    action = guarded(later("tasks.actions.attest:run_attest", context.start, context.key))
     return {"actions": [action], "pos_arg": "words", "verbosity": 2}
 
 

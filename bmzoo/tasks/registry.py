@@ -145,6 +145,18 @@ TASKS = (
         "Name the ten costliest layers of a built target, and what would help: why-slow bm1688_int8_1b",
         report.why_slow,
     ),
+    Group(
+        "export",
+        "Pack a verified target for a board, with a check to run there: build/export/ [key=PRIVATE.pem signs it]",
+        subjects.TARGETS,
+        targets.export,
+        order=subjects.longest_first,
+    ),
+    Single(
+        "attest",
+        "Verify an archive of export offline, to the last bit: attest ARCHIVE [key=PUBLIC.pem]",
+        inspection.attest,
+    ),
     Single(
         "prune",
         "List results whose target is in no config any more; prune yes=1 removes them.",

@@ -113,6 +113,7 @@ class Context:
     outcomes: Outcomes = field(default_factory=Outcomes)  # of all tasks of the run
     confirmed: bool = False  # `yes=1` on the command line
     start: Path = field(default_factory=Path.cwd)  # where relative paths on the command line begin
+    key: Path | None = None  # the private key that `key=` names
 
     def kind(self, task: str) -> Kind | None:
         """What the task has subtasks for; None for a name that is no task."""

@@ -1,4 +1,4 @@
-"""The doit tasks by target: `build`, `verify`, `eval`, `bench` and `reproduce`."""
+"""The doit tasks by target: `build`, `verify`, `eval`, `bench`, `export` and `reproduce`."""
 
 from collections.abc import Iterator
 
@@ -82,6 +82,19 @@ def bench(context: Context, subject: TaskSubject[Target | None]) -> Task:
         "doc": f"stage times of {subject.name}",
         "actions": [guarded(later("tasks.actions.measuring:run_bench", context.workspace, subject))],
         "task_dep": [needs],
+    }
+
+
+def export(context: Context, subject: TaskSubject[Target]) -> Task:
+    """Write the archive of a target for a board."""
+    at, target = context.workspace, subject.of
+    path = at.layout.export(target)
+    return {
+        "doc": at.layout.shown(path),
+        "actions": [guarded(later("tasks.actions.targets:run_export", at, target, context.key))],
+        "task_dep": [f"verify:{subject.name}"],
+        "targets": [str(path)],
+        "clean": True,
     }
 
 

@@ -21,6 +21,7 @@ VARIABLES: Mapping[str, Variable] = {
     "echo": Variable("show what the tools print", flag=True),
     "weights": Variable("insist on these weights"),
     "scheduler": Variable("run steps on other machines"),
+    "key": Variable("sign what `export` writes with this private key"),
     "locked": Variable("a decision that is not committed and current is an error", flag=True),
     "yes": Variable("let `prune` remove what it lists", flag=True),
 }
@@ -28,10 +29,11 @@ VARIABLES: Mapping[str, Variable] = {
 
 @dataclass(frozen=True)
 class Given:
-    """What the variables of a command line say. `confirmed`: `yes=1`."""
+    """What the variables of a command line say. `confirmed`: `yes=1`. `key`: path of a private key, or empty."""
 
     options: Options = Options()
     confirmed: bool = False
+    key: str = ""
 
 
 def read(given: Mapping[str, str]) -> Given:
@@ -45,7 +47,7 @@ def read(given: Mapping[str, str]) -> Given:
         scheduler=given.get("scheduler"),
         locked=flags.get("locked", False),
     )
-    return Given(options, flags.get("yes", False))
+    return Given(options, flags.get("yes", False), given.get("key", ""))
 
 
 def split(words: Sequence[str], takers: Collection[str]) -> tuple[list[str], dict[str, str]]:

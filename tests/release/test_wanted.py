@@ -103,6 +103,7 @@ def arguments(model: Model) -> dict[str, Iterable[Callable[[Any], Path]]]:
         "provenance": by_target("provenance"),
         "verification": by_target("verification"),
         "profile": by_target("profile"),
+        "export": by_target("export"),
         "refused": by_target("refused"),
         "irreproducible": by_target("irreproducible"),
         "bench": (partial(lambda at, of: at.bench(of(at)), of=network) for network in networks),

@@ -67,8 +67,8 @@ def test_variables_stand_anywhere_among_other_tasks() -> None:
 
 
 def test_variables_are_read_with_their_kinds() -> None:
-    given = read({"weights": "a", "echo": "yes", "scheduler": "tcp://x", "locked": "0", "yes": "1"})
-    assert given.options == Options("a", True, "tcp://x", False) and given.confirmed
+    given = read({"weights": "a", "echo": "yes", "scheduler": "tcp://x", "locked": "0", "yes": "1", "key": "k.pem"})
+    assert given.options == Options("a", True, "tcp://x", False) and given.confirmed and given.key == "k.pem"
     assert read({}) == read({"locked": "no", "yes": "no"})
 
 
@@ -77,7 +77,7 @@ def test_variables_are_read_with_their_kinds() -> None:
     [
         ("weigths=embedded", "no such variable: weigths", "did you mean weights=embedded?"),
         ("Locked=yes", "no such variable: Locked", "did you mean locked=yes?"),
-        ("id=7.jpg", "no such variable: id", "variables: echo, weights, scheduler, locked, yes"),
+        ("id=7.jpg", "no such variable: id", "variables: echo, weights, scheduler, key, locked, yes"),
         ("=x", "no such variable: nothing before =", ""),
         ("locked=ture", "neither yes nor no: ture", "locked=yes"),
         ("echo=", "neither yes nor no: nothing", ""),

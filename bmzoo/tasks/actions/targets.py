@@ -1,6 +1,9 @@
-"""What `build`, `verify` and `eval` do."""
+"""What `build`, `verify`, `eval` and `export` do."""
+
+from pathlib import Path
 
 from bmzoo.config.model import Model
+from bmzoo.export.export import export_target
 from bmzoo.results import artifact
 from bmzoo.results import eval as evaluation
 from bmzoo.results import verify as verification
@@ -24,3 +27,8 @@ def run_eval_onnx(at: Workspace, model: Model, name: str) -> None:
 
 def run_eval(at: Workspace, target: Target, name: str) -> None:
     at.report.say(f"eval:{name}: {evaluation.evaluate_target(at, target)}")
+
+
+def run_export(at: Workspace, target: Target, key: Path | None) -> None:
+    held = export_target(at, target, key)
+    at.report.say(f"{at.layout.shown(at.layout.export(target))}: {held}")
