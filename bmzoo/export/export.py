@@ -68,7 +68,7 @@ def _members(at: Workspace, target: Target) -> dict[str, bytes]:
         **dict(zip(("artifact", "provenance", "verification"), (path.name for path in published), strict=True)),
         **dict(zip(("inputs", "outputs"), _SHOWN, strict=True)),
         "samples": f"{count} {model.samples_are}",
-        "bound": bound(target.precision, verified),
+        **bounds(target.precision, verified),
         "asks": asked(told),
     }
     wheel, runtime = runtime_wheel()
@@ -84,17 +84,20 @@ def _members(at: Workspace, target: Target) -> dict[str, bytes]:
     }
 
 
-def bound(precision: str, verified: Mapping[str, Any]) -> dict[str, float | None]:
-    """How far outputs on a board may be from the simulator's: not at all where all arithmetic is of integers.
+def bounds(precision: str, verified: Mapping[str, Any]) -> dict[str, Any]:
+    """How far outputs on a board may be from the simulator's.
 
-    Where some is of floats, as far as the verdict lets simulator and MLIR differ, which compute the same network in
-    floats of the same width, in another order: `relative` to the largest absolute value of an output, and a least
-    signal-to-noise ratio in dB where that is stated.
+    `bound`: of INT8 and INT4 not at all; of floats as far as the verdict lets simulator and MLIR differ, which
+    compute the same network in floats of the same width, in another order: `relative` to the largest absolute value
+    of an output, and a least ratio of signal to noise in dB where one is stated. `loose`: the same for INT8 with
+    layers in float, for boards whose floats are not the simulator's to the last bit; null where there are none.
     """
     engines, limits = verified["engines"], verified["thresholds"]
-    if precision in CALIBRATED and not engines.get("floats") and not engines.get("requantized"):
-        return {"relative": 0.0, "sqnr_db": None}
-    return {"relative": limits["engines"], "sqnr_db": limits["engines_sqnr"]}
+    between = {"relative": limits["engines"] or 0.0, "sqnr_db": limits["engines_sqnr"]}
+    if precision not in CALIBRATED:
+        return {"bound": between, "loose": None}
+    floats = engines.get("floats") or engines.get("requantized")
+    return {"bound": {"relative": 0.0, "sqnr_db": None}, "loose": between if floats else None}
 
 
 def _tables(at: Workspace, model: Model, target: Target) -> dict[str, bytes]:

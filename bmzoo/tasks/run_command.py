@@ -30,13 +30,16 @@ class Run(Explained, DoitRun):  # type: ignore[misc]  # doit ships no types
             sys.stderr.write("interrupted; what was finished is kept, run the same command to go on\n")
             return 130
 
+    sel_tasks: list[str]
+
     @wraps(DoitRun._execute)  # doit reads the parameters' names from this signature
     def _execute(self, *args: Any, **kwargs: Any) -> int:
         context = _context(self.task_list)
+        self.sel_tasks = with_colons(self.task_list, self.sel_tasks or ())
         problem = explain_unknown(self.task_list, self.sel_tasks or ())
         if problem:
             raise InvalidCommand(problem)
-        self.sel_tasks: list[str] = _left_alone(self.task_list, self.sel_tasks or ())
+        self.sel_tasks = _left_alone(self.task_list, self.sel_tasks)
         words = " ".join(self.sel_tasks)
         for name, error in context.workspace.configs.broken.items() if context is not None else ():
             if name in words:
@@ -80,6 +83,23 @@ def explain_unknown(tasks: Iterable[Any], words: Iterable[str]) -> str:
         elif word not in targets and not _matches(word, known):
             return _why(word, list(known), _context(known.values()))
     return ""
+
+
+def with_colons(tasks: Iterable[Any], words: Sequence[str]) -> list[str]:
+    """Words with `export TARGET` as `export:TARGET`: what names no task, behind a task that has such a subtask."""
+    known = {task.name: task for task in tasks}
+    found: list[str] = []
+    group = ""
+    for position, word in enumerate(words):
+        if word in known and known[word].pos_arg is not None:
+            return [*found, *words[position:]]  # what follows is its own
+        full = f"{group}:{word}"
+        if group and word not in known and (full in known or _matches(full, known)):
+            found = [*(found[:-1] if found[-1] == group else found), full]
+            continue
+        group = word
+        found.append(word)
+    return found
 
 
 def _left_alone(tasks: Iterable[Any], words: Sequence[str]) -> list[str]:

@@ -97,6 +97,24 @@ def test_the_first_output_that_differs_is_named_with_how_much(
     assert " allowed: 0; " in told and ", simulated: " in told
 
 
+def test_layers_in_float_may_differ_where_that_is_asked_for(board: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    class Near(OnnxEngine):
+        off = 1e-3
+
+    def mixed(members: dict[str, bytes]) -> None:
+        told = {**json.loads(members["check.json"]), "loose": {"relative": 0.01, "sqnr_db": 20.0}}
+        members["check.json"] = json.dumps(told).encode()
+
+    archive = changed(board.archive, mixed, again=True)  # type: ignore[attr-defined]
+    assert board(by=sail(Near), of=archive) == 1
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert first.startswith("other outputs than simulated: y_f32: ") and second.endswith("--loose accepts it")
+    assert board("--loose", by=sail(Near), of=archive) == 0
+    assert "same outputs as simulated: 1 outputs of 2 pictures, within 6.1e-06 of" in capsys.readouterr().out
+    assert board("--loose", by=sail(Near)) == 1, "no layer is in float"
+    assert "--loose" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("by", "said"),
     [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from bmzoo.tasks.run_command import explain_unknown
+from bmzoo.tasks.run_command import explain_unknown, with_colons
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -129,6 +129,22 @@ TASKS = [
 )
 def test_words_that_doit_understands_pass(words: list[str]) -> None:
     assert explain_unknown(TASKS, words) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["build", "bm1684_fp32_1b"], ["build:bm1684_fp32_1b"]),
+        (["build", "bm1684_fp32_1b", "bm1684_*"], ["build:bm1684_fp32_1b", "build:bm1684_*"]),
+        (["build", "transform:2b"], ["build", "transform:2b"]),
+        (["build", "nothing"], ["build", "nothing"]),
+        (["build", "plan", "bm1684_fp32_1b"], ["build", "plan", "bm1684_fp32_1b"]),
+        (["bm1684_fp32_1b"], ["bm1684_fp32_1b"]),
+        (["build"], ["build"]),
+    ],
+)
+def test_a_target_behind_a_task_is_its_subtask(words: list[str], expected: list[str]) -> None:
+    assert with_colons(TASKS, words) == expected
 
 
 @pytest.mark.parametrize(
