@@ -125,10 +125,17 @@ def check_files(folder: Path) -> None:
 def load_sail(name: str, folder: Path) -> Any:
     """The module to run by: an installed one, or from the wheel in `folder`. Raises Unusable."""
     sys.path += [str(wheel) for wheel in sorted(folder.glob("*.whl"))]
+    load_module("numpy", "pip install numpy")
+    if name.startswith("bmzoo."):
+        return load_module(name, "pip install opencv-python-headless")
+    return load_module(name, "install the SDK's sophon-sail; --sail bmzoo.sail runs on the simulator")
+
+
+def load_module(name: str, hint: str) -> Any:
+    """A module that has to be installed. Raises Unusable."""
     try:
         return importlib.import_module(name)
-    except (ImportError, OSError) as error:  # it loads the driver's libraries
-        hint = "install the SDK's sophon-sail; --sail bmzoo.sail runs on the simulator"
+    except (ImportError, OSError) as error:  # sail loads the driver's libraries
         raise Unusable("{}: cannot be imported: {}".format(name, error), hint) from error
 
 

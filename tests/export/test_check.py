@@ -279,6 +279,18 @@ def test_check_py_runs_alone_and_says_what_is_missing(project: Project, tmp_path
     assert done.stderr.startswith("no_sail: cannot be imported: No module named 'no_sail'\nhint: install the SDK's")
 
 
+def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for module, wanted, hint in (
+        ("numpy", "board_sail", "pip install numpy"),
+        ("bmzoo.nothing", "bmzoo.nothing", "pip install opencv-python-headless"),
+    ):
+        with monkeypatch.context() as patch, pytest.raises(check.Unusable) as caught:
+            patch.setitem(sys.modules, module, None)
+            check.load_sail(wanted, tmp_path)
+        assert str(caught.value).startswith(f"{module}: cannot be imported: ") and caught.value.hint == hint
+
+
 def test_check_py_and_the_statement_call_things_the_same() -> None:
     assert (check._ATTESTATION, check._FORMAT) == (ATTESTATION, FORMAT)
 
