@@ -1,5 +1,6 @@
 """The wheel: what it holds, and that it works where there is nothing else of bmzoo."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import tomli
 
 from bmzoo import scenes
+from bmzoo.export.wheel import runtime_wheel
 
 ROOT = Path(__file__).parents[1]
 PYTHON = f"{sys.base_prefix}/bin/python3.10"  # not the one of .venv
@@ -55,6 +57,8 @@ def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
     assert {"bmzoo/py.typed", "bmzoo/sail/__init__.py", "bmzoo/runtime/__main__.py"} <= set(names)
     assert [name for name in names if not name.startswith(tuple(HELD))] == []
+    with zipfile.ZipFile(io.BytesIO(runtime_wheel()[1])) as packed:
+        assert sorted(names) == sorted(name for name in packed.namelist() if ".dist-info/" not in name)
 
     call([python, "-m", "pip", "install", "--quiet", f"{wheel}[onnx]"], away)
     assert "detect" in call([python, "-m", "bmzoo.runtime", "--help"], away)

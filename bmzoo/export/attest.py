@@ -47,14 +47,26 @@ def attested(archive: Path, shown: str, key: Path | None) -> Attested:
     signer = check_signature(envelope, key, where) if key is not None else ""
     said = _statement(envelope, where)
     _check_members(said, members, shown)
-    try:
-        wanted = stated(members)
-    except SourceError as error:
-        raise SourceError(f"{shown}: {error.message}", error.hint) from None
+    wanted = _stated_again(members, shown)
     if envelope.payload != json_text(wanted).encode():
         raise SourceError(f"{where}: says other than the files: {_differs(said, wanted)}", _AGAIN)
-    check = json.loads(members[CHECK])
-    return Attested(check["target"], len(members), tuple(envelope.signatures), signer)
+    target = str(json.loads(members[CHECK]).get("target"))
+    return Attested(target, len(members), tuple(envelope.signatures), signer)
+
+
+def _stated_again(members: Mapping[str, bytes], shown: str) -> dict[str, Any]:
+    try:
+        return stated(members)
+    except SourceError as error:
+        raise SourceError(f"{shown}: {error.message}", error.hint) from None
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):  # of documents that are JSON, and not as they should be
+        why = f"{CHECK}, or a document that it names, is not as export writes it"
+        raise SourceError(f"{shown}: {why}", _AGAIN) from None
 
 
 def _statement(envelope: Envelope, where: str) -> dict[str, Any]:
@@ -74,7 +86,7 @@ def _statement(envelope: Envelope, where: str) -> dict[str, Any]:
 
 
 def _check_members(said: Mapping[str, Any], members: Mapping[str, bytes], shown: str) -> None:
-    wanted = {one["name"]: one["digest"]["sha256"] for one in said["subject"]}
+    wanted = {str(one["name"]): one["digest"]["sha256"] for one in said["subject"]}
     for name in sorted(wanted.keys() | members.keys() - {ATTESTATION}):
         if name not in members:
             raise SourceError(f"{shown}: not in it: {name}", _AGAIN)

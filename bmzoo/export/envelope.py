@@ -45,7 +45,7 @@ def opened_envelope(content: bytes, shown: str) -> Envelope:
     try:
         told = json.loads(content)
         payload = base64.b64decode(told["payload"], validate=True)
-        signatures = {one["keyid"]: base64.b64decode(one["sig"], validate=True) for one in told["signatures"]}
+        signatures = {str(one["keyid"]): base64.b64decode(one["sig"], validate=True) for one in told["signatures"]}
         known = told["payloadType"]
         whole = json_text(told).encode() == content and base64.b64encode(payload).decode() == told["payload"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):

@@ -1,7 +1,9 @@
 """Verifying archives: every change is found and named, of members, of what is said of them, of who signed it."""
 
 import base64
+import hashlib
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from bmzoo.export.envelope import PAYLOAD_TYPE, sealed
 from bmzoo.export.statement import ATTESTATION, stated
 from bmzoo.tasks.actions.attest import archive_and_key, run_attest
 
-NAME = "bm1688_int8_2b"
+NAME, PROVENANCE = "bm1688_int8_2b", "tiny_int8_2b.json"
 
 
 @pytest.fixture
@@ -33,6 +35,15 @@ def refused(archive: Path, key: Path | None = None) -> SourceError:
 
 def said(members: dict[str, bytes]) -> Any:
     return json.loads(base64.b64decode(json.loads(members[ATTESTATION])["payload"]))
+
+
+def replaced(members: dict[str, bytes], name: str, value: Any) -> None:
+    """As by somebody who packs by hand: another document, with its digest in the statement."""
+    statement: Any = said(members)
+    members[name] = json.dumps(value).encode()
+    for one in statement["subject"]:
+        one["digest"]["sha256"] = hashlib.sha256(members[one["name"]]).hexdigest()
+    says(members, statement)
 
 
 def says(members: dict[str, bytes], statement: Any) -> None:
@@ -115,6 +126,34 @@ def test_an_archive_of_a_newer_format_is_named(archive: Path, path: tuple[str, .
     error = refused(changed(archive, newer))
     assert error.message == f"x.tar: {ATTESTATION}: of a format that this bmzoo does not know: {value}"
     assert "or a newer one" in error.hint
+
+
+def test_documents_that_are_json_and_nothing_else_are_told_in_a_line(archive: Path) -> None:
+    values: tuple[Any, ...] = ([], {}, 1, None, "x")
+    for name, value in product(("check.json", PROVENANCE, "tiny_int8_2b.verify.json"), values):
+        other = changed(archive, lambda members, name=name, it=value: replaced(members, name, it))  # type: ignore[misc]
+        assert refused(other).message.startswith("x.tar: "), (name, value)
+
+
+def test_provenance_with_something_else_in_it_is_told_in_a_line(archive: Path) -> None:
+    told = json.loads(unpacked(archive.read_bytes(), "x.tar")[PROVENANCE])
+    values: tuple[Any, ...] = ([], {}, 1, None, {"deploy": []}, {"deploy": {"files": 1}})
+    for key, value in product(("steps", "target", "weights", "toolchain", "sha256"), values):
+        document = {**told, key: value}
+        other = changed(archive, lambda members, it=document: replaced(members, PROVENANCE, it))  # type: ignore[misc]
+        assert refused(other).message.startswith("x.tar: "), (key, value)
+
+
+def test_what_an_archive_calls_itself_cannot_move_the_cursor(
+    archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def other(members: dict[str, bytes]) -> None:
+        told = {**json.loads(members["check.json"]), "target": "a\x1b[2Jb"}
+        members["check.json"] = json.dumps(told).encode()
+
+    changed(archive, other, again=True)
+    run_attest(archive.parent, None, ["changed.tar"])
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_statement_that_is_none(archive: Path) -> None:

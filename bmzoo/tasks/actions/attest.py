@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmzoo.errors import ConfigError, nearest
+from bmzoo.errors import ConfigError, legible, nearest
 from bmzoo.export.attest import attested
 from bmzoo.tasks.variables import belongs_in_front
 
@@ -19,7 +19,7 @@ def run_attest(start: Path, key_in_front: Path | None, words: Sequence[str]) -> 
     """
     archive, key = archive_and_key(words)
     found = attested(start / archive, archive, start / key if key else key_in_front)
-    sys.stdout.write(f"{archive}: {found}\n")
+    sys.stdout.write(legible(f"{archive}: {found}") + "\n")
 
 
 def archive_and_key(words: Sequence[str]) -> tuple[str, str]:
