@@ -36,6 +36,12 @@ def test_what_is_packed_comes_out_again_whatever_the_order(members: dict[str, by
     assert packed("top", dict(reversed(members.items()))) == content
 
 
+def test_the_longest_names_that_there_are_fit() -> None:
+    model = "m" * 64
+    name = f"{model}_bf16_1024b_2core.verify.json"
+    assert unpacked(packed(f"{model}.bm1684x_bf16_1024b_2core", {name: b"x"}), "x.tar") == {name: b"x"}
+
+
 def test_tar_reads_it_and_sees_neither_time_nor_owner() -> None:
     with tarfile.open(fileobj=io.BytesIO(WHOLE)) as tar:
         found = [(e.name, e.size, e.mtime, e.uid, e.uname, e.mode) for e in tar]
