@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOG = "engine.log"
-PACKAGE_ROOT = Path(__file__).resolve().parents[3]
+PACKAGE = Path(__file__).resolve().parents[2]
 # Words in an engine's last output that tell more than its last lines, which are a stack dump.
 TELLING = ("FATAL", "ASSERT", "Assertion", "UNREACHABLE", "failed to", "doesn't exist", "Error:")
 
@@ -70,7 +70,12 @@ class Worker:
     def use(self, tpuc_root: Path, chip: str, threads: int) -> None:
         """Have the engine of this TPU-MLIR package, with the libraries of a chip. Raises SessionError."""
         self.env = {**inherited(threads), **overlay(tpuc_root, chip, self.folder / "tpuc")}
-        self.env["PYTHONPATH"] += f":{PACKAGE_ROOT}"
+        # By a link: beside an installed package lie others, such as a numpy for another Python than the engine's.
+        alone = self.folder / "alone"
+        alone.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            (alone / PACKAGE.name).symlink_to(PACKAGE)
+        self.env["PYTHONPATH"] += f":{alone}"
 
     def start(self) -> Dict[str, Any]:
         """Have the engine up with the model loaded; what it says about the model. Raises SessionError."""
