@@ -26,6 +26,8 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     mlir = aligned(reference, arrays(folder / "mlir.npz"), "its MLIR")
     simulated = arrays(folder / "simulated.npz")
     batch = len(next(iter(simulated.values())))
+    if request.get("alone"):
+        reference, mlir = _head(reference, batch), _head(mlir, batch)
     first = aligned(_head(reference, batch), simulated)
     # The artifact's own outputs for the batch that was simulated, those of its lowered MLIR for the other pictures.
     test = {name: np.concatenate([first[name], mlir[name][batch:]]) for name in reference}
@@ -39,11 +41,31 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
             name: _with_sibling(name, first, arrays(folder / f"sibling.{name}.npz")) for name in request["siblings"]
         },
     }
+    if not request.get("alone"):
+        figures |= _apart(folder, _head(reference, batch), first, _head(mlir, batch), request)
     (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
     rule = MatchRule(request["confidence"], request["margin"], request["iou"])
     wanted, given = (decoded(folder, heads, request, rule.confidence - rule.margin) for heads in (reference, test))
     found = {"pictures": pictures_compared(wanted, given, rule)}
     (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def _apart(
+    folder: Path, reference: Heads, simulated: Heads, mlir: Heads, request: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How far each of the two engines is from ONNX on what both have seen, where they are not equal."""
+    if all(np.array_equal(simulated[name], mlir[name]) for name in mlir):
+        return {}
+    return {
+        "apart": {
+            engine: {
+                "images": len(next(iter(heads.values()))),
+                "tensors": tensor_figures(reference, heads),
+                "detections": detection_figures(folder, reference, heads, request),
+            }
+            for engine, heads in (("simulator", simulated), ("mlir", mlir))
+        }
+    }
 
 
 def agreement(one: Heads, other: Heads) -> dict[str, Any]:

@@ -57,6 +57,16 @@ SIGNATURES = (
         "try fp32, or keep the operator float with a mixed-precision table",
     ),
     _signature(
+        r"ASSERT /\S*/(?P<said>atomic_\w+)\.c:",
+        "the chip's code generator refuses what the compiler made of a group of layers: {said}",
+        "try `deploy: [--disable_layer_group]` below `targets`, or another precision",
+    ),
+    _signature(
+        r"pyruntime_bm\.cpp:\d+: .*PythonModel.*Assertion `flag == true' failed",
+        "the chip's runtime cannot load the artifact",
+        "try `deploy: [--disable_layer_group]` below `targets`, or another precision",
+    ),
+    _signature(
         r"(?m)^\S+\.py: error: argument (?P<said>.+: invalid choice: \S+)",
         "the installed version does not know what it is asked for: {said}",
         "its --help lists what it knows",

@@ -26,8 +26,12 @@ def misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
 
 
 def proof_misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
-    """Like `misses`, for the figures of `verify`, which also compares simulator with MLIR and sibling targets."""
-    found = [*misses(figures, limits), *engine_misses(figures["engines"], limits)]
+    """Like `misses`, for the figures of `verify`, which also compares simulator with MLIR and sibling targets.
+
+    All on the simulator, its MLIR is no witness: figures["alone"] says why.
+    """
+    engines = [] if "alone" in figures else engine_misses(figures["engines"], limits)
+    found = [*misses(figures, limits), *engines]
     for name, sibling in figures["consistency"].items():
         gap = sibling["relative"]
         if limits.consistency is not None and not gap <= limits.consistency:
@@ -56,6 +60,19 @@ def engine_misses(engines: Mapping[str, Any], limits: Thresholds) -> list[str]:
     if limits.engines_sqnr is not None and noise is not None and not noise >= limits.engines_sqnr:
         found.append(f"simulator and MLIR differ by an SQNR of {noise:.1f} dB, allowed: {limits.engines_sqnr:g} dB")
     return found
+
+
+def mlir_misleads(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
+    """What shows that TPU-MLIR's interpreter runs a network wrongly that the artifact computes rightly.
+
+    On the same pictures it is not the simulator's equal, and misses the thresholds against ONNX that the artifact
+    on the simulator reaches. Empty in any other case: where both agree with ONNX, though not with each other, or
+    where neither does, a fault of the artifact is not ruled out.
+    """
+    apart = figures.get("apart")
+    if not apart or not engine_misses(figures["engines"], limits) or misses(apart["simulator"], limits):
+        return []
+    return misses(apart["mlir"], limits)
 
 
 def _tensor_misses(tensors: Mapping[str, Mapping[str, float | None]], limits: Thresholds) -> Iterator[str]:

@@ -93,19 +93,29 @@ def shown_step(model: Model, target: Target, weights: Weights) -> Step:
     count = min(LEAST_SHOWN, (images.count if images is not None else None) or LEAST_SHOWN)
     if target.batch >= count:
         return build.simulate
-    ran = _simulate_step(model, target, build.source, build.deploy, weights, count)
-    return replace(ran, subject=replace(ran.subject, detail=f"{target} {count} pictures"))
+    return simulated(model, build, count, fewer=True)
 
 
-def _simulate_step(  # noqa: PLR0913
-    model: Model, target: Target, source: Step, deploy: Step, weights: Weights, pictures: int = 0
+def _simulate_step(model: Model, target: Target, source: Step, deploy: Step, weights: Weights) -> Step:
+    return _simulated(model, target, source, deploy, subject(target, weights), target.batch)
+
+
+def simulated(model: Model, build: Recipe, number: int, fewer: bool = False) -> Step:
+    """The artifact of a build on the simulator for another number of pictures, which fills whole batches.
+
+    fewer: of as many as there are, where those that are asked for are not all there.
+    """
+    about = replace(build.simulate.subject, detail=f"{build.target} {number} pictures")
+    return _simulated(model, build.target, build.source, build.deploy, about, number, fewer=fewer)
+
+
+def _simulated(  # noqa: PLR0913
+    model: Model, target: Target, source: Step, deploy: Step, about: Subject, number: int, *, fewer: bool = False
 ) -> Step:
-    """`pictures`: how many it runs of a batch of 1, fewer where there are fewer; without, it is one batch."""
-    count = pictures or target.batch
-    request = {**input_request(model), "minimum": 1, "slots": count, **({"fewer": True} if pictures else {})}
+    request = {**input_request(model), "minimum": 1, "slots": number, **({"fewer": True} if fewer else {})}
     return Step(
         "simulate",
-        subject(target, weights),
+        about,
         (
             Command("prepare", ("request.json",)),
             Command("simulate", (target.chip, *_simulation_files())),
@@ -113,11 +123,11 @@ def _simulate_step(  # noqa: PLR0913
         (
             ("model.json", Output(source, "model.json")),
             ("model.bmodel", Output(deploy, "model.bmodel")),
-            *fed(model, model.config.verify.images, count),
+            *fed(model, model.config.verify.images, number),
         ),
         ("inputs.npz", "outputs.npz"),
         (document("request.json", request),),
-        timeout=SIMULATION_TIMEOUT,
+        timeout=SIMULATION_TIMEOUT * (number // target.batch),
     )
 
 

@@ -2,8 +2,10 @@
 
 Simulating is slow, so the simulator runs one batch and further pictures run through the MLIR of the same
 lowering, which counts only where it gives what the simulator gave on the pictures that both have seen.
+Where TPU-MLIR's interpreter is seen to be wrong there, and the simulator right, the simulator runs all of them.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,7 +14,7 @@ from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config.model import Model, using
 from bmzoo.config.search_methods import method_of
 from bmzoo.config.weights import Weights
-from bmzoo.plan.build import Recipe, recipe
+from bmzoo.plan.build import Recipe, recipe, simulated
 from bmzoo.plan.decoding import compared_by, decoder_files
 from bmzoo.plan.fed import fed, input_request
 from bmzoo.plan.float_layers import qtable_input
@@ -158,6 +160,30 @@ def _compare_step(  # noqa: PLR0913
         ("figures.json", "found.json"),
         (document("request.json", request),),
     )
+
+
+def alone_step(model: Model, target: Target, weights: Weights) -> Step:
+    """The comparison where the lowered MLIR is no witness: whole batches on the simulator, as many as are to be
+    looked at; what fills none is left out.
+    """
+    steps = proof(model, target, weights)
+    ran, compare = _simulated_alone(using(model, weights), steps.build), steps.compare
+    inputs = {**dict(compare.inputs), "simulated.npz": Output(ran, "outputs.npz")}
+    told = {**json.loads(dict(compare.documents)["request.json"]), "alone": True}
+    return replace(
+        compare,
+        subject=replace(compare.subject, detail=f"{target} on the simulator"),
+        inputs=tuple(inputs.items()),
+        documents=(document("request.json", told),),
+    )
+
+
+def _simulated_alone(model: Model, build: Recipe) -> Step:
+    target = build.target
+    number = max(count(model, target) // target.batch, 1) * target.batch
+    if number == target.batch:
+        return build.simulate
+    return simulated(model, build, number)
 
 
 def drift_step(model: Model, target: Target, weights: Weights) -> Step:

@@ -10,7 +10,7 @@ from bmzoo.execute.layout import Layout
 from bmzoo.plan.ladder import climbs
 from bmzoo.plan.shared import tables
 from bmzoo.plan.step import Step
-from bmzoo.plan.verify import drift_step, engine, proof
+from bmzoo.plan.verify import alone_step, drift_step, engine, proof
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
@@ -63,7 +63,8 @@ def _decisions(layout: Layout, model: Model, weights: Weights) -> Iterator[Path]
 def steps_of(model: Model, target: Target, weights: Weights) -> Iterator[Step]:
     """The steps that make, judge and verify a target, with all that they read. A chip may borrow another's."""
     checks = proof(model, target, weights)
-    waiting, seen = [checks.build.measure, checks.compare, drift_step(model, target, weights)], set[Step]()
+    others = (drift_step(model, target, weights), alone_step(model, target, weights))
+    waiting, seen = [checks.build.measure, checks.compare, *others], set[Step]()
     while waiting:
         step = waiting.pop()
         if step not in seen:

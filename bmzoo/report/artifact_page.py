@@ -122,6 +122,8 @@ def _engines(figures: Mapping[str, Any]) -> Markup | None:
     if engines is None:
         return None
     near = "equal to its MLIR" if engines["equal"] else f"{_number(engines['sqnr_db'], 0)} dB from its MLIR"
+    if "alone" in figures:
+        near = "run on all pictures, as its MLIR misleads"
     others = [
         f"{'equal to' if other['equal'] else 'within ' + format(other['relative'], '.1g') + ' of'} {name}"
         for name, other in figures.get("consistency", {}).items()

@@ -1,7 +1,7 @@
 """`verify`: one artifact against ONNX on more pictures, against its MLIR, and against its siblings."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bmzoo.config.accuracy import Thresholds
@@ -9,12 +9,15 @@ from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, VerifyFailed
 from bmzoo.execute import published
 from bmzoo.measure import verdict
-from bmzoo.plan.verify import Proof, drift_step, proof
+from bmzoo.plan.step import Step
+from bmzoo.plan.verify import Proof, alone_step, drift_step, proof
 from bmzoo.store.local import Entry
 from bmzoo.system import files
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
+NO_WITNESS = "TPU-MLIR's interpreter runs this network wrongly"
+NOT_ALONE = "its MLIR misleads, and not all pictures ran on the simulator yet"
 EXACT = "no layer of its MLIR goes wrong: look at the conversion from ONNX, and at the compiled code"
 
 
@@ -23,14 +26,18 @@ def verify_target(at: Workspace, target: Target) -> str:
     model = at.model(target)
     at.weights.announce(model)
     steps = proof(model, target, at.weights.chosen(model))
-    entry = at.builder(model).run(steps.compare)
+    builder = at.builder(model)
+    entry = builder.run(steps.compare)
     figures = entry.read_json("figures.json")
+    if alone := _alone(at, target, figures):
+        entry = builder.run(alone.step)
+        figures = alone.figures(entry)
     limits = _limits(model, target, figures)
     missed = verdict.proof_misses(figures, limits)
     told = {**_document(at, target, steps, figures), "fingerprint": entry.fingerprint, "misses": missed}
     nothing = verdict.nothing_compared(figures, limits)
     if missed and [nothing] != missed:
-        told["drift"] = _drift(at, target)
+        told["drift"] = _drift(at, target) if alone is None else {"layer": None, "why": NO_WITNESS}
     files.write(files.json_text(told), at.layout.verification(target))
     if [nothing] == missed:
         raise VerifyFailed(nothing, verdict.nothing_hint(figures), at.layout.shown(at.layout.verification(target)))
@@ -55,6 +62,11 @@ def is_current(at: Workspace, target: Target) -> bool:
 def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
     """Why the verification is not what this comparison of this artifact would give; empty when it is."""
     figures = entry.read_json("figures.json")
+    if alone := _alone(at, target, figures):
+        found = at.builder(at.model(target)).find(alone.step)
+        if found is None:
+            return NOT_ALONE
+        entry, figures = found, alone.figures(found)
     limits = _limits(at.model(target), target, figures)
     missed = verdict.proof_misses(figures, limits)
     if missed:
@@ -69,6 +81,24 @@ def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
     return "" if told.get("thresholds") == limits.model_dump() else "judged by other thresholds"
 
 
+@dataclass(frozen=True)
+class _Alone:
+    """The comparison without the MLIR, and what speaks against that."""
+
+    step: Step
+    why: list[str]
+
+    def figures(self, entry: Entry) -> dict[str, Any]:
+        return {**entry.read_json("figures.json"), "alone": self.why}
+
+
+def _alone(at: Workspace, target: Target, figures: Mapping[str, Any]) -> _Alone | None:
+    """What decides in place of a comparison whose MLIR is no witness; None where it is one."""
+    model = at.model(target)
+    why = verdict.mlir_misleads(figures, _limits(model, target, figures))
+    return _Alone(alone_step(model, target, at.weights.chosen(model)), why) if why else None
+
+
 def _limits(model: Model, target: Target, figures: Mapping[str, Any]) -> Thresholds:
     """The target's thresholds; where the config states none between engines, by what the artifact holds."""
     return model.thresholds(target, verdict.between_engines(figures["engines"]))
@@ -78,6 +108,8 @@ def summary(figures: Mapping[str, Any], of: str = "pictures") -> str:
     """The figures in one line, for the terminal. `of`: what was compared."""
     engines = figures["engines"]
     equal = "equal to its MLIR" if engines["equal"] else f"{engines['sqnr_db']:.0f} dB from its MLIR"
+    if "alone" in figures:
+        equal = "all on the simulator, as its MLIR misleads"
     others = [
         f"equal to {name}" if other["equal"] else f"within {other['relative']:.1g} of {name}"
         for name, other in figures["consistency"].items()
@@ -99,7 +131,7 @@ def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str,
         "passed": not verdict.proof_misses(figures, limits),
         "pictures": at.builder(model).run(steps.infer).fingerprint,  # the result that holds what was looked at
         **({"drawn": model.drawn} if model.drawn else {}),
-        **figures,
+        **{key: value for key, value in figures.items() if key != "apart"},
     }
 
 

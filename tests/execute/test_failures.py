@@ -28,6 +28,20 @@ LOGS = {
         "this chip's backend does not implement an operator",
         "try fp32",
     ),
+    "code generator": (
+        CRASH.format(
+            said="ERROR: ASSERT /workspace/tpu-latest/bm1686/firmware_base/src/atomic/atomic_conv_gen_cmd.c: "
+            "atomic_conv_gen_cmd: 362: kernel_is_const || get_npu_index(weight_addr) == get_npu_index(output_addr)"
+        ),
+        "the chip's code generator refuses what the compiler made of a group of layers: atomic_conv_gen_cmd",
+        "--disable_layer_group",
+    ),
+    "not loaded": (
+        "python: /__w/tpu-mlir/tpu-mlir/bindings/pyruntime/pyruntime_bm.cpp:314: PythonModel::PythonModel("
+        "const std::string &, int, const std::string &): Assertion `flag == true' failed.",
+        "the chip's runtime cannot load the artifact",
+        "--disable_layer_group",
+    ),
     "glibc": (
         "/usr/bin/python3: /lib/x86_64-linux-gnu/libm.so.6: version `GLIBC_2.38' not found (required by python3)",
         "the toolchain's own glibc came before the system's",

@@ -49,6 +49,12 @@ def test_the_verdict_and_what_it_rests_on() -> None:
     assert "Thresholds: cosine 0.9." in text and "Average precision, 122 pictures" in text
 
 
+def test_where_the_mlir_misleads_the_simulator_ran_on_all_pictures() -> None:
+    told = {**FIGURES, "alone": ["y: cosine 0.1 is below 0.9"]}
+    text = section(shown(evidence_of(verified=told)), "Agreement with ONNX").text
+    assert "On the simulator it is run on all pictures, as its MLIR misleads, equal to bm1688_int8_1b." in text
+
+
 def test_a_build_alone_is_told_from_a_verification() -> None:
     told = {"steps": {}, "verdict": {**FIGURES, "engines": None, "detections": None}}
     text = section(

@@ -3,6 +3,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Project
 from fake_toolchain import FakeToolchain
@@ -12,6 +13,7 @@ from bmzoo.errors import VerifyFailed
 from bmzoo.plan.step import Command
 from bmzoo.plan.verify import count, family, proof, siblings
 from bmzoo.results import verify as verification
+from bmzoo.runtime.engines.simulate import write_arrays
 from bmzoo.system.hashing import sha256
 from bmzoo.system.junit import junit_xml
 from bmzoo.tasks.actions.explain import explain
@@ -165,3 +167,91 @@ def test_a_verification_is_of_the_bytes_that_are_published(project: Project) -> 
     assert "tiny_fp32_1b.verify.json: of an artifact of other bytes" in explain(
         Context(at, TASKS), [f"verify:{name}"]
     )
+
+
+class OtherArtifact(FakeToolchain):
+    """A chip that is not as near to ONNX as its MLIR is."""
+
+    def _simulate(self, folder: Path, command: Command) -> None:
+        self.noise, noise = self.chip_noise, self.noise
+        super()._simulate(folder, command)
+        self.noise = noise
+
+    chip_noise = 0.0
+
+
+def misled(project: Project, gap: float, chip_noise: float = 0.0) -> None:
+    """An interpreter whose outputs are off by `gap`."""
+    project.edit("selection}}", "selection}, quantized: 3}")
+    project.toolchain = OtherArtifact()
+    project.toolchain.gap, project.toolchain.chip_noise = gap, chip_noise
+
+
+def test_where_the_interpreter_is_wrong_and_the_simulator_right_all_pictures_run_on_the_simulator(
+    project: Project,
+) -> None:
+    misled(project, gap=1.0)
+    at, said = verify(project, "bm1688_int8_1b")
+    assert said.startswith("3 pictures: cosine 1.00000, exact") and "all on the simulator" in said
+    figures = told(project, "BM1688/tiny_int8_1b")
+    assert figures["passed"] and figures["images"] == figures["simulated"] == 3
+    assert any("SQNR" in line or "cosine" in line for line in figures["alone"]) and "apart" not in figures
+    assert project.toolchain.ran.count("simulate") == 2
+    assert verification.is_current(at, at.target("bm1688_int8_1b"))
+    verify(project, "bm1688_int8_1b")
+    assert "simulate" not in project.toolchain.ran, "what ran is kept"
+
+
+def test_only_whole_batches_run_on_the_simulator(project: Project) -> None:
+    misled(project, gap=1.0)
+    _, said = verify(project, "bm1688_int8_2b")
+    assert said.startswith("2 pictures: ") and told(project, "BM1688/tiny_int8_2b")["simulated"] == 2
+    assert project.toolchain.ran.count("simulate") == 2, "its own batch, and that of its sibling"
+
+
+def test_the_verdict_is_the_simulators_on_all_pictures(project: Project) -> None:
+    """Right on the first, wrong on those that only the second run sees."""
+    misled(project, gap=1.0)
+
+    class WrongLater(OtherArtifact):
+        def _simulate(self, folder: Path, command: Command) -> None:
+            super()._simulate(folder, command)
+            with np.load(folder / "outputs.npz") as archive:
+                found = {name: np.concatenate([head[:1], -head[1:]]) for name, head in archive.items()}
+            write_arrays(folder / "outputs.npz", found)
+
+    project.toolchain = WrongLater()
+    project.toolchain.gap = 1.0
+    with pytest.raises(VerifyFailed, match="y: cosine -1.0 is below"):
+        verify(project, "bm1688_int8_1b")
+    figures = told(project, "BM1688/tiny_int8_1b")
+    assert not figures["passed"] and figures["drift"]["why"] == verification.NO_WITNESS
+    at = project.open()
+    assert not verification.is_current(at, at.target("bm1688_int8_1b"))
+
+
+def test_an_artifact_that_is_wrong_itself_has_no_way_out(project: Project) -> None:
+    misled(project, gap=1.0, chip_noise=2.0)
+    with pytest.raises(VerifyFailed, match=r"y: cosine .* is below .*simulator and MLIR differ by"):
+        verify(project, "bm1688_int8_1b")
+    assert "alone" not in told(project, "BM1688/tiny_int8_1b")
+
+
+def test_two_engines_that_both_agree_with_onnx_must_agree_with_each_other(project: Project) -> None:
+    misled(project, gap=0.01)
+    with pytest.raises(VerifyFailed, match="simulator and MLIR differ by"):
+        verify(project, "bm1688_int8_1b")
+    assert project.toolchain.ran.count("simulate") == 1
+
+
+def test_a_comparison_whose_mlir_misleads_is_not_enough(project: Project) -> None:
+    misled(project, gap=1.0)
+    at = project.open()
+    target = at.target("bm1688_int8_1b")
+    model = at.model(target)
+    steps = proof(model, target, at.weights.chosen(model))
+    deploy, entry = (at.builder(model).run(step) for step in (steps.build.deploy, steps.compare))
+    assert verification.outdated(at, target, deploy, entry) == verification.NOT_ALONE
+    assert not verification.is_current(at, target)
+    verification.verify_target(at, target)
+    assert verification.outdated(at, target, deploy, entry) == ""
