@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from bmzoo.config.images import Images
-from bmzoo.config.scene_sets import SceneSet, common, split, trained_on
+from bmzoo.config.scene_sets import LINES, SCENES, SceneSet, common, split, trained_on
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.weights import Weights
 from bmzoo.config.yamlfile import Document, Location, key_path
+from bmzoo.runtime.decoders.registry import DECODERS
 
 # Where the sections name their pictures; a folder may be one of drawn scenes.
 _PICTURED: Mapping[str, Location] = {
@@ -20,7 +21,9 @@ _PICTURED: Mapping[str, Location] = {
 
 def with_scenes(config: ModelConfig, weights: Weights) -> ModelConfig:
     """The config with the scenes of these weights in place of its pictures."""
-    sets = {name: SceneSet(*_size(config), r.seed, r.count) for name, r in weights.scenes or () if r is not None}
+    drawn = LINES if DECODERS[config.decoder.kind].gives == "text" else SCENES
+    ranges = {name: found for name, found in weights.scenes or () if found is not None}
+    sets = {name: SceneSet(*_size(config), r.seed, r.count, drawn) for name, r in ranges.items()}
     update: dict[str, object] = {}
     for name, scenes in sets.items():
         section = getattr(config, name)

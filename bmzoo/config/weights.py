@@ -31,7 +31,9 @@ class SceneRange(Section):
 
 
 class SceneSets(Section):
-    """Drawn scenes in place of the pictures that a section of the config names, in the size of the input."""
+    """Drawn scenes in place of the pictures that a section of the config names, in the size of the input; for a
+    network that reads text, lines of Latin letters and digits.
+    """
 
     calibration: SceneRange | None = None
     """In place of `calibration.images`."""
@@ -40,7 +42,7 @@ class SceneSets(Section):
     verify: SceneRange | None = None
     """In place of `verify.images`."""
     evaluate: SceneRange | None = None
-    """In place of `evaluate.truth`; where the faces are is known exactly."""
+    """In place of `evaluate.truth`; where the faces are, or what the lines say, is known exactly."""
 
     @model_validator(mode="after")
     def _apart(self) -> "SceneSets":

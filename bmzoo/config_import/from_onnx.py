@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bmzoo.config.scene_sets import LINES
 from bmzoo.config_import import heads, picture_sets
 from bmzoo.config_import.draft import Draft
-from bmzoo.config_import.facts import OnnxFacts, known, read_facts
+from bmzoo.config_import.facts import OnnxFacts, PicturePort, known, read_facts
 from bmzoo.config_import.heads import HeadGuess
 from bmzoo.config_import.picture_input import put_normalisation, put_picture
 from bmzoo.config_import.picture_sets import PictureSets
@@ -43,7 +44,7 @@ def from_onnx(source: OnnxSource, places: Places, folders: Sequence[Path], try_p
     if facts.picture is None:
         put_counts(draft)
     else:
-        sets = find_pictures(usual, places, folders)
+        sets = find_pictures(usual, places, folders, facts.picture)
         put_picture(draft, facts.picture, usual, head.kind)
         alone = len(facts.inputs) == 1 and try_pictures
         shown = put_normalisation(draft, source.path, facts.picture, head.kind, sets if alone else None)
@@ -58,10 +59,14 @@ def from_onnx(source: OnnxSource, places: Places, folders: Sequence[Path], try_p
     return draft
 
 
-def find_pictures(usual: UsualInput | None, places: Places, folders: Sequence[Path]) -> PictureSets | None:
+def find_pictures(
+    usual: UsualInput | None, places: Places, folders: Sequence[Path], port: PicturePort
+) -> PictureSets | None:
     """The pictures given, or those among the data that fit a kind of network. Raises SourceError."""
     if folders:
         return picture_sets.given_sets(folders, places, searches=False)
+    if usual is not None and usual.pictures == LINES:
+        return picture_sets.drawn_lines(port.height or usual.sides[0], port.width or usual.sides[1])
     return picture_sets.known_sets(usual.pictures if usual is not None else "objects", places)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bmzoo.config.quantization import Calibration
+from bmzoo.config.scene_sets import LINES, SceneSet
 from bmzoo.config_import.draft import Draft
 from bmzoo.config_import.places import Places
 from bmzoo.errors import SourceError
@@ -59,6 +60,19 @@ def known_sets(show: str, places: Places) -> PictureSets | None:
         return None
     why = f"pictures of {show} among the data"
     return _sets([(folder, _pictures(folder)) for folder in folders], places, why, searches=False)
+
+
+def drawn_lines(height: int, width: int) -> PictureSets | None:
+    """Lines of text that are drawn, as no folder of data has any; None where a line does not fit."""
+    if width < height:
+        return None
+    # More to verify with than are looked at: a search for float layers takes the rest too.
+    drawn = ((SceneSet(height, width, seed, 32, LINES), count) for seed, count in ((1000, 32), (2000, 8)))
+    calibration, verify = ({"folder": each.pictures, "count": count} for each, count in drawn)
+    return PictureSets(
+        *(calibration, {}, verify, ()),
+        "lines of Latin letters and digits, which are drawn: figures say nothing of photographs",
+    )
 
 
 def put_pictures(draft: Draft, sets: PictureSets | None, searches: bool, said: str = "") -> None:

@@ -6,6 +6,8 @@ From the projects that the kinds are named after: their own exports and demos.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bmzoo.config.scene_sets import LINES
+
 _ZERO, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 _TO_ONE = (1 / 255,) * 3
 
@@ -46,7 +48,7 @@ USUAL_ONES = (PIXEL_VALUES, UNIT, SIGNED, IMAGENET, CAFFE)
 @dataclass(frozen=True)
 class UsualInput:
     """How a kind of network is fed. `sides`: of the input, where the file leaves them free; `differs`: the resize,
-    from one project to the next; `pictures`: what they show, by which folders of data are found.
+    from one project to the next; `pictures`: what they show, by which folders of data are found; LINES are drawn.
     """
 
     normalisation: Normalisation
@@ -74,7 +76,7 @@ USUAL_INPUTS: Mapping[str, UsualInput] = {
     "segmentation": UsualInput(IMAGENET, "rgb", "stretch", sides=(512, 512), differs=True),
     "landmarks": UsualInput(UNIT, "rgb", "stretch", sides=(112, 112), pictures=_FACES, differs=True),
     "db_text": UsualInput(_PADDLE, "bgr", "letterbox", pictures="text"),
-    "ctc_text": UsualInput(SIGNED, "bgr", "fixed_height", sides=(48, 320), pictures="text"),
+    "ctc_text": UsualInput(SIGNED, "bgr", "fixed_height", sides=(48, 320), pictures=LINES),
 }
 
 

@@ -112,7 +112,7 @@ class Resolver:
         drawn = scene_sets.split(ref.folder)
         if drawn is not None:  # what is drawn follows from the seeds, and need not be here
             count = min(ref.count or drawn[0].count, drawn[0].count)
-            return f"{count} of {drawn[0]}, drawing {scene_sets.DRAWING}"
+            return f"{count} of {drawn[0]}, drawing {drawn[0].drawing}"
         found, digests = self._look(ref, again)
         return f"{len(found.files)}, sha256 of their digests: {_digest_of_set(digests)}"
 

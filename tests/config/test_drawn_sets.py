@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bmzoo.config import model as config
+from bmzoo.config.drawn import with_scenes
 from bmzoo.config.scene_sets import FIRST_TRAINED_SCENE, SceneSet
 from bmzoo.config.weights import SceneSets
 from bmzoo.errors import ConfigError
@@ -103,3 +104,20 @@ def test_a_section_that_the_weights_replace_does_not_count_for_them(tmp_path: Pa
     assert refusal(tmp_path, {"calibration": (5, 5)}, {"calibration": (50, 5), "verify": (70, 5)}) == ""
     said = refusal(tmp_path, {"calibration": (5, 5)}, {"calibration": (70, 5), "verify": (70, 5)})
     assert "verify.images.folder: draws scenes of calibration.images.folder: 70 to 74" in said
+
+
+def test_a_recognizer_of_text_is_shown_lines(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(text({"verify": (70, 5), "evaluate": (90, 5)}, {}).replace("kind: none", "kind: ctc_text"))
+    model = config.load(path, "configs/tiny.yaml")
+    drawn = with_scenes(model.config, model.config.weights[1])
+    assert drawn.verify.images is not None and drawn.verify.images.folder == "lines/32x32-70-5/images"
+    assert drawn.evaluate is not None and drawn.evaluate.truth == "lines/32x32-90-5/gt.txt"
+
+
+def test_lines_of_two_sections_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    told = text({}, {"calibration": (50, 5), "verify": (54, 5)}).replace("scenes/", "lines/")
+    path.write_text(told)
+    with pytest.raises(ConfigError, match="draws scenes of calibration.images.folder: 54 to 54"):
+        config.load(path, "configs/tiny.yaml")

@@ -81,6 +81,19 @@ def test_two_networks_leave_something_to_people(data: Path) -> None:
     assert "[0] for nothing" in picture["input"]["mean"] and "[0.0039216] for" in picture["input"]["scale"]
 
 
+def test_a_recognizer_of_text_is_shown_drawn_lines_and_that_is_said(data: Path, tmp_path: Path) -> None:
+    """The pictures of text among the data are whole pages, in which it reads nothing."""
+    draft = drafted("ppocr_v4_rec", data, try_pictures=True)
+    path = tmp_path / "rec.yaml"
+    path.write_text(yaml_text(draft))
+    config = load(path, "rec").config
+    assert config.verify.images is not None and config.calibration is not None
+    assert config.verify.images.folder == "lines/48x320-2000-32/images"
+    assert config.calibration.images is not None
+    assert config.calibration.images.folder == "lines/48x320-1000-32/images"
+    assert any("which are drawn" in remark.text for remark in draft.remarks)
+
+
 def test_faces_are_calibrated_and_verified_on_faces(data: Path) -> None:
     draft = drafted("yunet_n_320", data, try_pictures=False)
     assert draft.config["calibration"]["images"]["folder"] == "calibration/wider_test"

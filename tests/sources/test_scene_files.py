@@ -14,14 +14,16 @@ from bmzoo.config.scene_sets import SceneSet
 from bmzoo.config.weights import SceneRange
 from bmzoo.errors import SourceError
 from bmzoo.measure.groundtruth import load
+from bmzoo.measure.truths import text_lines
 from bmzoo.plan.step import File, Pictures, Tree
-from bmzoo.scenes import FIRST_TRAINING_SEED, draw
+from bmzoo.scenes import FIRST_TRAINING_SEED, draw, draw_line
 from bmzoo.sources import scene_files
 from bmzoo.sources.lookup import Sources
 from bmzoo.system.hashing import sha256
 
 ROOT = Path(__file__).parents[2]
 SCENES = SceneSet(96, 128, 7, 3)
+LINES = SceneSet(48, 320, 7, 3, scene_sets.LINES)
 
 
 def test_pictures_are_the_scenes_to_the_last_bit(tmp_path: Path) -> None:
@@ -39,6 +41,21 @@ def test_the_truth_is_what_evaluation_reads(tmp_path: Path) -> None:
         corners = np.concatenate([picture.boxes[:, :2], picture.boxes[:, :2] + picture.boxes[:, 2:]], axis=1)
         np.testing.assert_allclose(corners, scene.boxes, atol=2e-3)
         assert list(picture.kept) == ["all"]
+
+
+def test_the_truth_of_lines_is_what_evaluation_reads(tmp_path: Path) -> None:
+    place = scene_files.folder(tmp_path, LINES)
+    samples = text_lines.load(place / "gt.txt")
+    assert [sample.answer for sample in samples] == [draw_line(seed, 48, 320).text for seed in (7, 8, 9)]
+    for seed, sample in zip((7, 8, 9), samples, strict=True):
+        np.testing.assert_array_equal(sample.read(), draw_line(seed, 48, 320).image)
+
+
+def test_lines_lie_apart_from_scenes_of_their_size(tmp_path: Path) -> None:
+    both = [SceneSet(64, 64, 1, 1, drawn) for drawn in (scene_sets.SCENES, scene_sets.LINES)]
+    assert len({scene_files.folder(tmp_path, one) for one in both}) == 2
+    for one in both:
+        assert (scene_files.folder(tmp_path, one) / Path(one.truth).name).is_file()
 
 
 def test_they_are_drawn_once_and_again_when_one_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +98,19 @@ def test_a_name_leads_to_its_set_and_nothing_else_does() -> None:
     assert scene_sets.split(SCENES.truth) == (SCENES, "gt.json")
     assert scene_sets.split(str(SCENES)) == (SCENES, "")
     assert scene_sets.split(f"{SCENES.pictures}/00001.png") == (SCENES, "images/00001.png")
-    for other in ("scenes", "scenes/mine/images", "scenes/0x640-1-1", "scenes/640x640-1-0", "pictures/scenes", ""):
+    assert scene_sets.split(LINES.pictures) == (LINES, "images")
+    assert scene_sets.split(f"{LINES.pictures}/00001.png") == (LINES, "images/00001.png")
+    assert scene_sets.split(LINES.truth) == (LINES, "gt.txt")
+    assert scene_sets.split(f"{LINES}/gt.json") is None and scene_sets.split(f"{SCENES}/gt.txt") is None
+    for other in (
+        "lines/mine/images",
+        "scenes",
+        "scenes/mine/images",
+        "scenes/0x640-1-1",
+        "scenes/640x640-1-0",
+        "pictures/scenes",
+        "",
+    ):
         assert scene_sets.split(other) is None, other
 
 
