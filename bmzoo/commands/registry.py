@@ -23,7 +23,7 @@ _ENGINES = ("runtime/engines/*.py",)
 _QUANTIZATION = ("quantization/*.py", "system/partial.py", "measure/degenerate.py", *_DECODING)
 _MEASURING = (
     *("commands/measure.py", "commands/requests.py", "measure/model_facts.py"),
-    *("measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/specs.py"),
+    *("measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/poses.py", "measure/specs.py"),
     *("measure/comparisons/*.py", "measure/nouns.py", "measure/agreement.py", "measure/average_precision.py"),
     *("measure/given_names.py", "measure/degenerate.py"),
     *_SESSION,

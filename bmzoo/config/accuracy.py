@@ -17,7 +17,9 @@ class Thresholds(Section):
     sqnr: Annotated[float, Field(ge=-100, le=200)] | None = None
     """Smallest signal-to-quantization-noise ratio of a head, in dB."""
     iou: Ratio | None = None
-    """Smallest IoU at which a face, an object or a region counts as found; of points, how near they must be."""
+    """Smallest IoU at which a face, an object or a region counts as found; of points, how near they must be: of the
+    points of a pose, smallest OKS, as COCO measures keypoints.
+    """
     missed: Ratio | None = None
     """Largest share of what the ONNX model finds that is missed: faces, objects, pictures, pixels, characters."""
     extra: Ratio | None = None

@@ -28,7 +28,8 @@ def agreement(
     are detections after NMS, down to a low confidence.
     """
     pairs = zip(reference, test, strict=True)
-    return ranked_agreement([(a.scores, b.scores, class_overlap(a, b)) for a, b in pairs], confidence, min_iou)
+    rows = [(a.scores, b.scores, class_overlap(a, b, min_iou)) for a, b in pairs]
+    return ranked_agreement(rows, confidence, min_iou)
 
 
 def ranked_agreement(pictures: Sequence[Scored], confidence: float, min_iou: float = 0.5) -> float:

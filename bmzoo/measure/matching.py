@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bmzoo.measure.poses import are_poses, similarity
 from bmzoo.runtime.predictions.detections import Detections
 
 
@@ -42,7 +43,7 @@ class Match:
 def match_detections(
     reference: Detections, test: Detections, threshold: float, margin: float, min_iou: float
 ) -> Match:
-    """Match one to one by IoU, greedily, best first; a pair needs an IoU of at least `min_iou`.
+    """Match one to one by IoU, greedily, best first; a pair needs an IoU of at least `min_iou`, poses an OKS too.
 
     A quantized model moves scores a little, so a face whose score lies within `margin` of `threshold` may
     appear or vanish: it may serve as a partner and is otherwise ignored. A face is certain from
@@ -51,13 +52,20 @@ def match_detections(
     Certain faces choose each other first, so that a doubtful one never takes a partner away from a pair of
     certain ones. Both sides must be decoded at a confidence of at most threshold - margin.
     """
-    return match_scored(class_overlap(reference, test), (reference.scores, test.scores), threshold, margin, min_iou)
+    overlap = class_overlap(reference, test, min_iou)
+    return match_scored(overlap, (reference.scores, test.scores), threshold, margin, min_iou)
 
 
-def class_overlap(reference: Detections, test: Detections) -> NDArray[np.float64]:
-    """IoU of every reference box with every test box of its class, [n,m]; -1 for those of other classes."""
+def class_overlap(reference: Detections, test: Detections, min_oks: float) -> NDArray[np.float64]:
+    """IoU of every reference box with every test box of its class, [n,m]; -1 for those of other classes.
+
+    Where they are poses, also for those whose points are further away than an OKS of `min_oks`.
+    """
     overlap = iou_matrix(reference.boxes, test.boxes)
-    return np.where(reference.labels[:, None] == test.labels[None], overlap, -1)
+    alike = reference.labels[:, None] == test.labels[None]
+    if are_poses(reference, test):
+        alike &= similarity(reference, test) >= min_oks
+    return np.where(alike, overlap, -1)
 
 
 def match_scored(

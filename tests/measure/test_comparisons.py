@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pycocotools.cocoeval import Params
 
 from bmzoo.commands.registry import COMMANDS
 from bmzoo.measure.comparisons.boxes import COMPARISON as BOXES
@@ -16,7 +17,9 @@ from bmzoo.measure.comparisons.pixels import COMPARISON as PIXELS
 from bmzoo.measure.comparisons.quads import COMPARISON as QUADS
 from bmzoo.measure.comparisons.quads import quad_iou
 from bmzoo.measure.comparisons.registry import COMPARISONS, comparison_of
+from bmzoo.measure.found import pictures_compared
 from bmzoo.measure.nouns import NOUNS
+from bmzoo.measure.poses import COCO_SIGMAS, similarity
 from bmzoo.runtime.predictions.classes import Classes
 from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.predictions.mask import Mask
@@ -27,6 +30,7 @@ from bmzoo.runtime.predictions.tensors import Tensors
 from bmzoo.runtime.predictions.text import Text
 
 RULE = MatchRule(0.5, 0.1, 0.5)
+SIGMAS = (Params(iouType="keypoints").kpt_oks_sigmas).tolist()
 
 
 def f32(values: Any) -> Any:
@@ -59,6 +63,57 @@ def test_faces_keep_their_figures() -> None:
     one = Detections(f32([[0, 0, 9, 9]]), f32([0.9]), np.zeros((1, 5, 2), np.float32))
     told = BOXES.figures([one], [one], RULE)
     assert told == {"expected": 1, "expected_per_image": [1], "missed": 0, "extra": 0, "mean_iou": 1.0}
+
+
+def poses(*moved: float, sure: float = 0.9, points: int = 17) -> Detections:
+    """People of 100 x 200 in a row, whose points lie `moved` pixels to the right of where they are expected."""
+    boxes = f32([[300 * n, 0, 300 * n + 100, 200] for n in range(len(moved))])
+    grid = np.stack([np.linspace(10, 90, points), np.linspace(10, 190, points)], axis=1)
+    landmarks = f32([grid + (300 * n + away, 0) for n, away in enumerate(moved)])
+    scores = np.full(landmarks.shape[:2], sure, np.float32)
+    return Detections(boxes, np.full(len(moved), 0.9, np.float32), landmarks, point_scores=scores, names=())
+
+
+def oks(away: float) -> float:
+    """By COCO's formula, of a person of 100 x 200 whose points have all moved alike."""
+    area = 0.53 * 100 * 200
+    return float(np.mean([np.exp(-(away**2) / (2 * area * (2 * sigma) ** 2)) for sigma in SIGMAS]))
+
+
+def test_a_pose_whose_points_have_moved_is_missed_and_extra() -> None:
+    near, far = 5.0, 40.0
+    assert oks(near) > 0.7 and oks(far) < 0.3
+    told = BOXES.figures([poses(0, 0, 0)], [poses(0, near, far)], RULE)
+    assert counts(told) == (3, 1, 1)
+    assert pictures_compared([poses(0)], [poses(far)], RULE) == [
+        {**one, "pairs": [], "missed": [0], "extra": [0]}
+        for one in pictures_compared([poses(0)], [poses(0)], RULE) or ()
+    ]
+    assert BOXES.agreement([poses(0, 0)], [poses(0, far)], 0.5) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("iou", [0.5, 0.8])
+def test_the_limit_is_that_of_boxes(iou: float) -> None:
+    just = next(away for away in np.arange(0, 40, 0.25) if oks(away + 0.25) < iou)
+    rule = MatchRule(0.5, 0.1, iou)
+    assert counts(BOXES.figures([poses(0)], [poses(just)], rule)) == (1, 0, 0)
+    assert counts(BOXES.figures([poses(0)], [poses(just + 0.5)], rule)) == (1, 1, 1)
+
+
+def test_similarity_is_what_pycocotools_takes() -> None:
+    assert COCO_SIGMAS.tolist() == pytest.approx(SIGMAS)
+    assert similarity(poses(0, 0), poses(3, 12))[0, 0] == pytest.approx(oks(3))
+    assert similarity(poses(0, 0), poses(3, 12))[1, 1] == pytest.approx(oks(12))
+
+
+def test_points_that_the_reference_is_not_sure_of_do_not_count() -> None:
+    assert counts(BOXES.figures([poses(0, sure=0.2)], [poses(90)], RULE)) == (1, 0, 0)
+    assert counts(BOXES.figures([poses(0)], [poses(90, sure=0.2)], RULE)) == (1, 1, 1)
+
+
+def test_the_points_of_a_face_change_no_verdict() -> None:
+    assert counts(BOXES.figures([poses(0, points=5)], [poses(90, points=5)], RULE)) == (1, 0, 0)
+    assert counts(BOXES.figures([poses(0, points=6)], [poses(90, points=6)], RULE)) == (1, 1, 1)
 
 
 def classes(*scores: float) -> Classes:
