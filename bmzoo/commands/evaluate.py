@@ -17,23 +17,36 @@ from bmzoo.measure.groundtruth import data_set, known_pictures
 from bmzoo.measure.metrics.metric import Judged, MetricRow
 from bmzoo.measure.metrics.registry import METRICS, metric_document
 from bmzoo.measure.specs import decoder_spec
+from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.engines.registry import open_session
-from bmzoo.runtime.engines.session import Session
+from bmzoo.runtime.engines.session import OnnxSession, Session
 from bmzoo.runtime.predictions.prediction import Prediction
 from bmzoo.runtime.predictions.registry import PREDICTIONS
-from bmzoo.runtime.settings import Settings
+from bmzoo.runtime.settings import Settings, with_characters
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ap.json`. Raises SourceError for ground truth that does not fit, SessionError for the network."""
     request = read_request(folder, args[0])
-    settings = Settings(input_spec(request["input"]), decoder_spec(request["decoder"], folder))
+    settings = Settings(input_spec(request["input"]), _decoder(folder, request))
     session = open_session(folder / request["network"], log=folder / "engine.log")
     try:
         document = _evaluated(session, settings, request, folder / request["truth"])
     finally:
         session.close()
     (folder / "ap.json").write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _decoder(folder: Path, request: dict[str, Any]) -> DecoderSpec:
+    """The decoder, with the characters that the model's own file lists, where the network is not that file."""
+    spec = decoder_spec(request["decoder"], folder)
+    if "characters_of" not in request:
+        return spec
+    own = OnnxSession(folder / request["characters_of"], threads=1)
+    try:
+        return with_characters(spec, own)
+    finally:
+        own.close()
 
 
 def _evaluated(session: Session, settings: Settings, request: dict[str, Any], truth: Path) -> dict[str, Any]:

@@ -8,10 +8,13 @@ from bmzoo.config.decoding import Decoder
 from bmzoo.config.model import Model
 from bmzoo.plan.fed import picture_request, stated
 from bmzoo.plan.step import File
+from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.target import Target
 
 # Keys that may name a file, and what it is called in the folder of a step.
 FILES = {"classes": "classes.txt", "characters": "characters.txt", "plugin": "plugin.py"}
+# The model's own file beside a network that has no place for what it says of itself.
+NAMED = "named.onnx"
 # What a name is changes nothing that is measured.
 _NAMES = ("classes", "characters")
 
@@ -35,6 +38,12 @@ def named_files(decoder: Decoder) -> dict[str, str]:
     """Key -> the path that it names, for keys that name one."""
     told = decoder.model_dump()
     return {key: told[key] for key in FILES if isinstance(told.get(key), str)}
+
+
+def reads_own_characters(model: Model) -> bool:
+    """Whether characters are read that only the model's own file may list: an MLIR has no place for them."""
+    decoder = model.config.decoder
+    return "characters" in DECODERS[decoder.kind].reads and not decoder.characters
 
 
 def decoder_decides(model: Model) -> tuple[dict[str, Any], dict[str, File]]:

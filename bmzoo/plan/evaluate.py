@@ -5,7 +5,7 @@ from functools import lru_cache
 from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
 from bmzoo.measure import groundtruth
-from bmzoo.plan.decoding import decoder_files, decoder_request
+from bmzoo.plan.decoding import NAMED, decoder_files, decoder_request, reads_own_characters
 from bmzoo.plan.fed import picture_request
 from bmzoo.plan.lowering import LOWERED
 from bmzoo.plan.shared import document, import_step
@@ -31,8 +31,10 @@ def evaluate_lowering(model: Model, target: Target, weights: Weights) -> Step:
 def evaluate_lowered(model: Model, lower: Step) -> Step:
     """Figures of any lowering of the model."""
     source = next(step for transform in lower.needs for step in transform.needs if step.kind == "import")
-    inputs = (*((name, Output(lower, name)) for name in LOWERED), ("model.json", Output(source, "model.json")))
-    return _evaluate_step(model, lower.subject, "lowered.mlir", inputs)
+    inputs = [*((name, Output(lower, name)) for name in LOWERED), ("model.json", Output(source, "model.json"))]
+    if reads_own_characters(model):
+        inputs.append((NAMED, Output(source, "model.onnx")))
+    return _evaluate_step(model, lower.subject, "lowered.mlir", tuple(inputs))
 
 
 def _evaluate_step(model: Model, subject: Subject, network: str, inputs: tuple[tuple[str, Input], ...]) -> Step:
@@ -46,6 +48,7 @@ def _evaluate_step(model: Model, subject: Subject, network: str, inputs: tuple[t
         "confidence": settings.confidence,
         "nms": settings.nms,
         "truth": f"truth/{inside}" if inside else "truth",
+        **({"characters_of": NAMED} if NAMED in dict(inputs) else {}),
     }
     return Step(
         "evaluate",

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from square_finder import square_finder
 
@@ -368,3 +369,58 @@ def test_outputs_without_a_meaning_are_not_judged(tmp_path: Path) -> None:
     with_square(tmp_path)
     with pytest.raises(BmzooError, match="there is no metric for a decoder that gives tensors"):
         run_on(tmp_path, "truth", "none")
+
+
+def reader(**metadata: str) -> bytes:
+    """A network that reads `ab` in every picture, and what its file says of itself."""
+    steps = np.full((1, 4, 3), -5, np.float32)
+    steps[0, [0, 1, 2, 3], [1, 0, 2, 2]] = 5
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("ReduceSum", ["mean"], ["sum"], axes=[1], keepdims=1),
+        helper.make_node("Mul", ["sum", "none"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "steps"], ["y"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.zeros((1, 1), np.float32), "none"),
+        numpy_helper.from_array(steps, "steps"),
+    ]
+    ports = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 16, 32]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 3]),
+    ]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    helper.set_model_props(model, metadata)
+    return bytes(model.SerializeToString())
+
+
+def test_a_lowering_reads_with_the_characters_of_the_models_own_file(tmp_path: Path) -> None:
+    (tmp_path / "truth").mkdir()
+    cv2.imwrite(str(tmp_path / "truth/a.png"), np.zeros((16, 32, 3), np.uint8))
+    (tmp_path / "truth/gt.txt").write_text("a.png\tab\n")
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "lowered.onnx").write_bytes(reader())
+    (tmp_path / "named.onnx").write_bytes(reader(character="a\nb"))
+    spec: dict[str, Any] = {
+        "name": "x",
+        "height": 16,
+        "width": 32,
+        "pixel_format": "bgr",
+        "mean": [0, 0, 0],
+        "scale": [1, 1, 1],
+    }
+    spec |= {"resize": "fixed_height", "pad_value": 0, "flavour": "opencv"}
+    request: dict[str, Any] = {
+        "input": spec,
+        "network": "lowered.onnx",
+        "decoder": {"kind": "ctc_text"},
+        "truth": "truth/gt.txt",
+    }
+    request |= {"confidence": None, "nms": None}
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    with pytest.raises(ConfigError, match="decoder.characters: missing key"):
+        evaluate.run(tmp_path, ("request.json",))
+    (tmp_path / "request.json").write_text(json.dumps({**request, "characters_of": "named.onnx"}))
+    evaluate.run(tmp_path, ("request.json",))
+    assert json.loads((tmp_path / "ap.json").read_text())["figures"] == {"accuracy": 1.0, "similarity": 1.0}

@@ -13,8 +13,9 @@ from bmzoo.config.decoding import Decoder
 from bmzoo.errors import BmzooError
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.plan.build import recipe
-from bmzoo.plan.evaluate import evaluate_onnx
-from bmzoo.plan.step import File
+from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
+from bmzoo.plan.shared import import_step
+from bmzoo.plan.step import File, Output
 from bmzoo.runtime.decoders.registry import DECODERS, unread
 
 VALUES: Mapping[str, Any] = {"classes": ["a"], "characters": ["a"], "plugin": "mine.py"}
@@ -96,3 +97,22 @@ def test_evaluation_has_the_files_too(project: Project) -> None:
     project.edit("kind: none", "kind: yolov8, classes: names.txt")
     model = project.open().models["tiny"]
     assert dict(evaluate_onnx(model, model.config.weights[0]).inputs)["classes.txt"] == File("names.txt")
+
+
+@pytest.mark.parametrize(
+    ("decoder", "expected"),
+    [("kind: ctc_text", True), ("kind: ctc_text, characters: [a, b]", False), ("kind: none", False)],
+)
+def test_an_evaluation_of_a_lowering_is_told_what_only_the_models_file_says(
+    project: Project, decoder: str, expected: bool
+) -> None:
+    project.edit("kind: none", decoder)
+    project.edit("verify:", "evaluate: {truth: lines/8x8-1-1/gt.txt}\nverify:")
+    at = project.open()
+    model = at.models["tiny"]
+    weights = model.config.weights[0]
+    lowered = evaluate_lowering(model, model.targets[0], weights)
+    named = dict(lowered.inputs).get("named.onnx")
+    assert (named == Output(import_step(model, weights), "model.onnx")) is expected
+    assert ("characters_of" in dict(lowered.documents)["request.json"]) is expected
+    assert "named.onnx" not in dict(evaluate_onnx(model, weights).inputs)
