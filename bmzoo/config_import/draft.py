@@ -22,13 +22,17 @@ class Remark:
 
 @dataclass
 class Draft:
-    """`config`: as YAML will hold it. `comments`: by key path. `origin`: what it was made of, for its head."""
+    """`config`: as YAML will hold it. `comments`: by key path. `origin`: what it was made of, for its head.
+
+    `offers`: by section, above it: what for, and the keys that could be taken in.
+    """
 
     name: str
     origin: str
     config: dict[str, Any] = field(default_factory=dict)
     comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    offers: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
 
     def put(self, path: str, value: object, comment: str = "") -> None:
         """Set the value of a key, such as `input.mean`, with the comment that stands beside it."""
@@ -62,6 +66,10 @@ class Draft:
     def dropped(self, what: str, why: str) -> None:
         """Something of the source that the config has no place for."""
         self.say("dropped", f"{what}: {why}")
+
+    def offer(self, section: str, what: str, keys: dict[str, Any]) -> None:
+        """Keys that could be taken in: each a line above a section, behind the sign of a comment."""
+        self.offers[section] = (what, keys)
 
     def say(self, said: Said, text: str) -> None:
         """Note a line, once."""

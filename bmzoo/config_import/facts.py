@@ -8,7 +8,7 @@ from typing import Literal
 
 from bmzoo.errors import SourceError
 from bmzoo.onnx_import import onnx_file
-from bmzoo.onnx_import.offers import offer
+from bmzoo.onnx_import.offers import Offer, offer
 from bmzoo.onnx_import.onnx_file import ValueInfo
 
 _OWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -20,7 +20,8 @@ CHANNELS = {1: "gray", 3: "bgr", 4: "bgra"}
 class OnnxFacts:
     """Inputs and outputs with their shapes; opset; nodes by operator; `last`: the operator behind each output.
 
-    `cut`: what INT8 needs, as the import offers it, in one line."""
+    `cut`: what INT8 needs, as the import offers it.
+    """
 
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
@@ -29,7 +30,7 @@ class OnnxFacts:
     foreign: tuple[str, ...]
     last: Mapping[str, str]
     metadata: Mapping[str, str]
-    cut: str = ""
+    cut: Offer | None = None
 
     @property
     def picture(self) -> "PicturePort | None":
@@ -86,5 +87,5 @@ def read_facts(path: Path, where: str) -> OnnxFacts:
         foreign=tuple(sorted({node.domain for node in model.graph.node if node.domain not in _OWN_DOMAINS})),
         last={port.name: behind.get(port.name, "") for port in signature.outputs},
         metadata={entry.key: entry.value for entry in model.metadata_props},
-        cut=cut.told if (cut := offer(model)) is not None else "",
+        cut=offer(model),
     )

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bmzoo.config.scene_sets import LINES
 from bmzoo.config_import import heads, picture_sets
@@ -15,11 +16,15 @@ from bmzoo.config_import.picture_sets import PictureSets
 from bmzoo.config_import.places import Places
 from bmzoo.config_import.tensor_inputs import put_counts, put_tensors
 from bmzoo.config_import.usual import UsualInput, usual_input
+from bmzoo.onnx_import.offers import Offer
 from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.system.hashing import sha256
 
 # What a newcomer wants first: each precision on the two chips that are sold now.
 NEWCOMERS_TARGETS = ({"chip": ["bm1684x", "bm1688"], "precision": ["fp32", "fp16", "int8"], "batch": 1},)
+
+# Decoders of one output that read it before a Sigmoid or Softmax as well as after.
+_EITHER_WAY = ("classification", "segmentation", "db_text", "ctc_text")
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,7 @@ def from_onnx(source: OnnxSource, places: Places, folders: Sequence[Path], try_p
             draft.comments[("verify", "images")] = "first those in which the network finds most"
     put_head(draft, head, facts)
     if facts.cut:
-        draft.comments[("decoder",)] = facts.cut
-        draft.say("guessed", f"outputs: the file's own; {facts.cut}")
+        offer_cut(draft, facts.cut, facts)
     draft.put("targets", [dict(each) for each in NEWCOMERS_TARGETS])
     return draft
 
@@ -106,6 +110,25 @@ def _put_classes(draft: Draft, head: HeadGuess, facts: OnnxFacts) -> None:
         draft.say(
             "unknown", f"decoder.classes: names of the {head.classes} classes, which are numbers without them"
         )
+
+
+def offer_cut(draft: Draft, cut: Offer, facts: OnnxFacts) -> None:
+    """The lines that cut a network where INT8 needs it, to be taken in: what else the decoder is told stays."""
+    section = draft.config["decoder"]
+    kind = cut.decoder or "none"
+    if section["kind"] in _EITHER_WAY and len(cut.outputs) == len(facts.outputs):
+        kind = section["kind"]
+    lines: dict[str, Any] = {"outputs": list(cut.outputs)}
+    how = "take the sign off this line"
+    if kind != section["kind"]:
+        told = {key: value for key, value in section.items() if key in DECODERS[kind].reads}
+        lines["decoder"] = {"kind": kind, **told}
+        how = "take the signs off these two lines, in place of the next section"
+    unread = "" if kind != "none" or section["kind"] == "none" else "; no decoder is known to read it then"
+    draft.offer(
+        "decoder", f"INT8 may find nothing: {cut.why}. To cut the network before that, {how}{unread}:", lines
+    )
+    draft.say("guessed", f"outputs: the file's own; {cut.told}")
 
 
 def _about(facts: OnnxFacts) -> str:

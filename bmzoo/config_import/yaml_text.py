@@ -18,8 +18,19 @@ def yaml_text(draft: Draft, schema: str = "") -> str:
     head = _SCHEMA.format(schema=schema) if schema else ""
     order = list(ModelConfig.model_fields)
     keys = sorted(draft.config, key=lambda key: order.index(key) if key in order else len(order))
-    sections = ["\n".join(_lines(key, draft.config[key], (key,), draft.comments, 0)) for key in keys]
+    sections = [
+        "\n".join((*_offered(draft, key), *_lines(key, draft.config[key], (key,), draft.comments, 0)))
+        for key in keys
+    ]
     return f"{head}{_remark(draft.origin, 0)}\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _offered(draft: Draft, section: str) -> Iterator[str]:
+    """What is offered above a section: why, and each key on one line, however long, so that it can be taken in."""
+    what, keys = draft.offers.get(section, ("", {}))
+    if what:
+        yield _remark(what, 0)
+    yield from (f"# {yamlfile.flow({key: value}).rstrip()}" for key, value in keys.items())
 
 
 def _lines(key: str, value: Any, path: KeyPath, comments: Mapping[KeyPath, str], depth: int) -> Iterator[str]:

@@ -109,6 +109,8 @@ def _decoder(network: Network, outputs: list[str], seen: Mapping[str, tuple[int,
     shapes = [network.shapes.get(name, ()) for name in outputs]
     if len(outputs) == len(seen) == 1 and not (shapes[0] and all(shapes[0])):
         shapes = list(seen.values())  # one for one, and cut at most before a Sigmoid or Softmax
+    if len(shapes) == 1 and len(shapes[0]) == 4 and [network.kind(name) for name in _given(network)] == ["Softmax"]:
+        return "segmentation"
     channels = [shape[1] if len(shape) == 4 else 0 for shape in shapes]
     if all(channels):
         return _of_maps(shapes, channels)
@@ -133,6 +135,8 @@ def _of_maps(shapes: list[tuple[int, ...]], channels: list[int]) -> str:
         return "yolov5"
     if len(each) == 3 and 1 in each and 4 in each:
         return "yolox"
+    if len(each) == 3 and 1 in each and 4 * _DISTANCES in each:
+        return "yolov8_pose"
     return "yolov8" if len(each) == 2 and 4 * _DISTANCES in each else ""
 
 

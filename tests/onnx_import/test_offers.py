@@ -136,3 +136,61 @@ def test_numbers_are_quoted() -> None:
     head, weights = conv("12", 5)
     found = offer(graph(head, made("Sigmoid", "12", "y"), **weights))
     assert found is not None and '`outputs: ["12"]`' in found.told
+
+
+SIDES = ((8, 8), (4, 4), (2, 2))
+
+
+def eighth(classes: int, points: int = 0) -> onnx.ModelProto:
+    """The head of YOLO v8 and v11 as ultralytics exports it, for 64x64; with points, that of their poses."""
+    nodes: list[onnx.NodeProto] = []
+    weights: dict[str, Any] = {
+        "expectation": np.arange(16, dtype="f4").reshape(1, 16, 1, 1),
+        "cells": np.array([84]),
+        "dfl": np.array([1, 4, 16, 84]),
+        "sides": np.array([1, 4, 84]),
+        "grid": np.ones((1, 4, 84), "f4"),
+    }
+    channels = {"box": 64, "cls": classes, **({"kpt": 3 * points} if points else {})}
+    for level, (height, width) in enumerate(SIDES):
+        stride = 64 // height
+        nodes += [made("MaxPool", "x", f"p{level}", kernel_shape=[stride] * 2, strides=[stride] * 2)]
+        for kind, count in channels.items():
+            head, own = conv(f"{kind}{level}", count, f"p{level}")
+            nodes += [head]
+            weights |= {**own, f"flat.{kind}{level}": np.array([1, count, height * width])}
+    for level in range(3):
+        nodes += [made("Concat", f"box{level}", f"cls{level}", f"both{level}", axis=1)]
+        weights[f"flat{level}"] = np.array([1, 64 + classes, -1])
+        nodes += [made("Reshape", f"both{level}", f"flat{level}", f"rows{level}")]
+    nodes += [made("Concat", "rows0", "rows1", "rows2", "rows", axis=2)]
+    nodes += [helper.make_node("Split", ["rows"], ["boxes", "logits"], axis=1, split=[64, classes])]
+    nodes += [made("Reshape", "boxes", "dfl", "bins"), made("Transpose", "bins", "turned", perm=[0, 2, 1, 3])]
+    nodes += [made("Softmax", "turned", "shares", axis=1), made("Conv", "shares", "expectation", "mean")]
+    nodes += [made("Reshape", "mean", "sides", "away"), made("Sub", "grid", "away", "corners")]
+    nodes += [made("Sigmoid", "logits", "scores")]
+    joined = ["corners", "scores"]
+    if points:
+        nodes += [made("Reshape", f"kpt{n}", f"flat.kpt{n}", f"k{n}") for n in range(3)]
+        nodes += [made("Concat", "k0", "k1", "k2", "places", axis=2), made("Add", "places", "one", "points")]
+        weights["one"] = np.ones(1, "f4")
+        joined.append("points")
+    used = {name for node in nodes for name in node.input}
+    kept = {name: value for name, value in weights.items() if name in used}
+    return network(*nodes, made("Concat", *joined, "y", axis=1), shape=(1, 3, 64, 64), weights=kept)
+
+
+@pytest.mark.parametrize(
+    ("classes", "points", "decoder"), [(80, 0, "yolov8"), (3, 0, "yolov8"), (1, 17, "yolov8_pose")]
+)
+def test_the_eighth_yolo_is_cut_at_its_maps(classes: int, points: int, decoder: str) -> None:
+    found = offer(eighth(classes, points))
+    assert found is not None and found.decoder == decoder
+    kinds = ("box", "cls", *(["kpt"] if points else []))
+    assert set(found.outputs) == {f"{kind}{level}" for kind in kinds for level in range(3)}
+
+
+def test_what_is_cut_before_a_softmax_is_still_a_mask() -> None:
+    head, weights = conv("head", 5)
+    found = offer(graph(head, made("Softmax", "head", "y", axis=1), **weights))
+    assert found is not None and (found.outputs, found.decoder) == (("head",), "segmentation")
