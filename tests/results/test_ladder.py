@@ -1,18 +1,21 @@
 """INT8 settings that are found where a config has none: in which order, when it ends, and what is kept of it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from conftest import Project
 
-from bmzoo.errors import ConfigError, VerifyFailed
+from bmzoo.errors import ConfigError, ToolFailed, VerifyFailed
 from bmzoo.execute.decisions import content_of, is_ours
 from bmzoo.measure.verdict import misses, shortfall
 from bmzoo.plan.ladder import EQUALIZED, FLOAT_RUNGS, PLAIN_INT8, Int8Settings, climbs, with_search
 from bmzoo.plan.step import Command
 from bmzoo.results import ladder
 from bmzoo.results.artifact import build_artifact
+from bmzoo.system.hashing import sha256
 from bmzoo.workspace import Workspace
 
 FILE = "calibration/tiny.given.int8"
@@ -170,3 +173,100 @@ def test_settings_come_back_from_their_file() -> None:
     floats = (with_search(PLAIN_INT8, "bm1684x", search) for search in FLOAT_RUNGS)
     for rung in (PLAIN_INT8, EQUALIZED, Int8Settings("mse", equalize=True), *floats):
         assert Int8Settings.from_json(json.loads(json.dumps(rung.as_json()))) == rung
+
+
+def fails_where(project: Project, when: Callable[[Command, Path], bool]) -> None:
+    """A compiler that gives up on some commands."""
+
+    def given_up(command: Command, folder: Path) -> None:
+        if when(command, folder):
+            raise ToolFailed(f"{command.tool}: gave up")
+
+    project.toolchain.before = given_up
+
+
+def compiles(command: Command) -> bool:
+    return command.tool == "model_deploy.py" and "--not_gen_bmodel" not in command.args
+
+
+def test_where_plain_int8_cannot_be_compiled_the_next_rung_is_tried(climbing: Project) -> None:
+    """It lowers, and agrees; only the code generator gives up on it."""
+    before: set[str] = set()
+
+    def gives_up_on_plain(command: Command, folder: Path) -> bool:
+        before.add(command.tool)
+        return compiles(command) and "equalize" not in before
+
+    fails_where(climbing, gives_up_on_plain)
+    assert climb(climbing.open()) == f"{FILE}: thresholds by kl, channels equalized"
+    assert tried(climbing) == [
+        *[("cannot be made", str(PLAIN_INT8))] * 2,
+        *[("enough", str(EQUALIZED))] * 2,
+    ]
+    said = "\n".join(climbing.report.said)
+    assert "thresholds by kl: cannot be made: model_deploy.py: gave up" in said
+
+
+def test_plain_int8_that_cannot_be_compiled_has_no_cost(climbing: Project) -> None:
+    def gives_up_on_plain(command: Command, folder: Path) -> bool:
+        if not compiles(command):
+            return False
+        own = onnx.load_from_string(next(folder.glob("*_top_f32_all_weight.npz")).read_bytes())
+        source = onnx.load(str(climbing.data / "model.onnx"))
+        return [one.raw_data for one in own.graph.initializer] == [one.raw_data for one in source.graph.initializer]
+
+    fails_where(climbing, gives_up_on_plain)
+    climb(climbing.open())
+    costs = kept(climbing)["costs"]
+    assert isinstance(costs, dict)
+    assert {cost["plain"] for cost in costs.values()} == {None}
+    assert "thresholds by kl: has no cost: model_deploy.py: gave up" in "\n".join(climbing.report.said)
+
+
+def test_a_quantizer_that_nothing_can_be_made_for_leaves_the_others_alone(climbing: Project) -> None:
+    fails_where(climbing, lambda command, _: command.tool == "model_deploy.py" and "bm1684" in command.args)
+    climb(climbing.open())
+    assert kept(climbing)["left"] == ["bm1684"]
+    build_artifact(climbing.open(), climbing.open().target("bm1688_int8_1b"))
+
+
+def test_where_nothing_can_be_made_it_says_why(climbing: Project) -> None:
+    fails_where(climbing, lambda command, _: command.tool == "model_deploy.py")
+    with pytest.raises(ToolFailed, match="model_deploy.py: gave up"):
+        climb(climbing.open())
+    assert not (climbing.root / FILE).exists()
+
+
+def test_what_cannot_even_be_imported_is_not_tried_nine_times(climbing: Project) -> None:
+    fails_where(climbing, lambda command, _: command.tool == "model_transform.py")
+    with pytest.raises(ToolFailed, match="model_transform.py: gave up"):
+        climb(climbing.open())
+    assert climbing.toolchain.ran.count("model_transform.py") == 1
+
+
+def test_thresholds_that_cannot_be_found_are_not_looked_for_at_every_float_rung(climbing: Project) -> None:
+    fails_where(climbing, lambda command, _: command.tool == "run_calibration.py")
+    with pytest.raises(ToolFailed, match="run_calibration.py: gave up"):
+        climb(climbing.open())
+    assert climbing.toolchain.ran.count("run_calibration.py") <= 8, "three calibrations and a check, by quantizer"
+
+
+def test_a_network_without_a_channel_to_scale_is_not_calibrated_again_for_that(climbing: Project) -> None:
+    path = climbing.data / "model.onnx"
+    before = sha256(path)
+    model = onnx.load(str(path))
+    for node in model.graph.node:
+        if node.op_type in ("Relu", "PRelu", "LeakyRelu"):
+            node.op_type = "Sigmoid"
+            del node.attribute[:], node.input[1:]
+    path.write_bytes(model.SerializeToString())
+    climbing.edit(before, sha256(path))
+    climbing.toolchain.noise = 0.5
+    climb(climbing.open())
+    outcomes = [row for row in tried(climbing) if "at most" not in row[1] and "head" not in row[1]]
+    assert outcomes == [
+        *[("not enough", str(PLAIN_INT8))] * 2,
+        *[("skipped", str(EQUALIZED))] * 2,
+        *[("not enough", "thresholds by mse")] * 2,
+    ]
+    assert "no channel to scale" in "\n".join(climbing.report.said)
