@@ -10,6 +10,7 @@ import numpy as np
 
 from bmzoo.commands.measure import aligned, decoded, detection_figures, reference_heads, tensor_figures
 from bmzoo.commands.requests import read_request
+from bmzoo.errors import VerifyFailed
 from bmzoo.measure.comparisons.comparison import MatchRule
 from bmzoo.measure.degenerate import Heads
 from bmzoo.measure.found import pictures_compared
@@ -23,10 +24,10 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     request = read_request(folder, args[0])
     feeds = arrays(folder / "inputs.npz")
     reference = reference_heads(folder, feeds)
-    mlir = aligned(reference, arrays(folder / "mlir.npz"), "its MLIR")
+    mlir, dead = _lowered(folder, reference)
     simulated = arrays(folder / "simulated.npz")
     batch = len(next(iter(simulated.values())))
-    if request.get("alone"):
+    if request.get("alone") or dead:
         reference, mlir = _head(reference, batch), _head(mlir, batch)
     first = aligned(_head(reference, batch), simulated)
     # The artifact's own outputs for the batch that was simulated, those of its lowered MLIR for the other pictures.
@@ -36,18 +37,29 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "simulated": batch,
         "tensors": tensor_figures(reference, test),
         "detections": detection_figures(folder, reference, test, request),
-        "engines": {**agreement(first, _head(mlir, batch)), **_floats(folder / "lowered.mlir")},
+        "engines": {
+            **({"equal": False, "dead": dead} if dead else agreement(first, _head(mlir, batch))),
+            **_floats(folder / "lowered.mlir"),
+        },
         "consistency": {
             name: _with_sibling(name, first, arrays(folder / f"sibling.{name}.npz")) for name in request["siblings"]
         },
     }
-    if not request.get("alone"):
+    if not request.get("alone") and not dead:
         figures |= _apart(folder, _head(reference, batch), first, _head(mlir, batch), request)
     (folder / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
     rule = MatchRule(request["confidence"], request["margin"], request["iou"])
     wanted, given = (decoded(folder, heads, request, rule.confidence - rule.margin) for heads in (reference, test))
     found = {"pictures": pictures_compared(wanted, given, rule)}
     (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def _lowered(folder: Path, reference: Heads) -> tuple[Heads, str]:
+    """What the MLIR gave, and "". What compares with nothing becomes the reference, with why."""
+    try:
+        return aligned(reference, arrays(folder / "mlir.npz"), "its MLIR"), ""
+    except VerifyFailed as error:
+        return reference, error.message
 
 
 def _apart(

@@ -53,6 +53,8 @@ def engine_misses(engines: Mapping[str, Any], limits: Thresholds) -> list[str]:
     Verification runs it on most pictures: for a RetinaFace of 640x640 it takes 0.1 to 0.8 s a picture, the
     simulator 2 s (INT8) to 74 s (F16).
     """
+    if engines.get("dead"):
+        return [engines["dead"]]
     found = []
     gap, noise = engines["relative"], engines["sqnr_db"]
     if limits.engines is not None and not gap <= limits.engines:
@@ -66,11 +68,14 @@ def mlir_misleads(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
     """What shows that TPU-MLIR's interpreter runs a network wrongly that the artifact computes rightly.
 
     On the same pictures it is not the simulator's equal, and misses the thresholds against ONNX that the artifact
-    on the simulator reaches. Empty in any other case: where both agree with ONNX, though not with each other, or
-    where neither does, a fault of the artifact is not ruled out.
+    on the simulator reaches, or gives NaN or the same for all. Empty in any other case: where both agree with ONNX,
+    though not with each other, or where neither does, a fault of the artifact is not ruled out.
     """
+    different = engine_misses(figures["engines"], limits)
+    if figures["engines"].get("dead"):
+        return [] if misses(figures, limits) else different
     apart = figures.get("apart")
-    if not apart or not engine_misses(figures["engines"], limits) or misses(apart["simulator"], limits):
+    if not apart or not different or misses(apart["simulator"], limits):
         return []
     return misses(apart["mlir"], limits)
 

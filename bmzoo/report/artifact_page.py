@@ -121,7 +121,9 @@ def _engines(figures: Mapping[str, Any]) -> Markup | None:
     engines = figures.get("engines")
     if engines is None:
         return None
-    near = "equal to its MLIR" if engines["equal"] else f"{_number(engines['sqnr_db'], 0)} dB from its MLIR"
+    near = "equal to its MLIR" if engines["equal"] else f"{_number(engines.get('sqnr_db'), 0)} dB from its MLIR"
+    if "dead" in engines:
+        near = "compared with nothing"
     if "alone" in figures:
         near = "run on all pictures, as its MLIR misleads"
     others = [

@@ -107,9 +107,10 @@ def _limits(model: Model, target: Target, figures: Mapping[str, Any]) -> Thresho
 def summary(figures: Mapping[str, Any], of: str = "pictures") -> str:
     """The figures in one line, for the terminal. `of`: what was compared."""
     engines = figures["engines"]
-    equal = "equal to its MLIR" if engines["equal"] else f"{engines['sqnr_db']:.0f} dB from its MLIR"
     if "alone" in figures:
         equal = "all on the simulator, as its MLIR misleads"
+    else:
+        equal = "equal to its MLIR" if engines["equal"] else f"{engines['sqnr_db']:.0f} dB from its MLIR"
     others = [
         f"equal to {name}" if other["equal"] else f"within {other['relative']:.1g} of {name}"
         for name, other in figures["consistency"].items()

@@ -202,6 +202,40 @@ def test_where_the_interpreter_is_wrong_and_the_simulator_right_all_pictures_run
     assert "simulate" not in project.toolchain.ran, "what ran is kept"
 
 
+class Broken(OtherArtifact):
+    """An interpreter whose outputs compare with nothing."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def _infer(self, folder: Path, command: Command) -> None:
+        super()._infer(folder, command)
+        outputs = folder / command.args[-1]
+        with np.load(outputs) as archive:
+            found = {name: np.full_like(head, self.value) for name, head in archive.items()}
+        write_arrays(outputs, found)
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "gives NaN or infinity"), (0.5, "gives 0.5 everywhere")])
+def test_an_interpreter_that_gives_nothing_is_wrong_too(project: Project, value: float, said: str) -> None:
+    misled(project, gap=0.0)
+    project.toolchain = Broken(value)
+    _, line = verify(project, "bm1688_int8_1b")
+    assert line.startswith("3 pictures: ") and "all on the simulator" in line
+    (why,) = told(project, "BM1688/tiny_int8_1b")["alone"]
+    assert said in why and "its MLIR" in why
+
+
+def test_where_both_give_nothing_the_verdict_says_both(project: Project) -> None:
+    misled(project, gap=0.0)
+    project.toolchain = Broken(np.nan)
+    project.toolchain.chip_noise = 2.0
+    with pytest.raises(VerifyFailed, match=r"y: cosine .* is below .*its MLIR gives NaN or infinity"):
+        verify(project, "bm1688_int8_1b")
+    assert told(project, "BM1688/tiny_int8_1b")["images"] == 1, "the pictures that the simulator saw"
+
+
 def test_only_whole_batches_run_on_the_simulator(project: Project) -> None:
     misled(project, gap=1.0)
     _, said = verify(project, "bm1688_int8_2b")
