@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.engines.worker import PACKAGE_ROOT, Worker, call, inherited
+from bmzoo.runtime.engines.worker import OWN_PACKAGE, Worker, call, inherited
 
 ENGINE = """
 import os, sys, time
@@ -66,7 +66,7 @@ def make(folder: Path, order: str = "work", timeout: float = 20.0) -> Worker:
     model.write_text(order)
     worker = Worker("engine_of_test", "toy", sys.executable, timeout, None)
     worker.model = model
-    worker.env = {**inherited(), "PYTHONPATH": f"{folder}:{PACKAGE_ROOT}"}
+    worker.env = {**inherited(), "PYTHONPATH": f"{folder}:{OWN_PACKAGE.parent}"}
     return worker
 
 
@@ -255,4 +255,4 @@ def test_threads_are_told_through_the_environment(monkeypatch: pytest.MonkeyPatc
 
 
 def test_workers_are_given_the_folder_in_which_the_package_lies() -> None:
-    assert (PACKAGE_ROOT / "bmzoo" / "runtime" / "engines" / "worker.py").is_file()
+    assert (OWN_PACKAGE / "runtime" / "engines" / "worker.py").is_file()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOG = "engine.log"
-PACKAGE = Path(__file__).resolve().parents[2]
+OWN_PACKAGE = Path(__file__).resolve().parents[2]
 # Words in an engine's last output that tell more than its last lines, which are a stack dump.
 TELLING = ("FATAL", "ASSERT", "Assertion", "UNREACHABLE", "failed to", "doesn't exist", "Error:")
 
@@ -74,7 +74,7 @@ class Worker:
         alone = self.folder / "alone"
         alone.mkdir(exist_ok=True)
         with suppress(FileExistsError):
-            (alone / PACKAGE.name).symlink_to(PACKAGE)
+            (alone / OWN_PACKAGE.name).symlink_to(OWN_PACKAGE)
         self.env["PYTHONPATH"] += f":{alone}"
 
     def start(self) -> Dict[str, Any]:
