@@ -48,6 +48,14 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py", *_WORDS, *_SESSION)),
     "prepare": OwnCommand("prepare", _PREPARING),
     "shapes": OwnCommand("shapes", ("commands/shapes.py",)),
+    "calibrate": OwnCommand(
+        "calibrate",
+        (
+            *("commands/calibrate.py", "commands/table.py", "quantization/*.py", "system/partial.py"),
+            *("measure/npz.py", "measure/given_names.py", *_ENGINES),
+        ),
+        installation=True,
+    ),
     "table": OwnCommand("table", ("commands/table.py", "quantization/tables.py")),
     "check-tables": OwnCommand(
         "check_tables",

@@ -126,7 +126,10 @@ def settings_step(model: Model, weights: Weights) -> Step:
     said = {
         **network(own, weights),
         "decoder": decoder,
-        "calibration": config.calibration.model_dump(include={"histogram_bins", "tune", "minimum"}),
+        "calibration": {
+            **config.calibration.model_dump(include={"histogram_bins", "tune", "minimum"}),
+            **config.calibration.model_dump(include={"engine"}, exclude_defaults=True),
+        },
         "thresholds": limits,
         "confidence": config.verify.confidence,
     }

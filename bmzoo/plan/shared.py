@@ -9,6 +9,7 @@ from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.weights import Weights
+from bmzoo.plan.calibrating import OWN_ENGINE, calibrator
 from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
 from bmzoo.plan.fed import fed, input_request, is_shaped_by_file, stated_inputs
 from bmzoo.plan.step import Command, ExternalData, File, Input, Output, Step, Subject
@@ -160,39 +161,28 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
     int4 = any(t.precision == "int4" for t in model.targets)
     shown, images = fed(model, settings.images), settings.images
     count = (settings.count if images is None else images.count) or 0
-    args = (
-        *("model.mlir", "--data_list", "samples.txt", "--input_num", str(count)),
-        *("--cali_method", settings.method, "--histogram_bin_num", str(settings.histogram_bins)),
-        *("--tune_num", str(settings.tune)),
-        *(("--debug_cmd", "int4") if int4 else ()),
-        *("-o", "tool.table"),
-    )
-    method = {"method": settings.method, "histogram_bins": settings.histogram_bins, "tune": settings.tune}
+    who = calibrator(settings, count, int4, model.config.input is not None)
+    source = transform if equalized else import_step(model, weights)
+    request = {**input_request(model), "minimum": settings.minimum, **unpictured(model, count)}
     return Step(
         "calibrate",
         Subject(model.name, weights.name, equalized),
-        (
-            Command("prepare", ("request.json",)),
-            Command("run_calibration.py", args),
-            Command("table", ("request.json",)),
-        ),
+        (Command("prepare", ("request.json",)), *who.commands),
         (
             *mlir_inputs(transform),
+            *((("model.onnx", Output(source, "model.onnx")),) if who.network else ()),
             ("model.json", Output(import_step(model, weights), "model.json")),
             *shown,
         ),
-        ("calibration.table",),
-        (
-            document(
-                "request.json", {**input_request(model), "minimum": settings.minimum, **unpictured(model, count)}
-            ),
-        ),
+        ("calibration.table", *who.outputs),
+        (document("request.json", request), *who.documents),
         decision(
             THRESHOLDS,
-            {**network(model, weights), **method, "int4": int4},
+            {**network(model, weights), **who.facts, "int4": int4},
             {**derived_from(weights), **dict(shown), **equalization(model, weights, equalized)},
             vendor=True,
         ),
+        resumable=settings.engine == OWN_ENGINE,
     )
 
 

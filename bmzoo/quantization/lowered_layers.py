@@ -23,6 +23,8 @@ _SHIFT = re.compile(r"rshift = \[([\d, ]+)\]")
 _MULTIPLIER = re.compile(r"multipliers? = \[-?\d+\]")
 # Operations that lowering puts between layers to bring a tensor to another scale or type.
 REQUANTIZED = ("Cast", "MulShift")
+# Operations of the top level that hold no activations.
+CONSTANT = ("Weight", "None")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,17 @@ def lowered_layers(text: str) -> dict[str, Lowered]:
         for name, result in zip(made[value], _types(results), strict=False):
             found.setdefault(name, Lowered(kind, _quant(result), shift, one, reads))
     return found
+
+
+def top_tensors(text: str) -> tuple[str, ...]:
+    """The tensors that a calibration table has a row for, in order, from the text of a top-level MLIR."""
+    located = {match[1]: match[2] for match in _LOCATION.finditer(text)}
+    made = (
+        _names(location, located)
+        for _, dialect, kind, _, _, _, location in _OPERATION.findall(text)
+        if dialect == "top" and kind not in CONSTANT
+    )
+    return tuple(dict.fromkeys(name for names in made for name in names))
 
 
 def input_shapes(text: str) -> dict[str, tuple[int, ...]]:

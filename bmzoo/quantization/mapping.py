@@ -63,7 +63,7 @@ def layer_tensors(
     taken, used = set(found.values()), set(found)
     tensors = {tensor for _, tensor in made}
     for name in (name for name, layer in lowered.items() if name not in found and layer.kind not in REQUANTIZED):
-        tensor, row = _in_front(name, tensors), table_name(name, tables)
+        tensor, row = name_in_front(name, tensors), table_name(name, tables)
         if tensor and tensor not in taken and row and row not in used:
             found[name] = tensor
             taken.add(tensor)
@@ -79,16 +79,16 @@ def coverage(net: LoweredNetwork) -> tuple[int, int]:
     mapped, rows = {id(layer.lowered) for layer in net.quantized}, {layer.name for layer in net.quantized}
     layers = {name: layer for name, layer in net.lowered.items() if layer.quant is not None}
     every = [name for name, layer in layers.items() if layer.kind not in REQUANTIZED or id(layer) in mapped]
-    known = [name for name in every if id(layers[name]) in mapped or _in_front(name, rows)]
+    known = [name for name in every if id(layers[name]) in mapped or name_in_front(name, rows)]
     return len(known), len(every)
 
 
 def table_name(layer: str, tables: Collection[str]) -> str:
     """The name by which tables know a layer: its own, or that of the layer which lowering made it of, or none."""
-    return layer if layer in tables else _in_front(layer, tables)
+    return layer if layer in tables else name_in_front(layer, tables)
 
 
-def _in_front(name: str, known: Collection[str]) -> str:
+def name_in_front(name: str, known: Collection[str]) -> str:
     """The longest known name that this one begins with, before a `_`; empty where there is none."""
     ends = (place for place in range(len(name) - 1, 0, -1) if name[place] == "_")
     return next((name[:end] for end in ends if name[:end] in known), "")

@@ -2,6 +2,7 @@
 
 from bmzoo.config.model import Model
 from bmzoo.execute.decisions import Standing
+from bmzoo.plan.calibrating import CERTAINTY
 from bmzoo.plan.shared import calibrate_step, scales_step
 from bmzoo.plan.step import Step
 from bmzoo.results import decisions
@@ -18,6 +19,14 @@ def calibrate(at: Workspace, model: Model, quantizer: str) -> None:
     overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
     for step in steps(at, model, quantizer):
         decisions.settle(at, model, step)
+        _tell(at, model, step)
+
+
+def _tell(at: Workspace, model: Model, step: Step) -> None:
+    """Say how sure thresholds are that were found here by bmzoo itself; others do not know."""
+    made = at.builder(model).derived(step)
+    if made is not None and CERTAINTY in step.outputs:
+        at.report.say(f"{step.subject}: {made.read_json(CERTAINTY)['said']}")
 
 
 def is_current(at: Workspace, model: Model, quantizer: str) -> bool:

@@ -153,6 +153,7 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Calibration.images": [("calibration.images", {"folder": "others"})],
     "Calibration.count": [("calibration.count", 9)],
     "Calibration.table": [("calibration", {"table": "hand.table"})],
+    "Calibration.engine": [("calibration.engine", "bmzoo")],
     "Calibration.method": [("calibration.method", "mse")],
     "Calibration.histogram_bins": [("calibration.histogram_bins", 1024)],
     "Calibration.tune": [("calibration.tune", 3)],

@@ -1,0 +1,103 @@
+"""How sure thresholds are: how far they move over other pictures of the same kind, and how many would do.
+
+Thresholds are found again over as many pictures, drawn with replacement from those that there are. (Efron,
+Bootstrap Methods: Another Look at the Jackknife, 1979.) What moves by chance shrinks with the root of their number.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmzoo.quantization.histograms import Histogram
+from bmzoo.quantization.thresholds import LEAST, clipping
+
+# How often thresholds are found again.
+SAMPLES = 20
+# A tensor whose threshold moves by more than this is unstable: a step of INT8 is that much wider or narrower.
+UNSTABLE = 0.15
+# Enough pictures: nine tensors of ten move by no more than this.
+ENOUGH = 0.05
+# Two pictures that differ by less than this share of their contrast are one.
+SAME = 0.1
+# These look at each picture by itself.
+_BY_PICTURE = ("aciq_laplace", "aciq_gauss")
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """`moves`: by tensor, the standard deviation of its threshold as a share of it. `pictures`: how many it saw."""
+
+    moves: Mapping[str, float]
+    pictures: int
+
+    @property
+    def typical(self) -> float:
+        """What nine tensors of ten do not exceed."""
+        return float(np.quantile(list(self.moves.values()), 0.9)) if self.moves else 0.0
+
+    @property
+    def enough(self) -> int:
+        """How many pictures would do, by what these say."""
+        return max(2, int(np.ceil(self.pictures * (self.typical / ENOUGH) ** 2)))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether thresholds are chance: more than one in ten is unstable."""
+        return self.typical > UNSTABLE
+
+    def said(self) -> str:
+        """How sure, in a sentence for people."""
+        worst = max(self.moves, key=lambda name: self.moves[name], default="")
+        by = f"`{worst}` moves by {self.moves[worst]:.0%}" if worst else "nothing moves"
+        if self.doubtful:
+            return f"these {self.pictures} pictures are too few: {by}; about {self.enough} would do"
+        if self.enough > self.pictures:
+            return f"{self.pictures} pictures, about {self.enough} would do better: {by}"
+        return f"{self.pictures} pictures, {self.enough} would do: {by}"
+
+    def unstable(self) -> list[str]:
+        """Tensors that move most, and by too much, the worst first."""
+        names = [name for name, move in self.moves.items() if move > UNSTABLE]
+        return sorted(names, key=lambda name: -self.moves[name])
+
+
+def movement(seen: Histogram, method: str, tune: bool) -> float:
+    """The standard deviation of the logarithm of a tensor's threshold over other pictures of the same kind."""
+    if len(seen.counts) < 2 or seen.largest <= LEAST:
+        return 0.0
+    found = [clipping(one, method, tune=tune).threshold for one in resampled(seen, method in _BY_PICTURE)]
+    return float(np.std(np.log(found)))
+
+
+def resampled(seen: Histogram, by_picture: bool) -> list[Histogram]:
+    """SAMPLES histograms of pictures drawn with replacement, always the same draws. `by_picture`: not summed."""
+    number = len(seen.counts)
+    draws = np.random.default_rng(0).integers(0, number, (SAMPLES, number))
+    if by_picture:
+        return [seen.picked(draw.tolist()) for draw in draws]
+    weights = np.stack([np.bincount(draw, minlength=number) for draw in draws]).astype(np.float64)
+    counts = np.rint(weights @ seen.counts.astype(np.float64)).astype(np.int64)
+    zeros = np.rint(weights @ seen.zeros).astype(np.int64)
+    return [
+        replace(
+            seen,
+            counts=counts[i : i + 1],
+            zeros=zeros[i : i + 1],
+            lows=seen.lows[draw].min(keepdims=True),
+            highs=seen.highs[draw].max(keepdims=True),
+        )
+        for i, draw in enumerate(draws)
+    ]
+
+
+def copies(small: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Pairs of pictures that are one and the same, or nearly. `small`: a picture a row; one colour is none."""
+    contrast = small.std(axis=1)
+    found = []
+    for second in range(1, len(small)):
+        apart = np.sqrt(np.mean((small[:second] - small[second]) ** 2, axis=1))
+        limit = SAME * np.minimum(contrast[:second], contrast[second])
+        found += [(int(first), second) for first in np.flatnonzero(apart < limit)]
+    return found

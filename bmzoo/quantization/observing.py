@@ -1,0 +1,197 @@
+"""Watches the tensors of a network over pictures, in worker processes that each hold one picture's at a time.
+
+Every picture is run on one thread and gets histograms of its own, so what is found does not depend on how many
+processes there are. A process that is killed loses the pictures that it was at.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from bmzoo.errors import SourceError
+from bmzoo.measure.npz import arrays
+from bmzoo.quantization.histograms import Histogram, histogram, together
+from bmzoo.quantization.session import session
+from bmzoo.runtime.engines.simulate import write_arrays
+from bmzoo.system.partial import FOLDER, Pieces
+
+# Pictures are told apart up to here; of more, several in a row count as one.
+MOST_TOLD_APART = 64
+# A worker holds the network and one picture's tensors: 200 MB for a YOLOv5n of 640x640.
+MOST_OBSERVERS = 8
+# Pixels of a picture's side where pictures are compared.
+SIDE = 16
+
+Values = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is watched: a network file with `tensors` as its outputs, or inputs, and how many bins there are."""
+
+    model: Path
+    tensors: tuple[str, ...]
+    bins: int
+
+
+class Observed:
+    """Histograms by tensor, put together when asked for; and the pictures themselves.
+
+    `small`: SIDE x SIDE each [pictures, SIDE * SIDE].
+    """
+
+    def __init__(self, files: Sequence[Path], tensors: Sequence[str]) -> None:
+        self._places = {name: place for place, name in enumerate(tensors)}
+        self._stored = [arrays(file) for file in files]
+        self._starts = [starts_of(stored["told"]) for stored in self._stored]
+        self.small = np.concatenate([stored.pop("small") for stored in self._stored])
+
+    def of(self, tensor: str) -> Histogram:
+        """A tensor's histogram, a row for each picture or group of them."""
+        place = self._places[tensor]
+        stored = zip(self._stored, self._starts, strict=True)
+        return together([unpacked(one, place, starts[place]) for one, starts in stored])
+
+
+class Observer:
+    """The network of one process."""
+
+    def __init__(self, job: Observation) -> None:
+        self._job = job
+        model = onnx.load(str(job.model))
+        self._outputs = [port.name for port in model.graph.output]
+        self._running = session(model, threads=1)
+        self._buffers: dict[str, Values] = {}
+
+    def histograms(self, feeds: Mapping[str, Values], sample: str) -> list[Histogram]:
+        """The histogram of each tensor for one picture. Raises SourceError for values that are no numbers."""
+        values = {**feeds, **self._run(feeds)}
+        found = []
+        for name in self._job.tensors:
+            try:
+                found.append(histogram(values[name], self._job.bins))
+            except ValueError as error:
+                raise SourceError(f"{sample}: the ONNX model gives {error} in `{name}`", HINT) from None
+        return found
+
+    def _run(self, feeds: Mapping[str, Values]) -> Mapping[str, Values]:
+        """Outputs, written to the same memory every time: fresh memory costs more than the network."""
+        if not self._buffers:
+            values = self._running.run(self._outputs, dict(feeds))
+            found = dict(zip(self._outputs, values, strict=True))
+            if all(isinstance(side, int) for port in self._running.get_outputs() for side in port.shape):
+                self._buffers = {name: np.empty_like(value) for name, value in found.items()}
+            return found
+        binding = self._running.io_binding()
+        for name, value in feeds.items():
+            binding.bind_cpu_input(name, np.ascontiguousarray(value))
+        for name, value in self._buffers.items():
+            binding.bind_output(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
+        self._running.run_with_iobinding(binding)
+        return self._buffers
+
+
+HINT = "are mean, scale and pixel_format below `input` in the config those that it was trained with?"
+
+
+def observe(job: Observation, samples: Sequence[Path], pieces: Pieces) -> Observed:
+    """Watch all samples, but those that an interrupted run was done with. Raises SourceError."""
+    groups = list(grouped(samples))
+    folder = samples[0].parents[1] / FOLDER
+    done = {index for index in range(len(groups)) if pieces.find(str(index)) is not None}
+    missing = [index for index in range(len(groups)) if index not in done]
+    if missing:
+        with _pool(job, len(missing)) as pool:
+            waiting = {pool.submit(_watch, groups[i], _file(folder, i)): i for i in missing}
+            try:
+                for future in as_completed(waiting):
+                    future.result()
+                    pieces.keep(str(waiting[future]), {"pictures": len(groups[waiting[future]])})
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return Observed([_file(folder, index) for index in range(len(groups))], job.tensors)
+
+
+def grouped(samples: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
+    """Samples one by one, or as many in a row as leave no more groups than are told apart."""
+    each = -(-len(samples) // MOST_TOLD_APART)
+    for start in range(0, len(samples), each):
+        yield tuple(samples[start : start + each])
+
+
+def small_picture(feeds: Mapping[str, Values]) -> NDArray[np.float32]:
+    """The first input that has rows and columns, as SIDE x SIDE means over channels; zeros where there is none."""
+    found = np.zeros((SIDE, SIDE), np.float32)
+    picture = next((value[0] for value in feeds.values() if value.ndim == 4), None)
+    if picture is None or min(picture.shape[1:]) < SIDE:
+        return found.reshape(-1)
+    grey = np.asarray(picture, np.float32).mean(axis=0)
+    starts = [np.linspace(0, side, SIDE, endpoint=False).astype(int) for side in grey.shape]
+    sizes = [np.diff(np.append(start, side)) for start, side in zip(starts, grey.shape, strict=True)]
+    sums = np.add.reduceat(np.add.reduceat(grey, starts[0], axis=0), starts[1], axis=1)
+    return np.asarray(sums / np.outer(*sizes), np.float32).reshape(-1)
+
+
+def _pool(job: Observation, number: int) -> ProcessPoolExecutor:
+    processes = max(1, min(number, len(os.sched_getaffinity(0)), MOST_OBSERVERS))
+    # Spawned and not forked: onnxruntime's thread pool does not survive a fork.
+    return ProcessPoolExecutor(processes, get_context("spawn"), _open_observer, (job,))
+
+
+_OBSERVER: list[Observer] = []  # one for each worker process: a pool's initializer has nowhere else to put it
+
+
+def _open_observer(job: Observation) -> None:
+    _OBSERVER[:] = [Observer(job)]
+
+
+def _watch(samples: Sequence[Path], result: Path) -> None:
+    """Write the histograms over some samples to a file, which is there whole or not at all."""
+    found, small = [], []
+    for sample in samples:
+        feeds = arrays(sample)
+        found.append(_OBSERVER[0].histograms(feeds, sample.stem))
+        small.append(small_picture(feeds))
+    merged = [together(each) for each in zip(*found, strict=True)]
+    merged = [one.summed() for one in merged] if len(samples) > 1 else merged
+    part = result.with_suffix(f".{os.getpid()}")
+    write_arrays(part, {**packed(merged), "small": np.stack(small)})
+    part.replace(result)
+
+
+def _file(folder: Path, index: int) -> Path:
+    return folder / f"{index}.npz"
+
+
+def packed(found: Sequence[Histogram]) -> dict[str, Values]:
+    """Histograms as arrays: all counts in a row, and where each starts."""
+    told = [[*one.counts.shape, one.first, one.exponent] for one in found]
+    names = ("zeros", "lows", "highs")
+    return {
+        "told": np.array(told, np.int64),
+        "counts": np.concatenate([one.counts.reshape(-1) for one in found]).astype(np.uint32),
+        **{name: np.concatenate([getattr(one, name) for one in found]) for name in names},
+    }
+
+
+def starts_of(told: Values) -> Values:
+    """Where the counts of each histogram start, and its rows [histograms, 2]."""
+    sizes = np.stack([told[:, 0] * told[:, 1], told[:, 0]], axis=1)
+    return np.asarray(np.cumsum(sizes, axis=0) - sizes)
+
+
+def unpacked(stored: Mapping[str, Values], place: int, start: Values) -> Histogram:
+    """One of the histograms that `packed` made arrays of. `start`: its row of `starts_of`."""
+    rows, bins, first, exponent = stored["told"][place].tolist()
+    counts = stored["counts"][start[0] : start[0] + rows * bins].astype(np.int64).reshape(rows, bins)
+    zeros, lows, highs = (stored[name][start[1] : start[1] + rows] for name in ("zeros", "lows", "highs"))
+    return Histogram(counts, first, exponent, zeros, lows, highs)
