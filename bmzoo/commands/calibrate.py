@@ -6,6 +6,7 @@ TPU-MLIR's interpreter is asked only for tensors of its own making, which the ON
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bmzoo.measure.given_names import as_given, given_names
 from bmzoo.measure.npz import arrays
 from bmzoo.quantization.certainty import Certainty, copies, movement
 from bmzoo.quantization.histograms import Histogram, difference, histogram, together
-from bmzoo.quantization.observing import HINT, Observation, Observer, grouped, observe
+from bmzoo.quantization.observing import HINT, Observation, Observer, grouped, observers
 from bmzoo.quantization.table_tensors import Tapped, tap
 from bmzoo.quantization.thresholds import LEAST, Clipping, clipping
 from bmzoo.runtime.engines.mlir import MlirSession
@@ -49,15 +50,17 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     onnx.save(tapped.model, str(folder / TAPPED))
     bins = SPARE * settings["histogram_bins"]
     job = Observation(folder / TAPPED, tuple(dict.fromkeys(tapped.sources.values())), bins)
-    seen = observe(job, samples, Pieces(folder, len(list(grouped(samples)))))
-    others = {name: _found(one, settings) for name, one in _of_the_tool(folder, job, tapped, samples).items()}
-    own = {name: _found(seen.of(name), settings) for name in job.tensors}
+    find = partial(_found, settings=settings)
+    with observers(job, samples) as processes:
+        processes.watch(Pieces(folder, len(list(grouped(samples)))))
+        own = processes.each(find)
+        pairs = copies(processes.small()) if settings["pictures"] else []
+    others = {name: find(seen) for name, seen in _of_the_tool(folder, job, tapped, samples).items()}
     found = {name: others[name] if name in others else own[tapped.sources[name]] for name in tapped.rows}
     _check_alive(folder, found)
     (folder / "calibration.table").write_text(rounded(_text(found, settings, len(samples))), encoding="utf-8")
     given = given_names(folder)
     sure = Certainty({as_given(name, given): one.moves for name, one in found.items()}, len(samples))
-    pairs = copies(seen.small) if settings["pictures"] else []
     _tell(folder, sure, [(_picture(folder, samples[a]), _picture(folder, samples[b])) for a, b in pairs])
 
 

@@ -5,12 +5,13 @@ processes there are. A process that is killed loses the pictures that it was at.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -31,6 +32,7 @@ MOST_OBSERVERS = 8
 SIDE = 16
 
 Values = NDArray[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,12 @@ class Observation:
 
 
 class Observed:
-    """Histograms by tensor, put together when asked for; and the pictures themselves.
-
-    `small`: SIDE x SIDE each [pictures, SIDE * SIDE].
-    """
+    """Histograms by tensor, from files, put together when asked for."""
 
     def __init__(self, files: Sequence[Path], tensors: Sequence[str]) -> None:
         self._places = {name: place for place, name in enumerate(tensors)}
         self._stored = [arrays(file) for file in files]
         self._starts = [starts_of(stored["told"]) for stored in self._stored]
-        self.small = np.concatenate([stored.pop("small") for stored in self._stored])
 
     def of(self, tensor: str) -> Histogram:
         """A tensor's histogram, a row for each picture or group of them."""
@@ -62,13 +60,12 @@ class Observed:
 
 
 class Observer:
-    """The network of one process."""
+    """The network of one process, opened when first used."""
 
     def __init__(self, job: Observation) -> None:
         self._job = job
-        model = onnx.load(str(job.model))
-        self._outputs = [port.name for port in model.graph.output]
-        self._running = session(model, threads=1)
+        self._running: Any = None  # onnxruntime ships no types
+        self._outputs: list[str] = []
         self._buffers: dict[str, Values] = {}
 
     def histograms(self, feeds: Mapping[str, Values], sample: str) -> list[Histogram]:
@@ -84,6 +81,9 @@ class Observer:
 
     def _run(self, feeds: Mapping[str, Values]) -> Mapping[str, Values]:
         """Outputs, written to the same memory every time: fresh memory costs more than the network."""
+        if self._running is None:
+            self._running = session(onnx.load(str(self._job.model)), threads=1)
+            self._outputs = [port.name for port in self._running.get_outputs()]
         if not self._buffers:
             values = self._running.run(self._outputs, dict(feeds))
             found = dict(zip(self._outputs, values, strict=True))
@@ -102,23 +102,49 @@ class Observer:
 HINT = "are mean, scale and pixel_format below `input` in the config those that it was trained with?"
 
 
-def observe(job: Observation, samples: Sequence[Path], pieces: Pieces) -> Observed:
-    """Watch all samples, but those that an interrupted run was done with. Raises SourceError."""
-    groups = list(grouped(samples))
-    folder = samples[0].parents[1] / FOLDER
-    done = {index for index in range(len(groups)) if pieces.find(str(index)) is not None}
-    missing = [index for index in range(len(groups)) if index not in done]
-    if missing:
-        with _pool(job, len(missing)) as pool:
-            waiting = {pool.submit(_watch, groups[i], _file(folder, i)): i for i in missing}
-            try:
-                for future in as_completed(waiting):
-                    future.result()
-                    pieces.keep(str(waiting[future]), {"pictures": len(groups[waiting[future]])})
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    return Observed([_file(folder, index) for index in range(len(groups))], job.tensors)
+class Observers:
+    """Worker processes that watch samples, and then look at what was seen of each tensor."""
+
+    def __init__(
+        self, pool: ProcessPoolExecutor, processes: int, job: Observation, samples: Sequence[Path]
+    ) -> None:
+        self._pool, self._processes, self._job = pool, processes, job
+        self._groups = list(grouped(samples))
+        folder = samples[0].parents[1] / FOLDER
+        self._files = [folder / f"{index}.npz" for index in range(len(self._groups))]
+
+    def watch(self, pieces: Pieces) -> None:
+        """Watch all samples, but those that an interrupted run was done with. Raises SourceError."""
+        todo = [index for index in range(len(self._groups)) if pieces.find(str(index)) is None]
+        waiting = {self._pool.submit(_watch, self._groups[i], self._files[i]): i for i in todo}
+        try:
+            for future in as_completed(waiting):
+                future.result()
+                pieces.keep(str(waiting[future]), {"pictures": len(self._groups[waiting[future]])})
+        except BaseException:
+            self._pool.shutdown(cancel_futures=True)
+            raise
+
+    def each(self, action: Callable[[Histogram], T]) -> dict[str, T]:
+        """What an action, a function of a module or a `partial` of one, makes of each tensor's histogram."""
+        tensors, step = self._job.tensors, self._processes
+        parts = [tensors[start::step] for start in range(step)]
+        waiting = [self._pool.submit(_look, action, self._files, tensors, part) for part in parts]
+        found = {name: value for future in waiting for name, value in future.result().items()}
+        return {name: found[name] for name in tensors}
+
+    def small(self) -> NDArray[np.float32]:
+        """The pictures, SIDE x SIDE each [pictures, SIDE * SIDE]."""
+        return np.concatenate([arrays(file)["small"] for file in self._files])
+
+
+@contextmanager
+def observers(job: Observation, samples: Sequence[Path]) -> Iterator[Observers]:
+    """Processes for a step; as many as there are cores, and samples."""
+    processes = max(1, min(len(samples), len(os.sched_getaffinity(0)), MOST_OBSERVERS))
+    # Spawned and not forked: onnxruntime's thread pool does not survive a fork.
+    with ProcessPoolExecutor(processes, get_context("spawn"), _open_observer, (job,)) as pool:
+        yield Observers(pool, processes, job, samples)
 
 
 def grouped(samples: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
@@ -139,12 +165,6 @@ def small_picture(feeds: Mapping[str, Values]) -> NDArray[np.float32]:
     sizes = [np.diff(np.append(start, side)) for start, side in zip(starts, grey.shape, strict=True)]
     sums = np.add.reduceat(np.add.reduceat(grey, starts[0], axis=0), starts[1], axis=1)
     return np.asarray(sums / np.outer(*sizes), np.float32).reshape(-1)
-
-
-def _pool(job: Observation, number: int) -> ProcessPoolExecutor:
-    processes = max(1, min(number, len(os.sched_getaffinity(0)), MOST_OBSERVERS))
-    # Spawned and not forked: onnxruntime's thread pool does not survive a fork.
-    return ProcessPoolExecutor(processes, get_context("spawn"), _open_observer, (job,))
 
 
 _OBSERVER: list[Observer] = []  # one for each worker process: a pool's initializer has nowhere else to put it
@@ -168,8 +188,11 @@ def _watch(samples: Sequence[Path], result: Path) -> None:
     part.replace(result)
 
 
-def _file(folder: Path, index: int) -> Path:
-    return folder / f"{index}.npz"
+def _look(
+    action: Callable[[Histogram], T], files: Sequence[Path], tensors: Sequence[str], part: Sequence[str]
+) -> dict[str, T]:
+    seen = Observed(files, tensors)
+    return {name: action(seen.of(name)) for name in part}
 
 
 def packed(found: Sequence[Histogram]) -> dict[str, Values]:
