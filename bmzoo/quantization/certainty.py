@@ -2,6 +2,7 @@
 
 Thresholds are found again over as many pictures, drawn with replacement from those that there are. (Efron,
 Bootstrap Methods: Another Look at the Jackknife, 1979.) What moves by chance shrinks with the root of their number.
+Of the largest value, and so of `max`, it sees about half.
 """
 
 from collections.abc import Mapping

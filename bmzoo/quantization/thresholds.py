@@ -96,8 +96,12 @@ def mse(seen: Histogram, levels: int) -> float:
 
 def percentiles(seen: Histogram, share: float = _SHARE) -> tuple[float, float]:
     """Below the first, and above the second, lies this share of all values."""
-    summed = _summed(seen.total().astype(np.float64))
-    edges = (seen.first + np.arange(len(summed))) * seen.width
+    counts, zeros, place = seen.total(), float(seen.zeros.sum()), -seen.first
+    edges = (seen.first + np.arange(len(counts) + 1)) * seen.width
+    summed = _summed(counts)
+    if zeros:  # all at one place: the edge of their bin stands twice, before and after them
+        summed = np.insert(summed, place + 1, summed[place] + zeros)
+        edges = np.insert(edges, place + 1, 0.0)
     low, high = np.interp([share * summed[-1], (1 - share) * summed[-1]], summed, edges)
     return float(max(low, seen.low)), float(min(high, seen.high))
 
