@@ -49,7 +49,8 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     tapped = tap(onnx.load(str(folder / "model.onnx")), (folder / "model.mlir").read_text(encoding="utf-8"))
     onnx.save(tapped.model, str(folder / TAPPED))
     bins = SPARE * settings["histogram_bins"]
-    job = Observation(folder / TAPPED, tuple(dict.fromkeys(tapped.sources.values())), bins)
+    shown = _pictures(folder)
+    job = Observation(folder / TAPPED, tuple(dict.fromkeys(tapped.sources.values())), bins, shown)
     find = partial(_found, settings=settings)
     with observers(job, samples) as processes:
         processes.watch(Pieces(folder, len(list(grouped(samples)))))
@@ -61,7 +62,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     (folder / "calibration.table").write_text(rounded(_text(found, settings, len(samples))), encoding="utf-8")
     given = given_names(folder)
     sure = Certainty({as_given(name, given): one.moves for name, one in found.items()}, len(samples))
-    _tell(folder, sure, [(_picture(folder, samples[a]), _picture(folder, samples[b])) for a, b in pairs])
+    _tell(folder, sure, [(shown[samples[a].stem], shown[samples[b].stem]) for a, b in pairs])
 
 
 def _found(seen: Histogram, settings: Mapping[str, Any]) -> Found:
@@ -80,7 +81,7 @@ def _of_the_tool(folder: Path, job: Observation, tapped: Tapped, samples: Sequen
     running = MlirSession(folder / "model.mlir", find_tpuc_root(), log=folder / "interpreter.log")
     try:
         first = _interpreted(running, doubtful, samples[0], job.bins)
-        here = dict(zip(job.tensors, Observer(job).histograms(arrays(samples[0]), samples[0].stem), strict=True))
+        here = dict(zip(job.tensors, Observer(job).histograms(samples[0], arrays(samples[0])), strict=True))
         apart = {name: difference(here[tapped.sources[name]], first[name]) for name in tapped.guessed}
         names = [name for name in doubtful if apart.get(name, 1.0) > ALIKE]
         parts = [_interpreted(running, names, sample, job.bins) for sample in samples] if names else []
@@ -94,7 +95,7 @@ def _interpreted(running: MlirSession, names: Sequence[str], sample: Path, bins:
     try:
         return {name: histogram(value, bins) for name, value in values.items()}
     except ValueError as error:
-        raise SourceError(f"{sample.stem}: TPU-MLIR's float network gives {error}", HINT) from None
+        raise SourceError(f"{sample.name}: TPU-MLIR's float network gives {error}", HINT) from None
 
 
 def _check_alive(folder: Path, found: Mapping[str, Found]) -> None:
@@ -151,10 +152,11 @@ def _tell(folder: Path, sure: Certainty, pairs: Sequence[tuple[str, str]]) -> No
     _warn(folder, warnings)
 
 
-def _picture(folder: Path, sample: Path) -> str:
-    """The name by which people know the picture that a sample was made of."""
-    names: dict[str, str] = json.loads((folder / "pictures.json").read_text(encoding="utf-8"))
-    return next((shown for inside, shown in names.items() if Path(inside).stem == sample.stem), sample.stem)
+def _pictures(folder: Path) -> dict[str, str]:
+    """By the name of a sample, that of the picture that it was made of; empty where the network takes none."""
+    path = folder / "pictures.json"
+    names = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {Path(inside).stem: str(shown) for inside, shown in names.items() if inside != "folder"}
 
 
 def _warn(folder: Path, warnings: Sequence[str]) -> None:

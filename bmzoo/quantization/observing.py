@@ -37,11 +37,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Observation:
-    """What is watched: a network file with `tensors` as its outputs, or inputs, and how many bins there are."""
+    """What is watched: a network file with `tensors` as its outputs, or inputs, and how many bins there are.
+
+    `shown`: by the name of a sample without its suffix, what people know it by.
+    """
 
     model: Path
     tensors: tuple[str, ...]
     bins: int
+    shown: Mapping[str, str]
 
 
 class Observed:
@@ -68,15 +72,16 @@ class Observer:
         self._outputs: list[str] = []
         self._buffers: dict[str, Values] = {}
 
-    def histograms(self, feeds: Mapping[str, Values], sample: str) -> list[Histogram]:
+    def histograms(self, sample: Path, feeds: Mapping[str, Values]) -> list[Histogram]:
         """The histogram of each tensor for one picture. Raises SourceError for values that are no numbers."""
         values = {**feeds, **self._run(feeds)}
+        shown = self._job.shown.get(sample.stem, sample.stem)
         found = []
         for name in self._job.tensors:
             try:
                 found.append(histogram(values[name], self._job.bins))
             except ValueError as error:
-                raise SourceError(f"{sample}: the ONNX model gives {error} in `{name}`", HINT) from None
+                raise SourceError(f"{shown}: the ONNX model gives {error} in `{name}`", HINT) from None
         return found
 
     def _run(self, feeds: Mapping[str, Values]) -> Mapping[str, Values]:
@@ -179,7 +184,7 @@ def _watch(samples: Sequence[Path], result: Path) -> None:
     found, small = [], []
     for sample in samples:
         feeds = arrays(sample)
-        found.append(_OBSERVER[0].histograms(feeds, sample.stem))
+        found.append(_OBSERVER[0].histograms(sample, feeds))
         small.append(small_picture(feeds))
     merged = [together(each) for each in zip(*found, strict=True)]
     merged = [one.summed() for one in merged] if len(samples) > 1 else merged
