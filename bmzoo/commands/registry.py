@@ -51,8 +51,13 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "calibrate": OwnCommand(
         "calibrate",
         (
-            *("commands/calibrate.py", "commands/table.py", "quantization/*.py", "system/partial.py"),
-            *("measure/npz.py", "measure/given_names.py", *_ENGINES),
+            *("commands/calibrate.py", "commands/table.py", "quantization/certainty.py"),
+            *(f"quantization/{name}.py" for name in ("observing", "histograms", "thresholds", "table_tensors")),
+            *(
+                f"quantization/{name}.py"
+                for name in ("folding", "lowered_layers", "relu_concat", "session", "tables")
+            ),
+            *("system/partial.py", "measure/npz.py", "measure/given_names.py", *_ENGINES),
         ),
         installation=True,
     ),

@@ -13,7 +13,7 @@ from bmzoo.quantization.folding import element_types, folded, network_inputs
 from bmzoo.quantization.lowered_layers import REQUANTIZED, Lowered, Quant, input_shapes, lowered_layers
 from bmzoo.quantization.network import Layer, LoweredNetwork
 from bmzoo.quantization.relu_concat import relu_before_concat
-from bmzoo.quantization.tables import tensors_of
+from bmzoo.quantization.tables import name_in_front, tensors_of
 
 
 def network_of(model: onnx.ModelProto, top: str, lowered: str) -> LoweredNetwork:
@@ -86,12 +86,6 @@ def coverage(net: LoweredNetwork) -> tuple[int, int]:
 def table_name(layer: str, tables: Collection[str]) -> str:
     """The name by which tables know a layer: its own, or that of the layer which lowering made it of, or none."""
     return layer if layer in tables else name_in_front(layer, tables)
-
-
-def name_in_front(name: str, known: Collection[str]) -> str:
-    """The longest known name that this one begins with, before a `_`; empty where there is none."""
-    ends = (place for place in range(len(name) - 1, 0, -1) if name[place] == "_")
-    return next((name[:end] for end in ends if name[:end] in known), "")
 
 
 def _region(

@@ -21,7 +21,6 @@ from bmzoo.errors import SourceError
 from bmzoo.measure.npz import arrays
 from bmzoo.quantization.histograms import Histogram, histogram, together
 from bmzoo.quantization.session import session
-from bmzoo.runtime.engines.simulate import write_arrays
 from bmzoo.system.partial import FOLDER, Pieces
 
 # Pictures are told apart up to here; of more, several in a row count as one.
@@ -189,7 +188,8 @@ def _watch(samples: Sequence[Path], result: Path) -> None:
     merged = [together(each) for each in zip(*found, strict=True)]
     merged = [one.summed() for one in merged] if len(samples) > 1 else merged
     part = result.with_suffix(f".{os.getpid()}")
-    write_arrays(part, {**packed(merged), "small": np.stack(small)})
+    with part.open("wb") as file:
+        np.savez(file, small=np.stack(small), **packed(merged))
     part.replace(result)
 
 

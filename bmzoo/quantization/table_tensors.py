@@ -12,8 +12,8 @@ import onnx
 
 from bmzoo.quantization.folding import element_types, folded, network_inputs
 from bmzoo.quantization.lowered_layers import input_shapes, top_tensors
-from bmzoo.quantization.mapping import name_in_front
 from bmzoo.quantization.relu_concat import relu_before_concat
+from bmzoo.quantization.tables import name_in_front
 
 # The values of their first input, all of them, in another order or shape.
 REARRANGING = (

@@ -7,7 +7,7 @@ Names are those of tensors in the top-level MLIR.
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from bmzoo.errors import SourceError, nearest
@@ -19,6 +19,12 @@ _LOCATION = re.compile(r'loc\("((?:[^"\\]|\\.)*)"')
 def tensors_of(mlir: str) -> frozenset[str]:
     """Names of all tensors in a top-level MLIR text."""
     return frozenset(unescaped(name) for name in _LOCATION.findall(mlir))
+
+
+def name_in_front(name: str, known: Collection[str]) -> str:
+    """The longest known name that this one begins with, before a `_`; empty where there is none."""
+    ends = (place for place in range(len(name) - 1, 0, -1) if name[place] == "_")
+    return next((name[:end] for end in ends if name[:end] in known), "")
 
 
 def unescaped(name: str) -> str:
