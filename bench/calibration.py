@@ -4,9 +4,9 @@
                                 [--method kl] [--models retinaface_mobilenet0.25,yolov5n,ppocr_v3_det]
 
 Each model is imported and transformed before, which is not timed. Both engines then get the same network, pictures
-and settings, channels as they are, and run by the same step as in `./doit calibrate`, preparing of pictures included.
-Memory is the proportional share (PSS) of all processes of the step, sampled; disk what its folder holds at most. INT8 by either is the real lowering for bm1684x, in TPU-MLIR's interpreter, against ONNX on the pictures of
-`verify`.
+and settings, channels as they are, and run by the same step as in `./doit calibrate`, which prepares pictures, too.
+Memory is the proportional share (PSS) of all processes of the step, sampled; disk what its folder holds at most.
+INT8 by either is the real lowering for bm1684x in TPU-MLIR's interpreter, against ONNX on the pictures of `verify`.
 """
 
 from __future__ import annotations
