@@ -7,6 +7,7 @@ processes there are. A process that is killed loses the pictures that it was at.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,7 +18,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from bmzoo.errors import SourceError
+from bmzoo.errors import SourceError, ToolFailed
 from bmzoo.measure.npz import arrays
 from bmzoo.quantization.histograms import Histogram, histogram, together
 from bmzoo.quantization.session import session
@@ -106,6 +107,9 @@ class Observer:
 HINT = "are mean, scale and pixel_format below `input` in the config those that it was trained with?"
 
 
+MEMORY = "most likely for want of memory: each holds all tensors of a picture; run it again, and it goes on"
+
+
 class Observers:
     """Worker processes that watch samples, and then look at what was seen of each tensor."""
 
@@ -118,13 +122,15 @@ class Observers:
         self._files = [folder / f"{index}.npz" for index in range(len(self._groups))]
 
     def watch(self, pieces: Pieces) -> None:
-        """Watch all samples, but those that an interrupted run was done with. Raises SourceError."""
+        """Watch all samples, but those that an interrupted run was done with. Raises SourceError, ToolFailed."""
         todo = [index for index in range(len(self._groups)) if pieces.find(str(index)) is None]
         waiting = {self._pool.submit(_watch, self._groups[i], self._files[i]): i for i in todo}
         try:
             for future in as_completed(waiting):
                 future.result()
                 pieces.keep(str(waiting[future]), {"pictures": len(self._groups[waiting[future]])})
+        except BrokenProcessPool:
+            raise ToolFailed("a process that watched pictures was killed", MEMORY) from None
         except BaseException:
             self._pool.shutdown(cancel_futures=True)
             raise
