@@ -1,11 +1,13 @@
 """Thresholds against computations on the values themselves, and on distributions whose answer is known."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bmzoo.config.quantization import Calibration
 from bmzoo.quantization.histograms import Histogram, histogram, together
 from bmzoo.quantization.thresholds import (
     LEAST,
@@ -28,6 +30,10 @@ SAMPLES: dict[str, NDArray[np.float32]] = {
     "outliers": np.concatenate([RNG.normal(size=100_000), [80.0, -90.0]]).astype(np.float32),
     "few": RNG.choice([-3.0, 0.0, 1.0, 2.0], 5000).astype(np.float32),
 }
+
+
+def test_every_method_of_a_config_is_there() -> None:
+    assert set(get_args(Calibration.model_fields["method"].annotation)) == set(THRESHOLDS_BY)
 
 
 def seen_of(values: NDArray[np.float32]) -> Histogram:
