@@ -5,7 +5,8 @@
 
 All pictures are watched once. Then they are parted into sets of equal size: `said` is what each set says of its own
 thresholds (what nine tensors of ten do not exceed, the median over sets), `seen` is how far thresholds really are
-apart from set to set; of few sets that is chance at the upper end, so there are medians over tensors, too. `enough` is the number of pictures that the sets say would do, the lowest and the highest.
+apart from set to set. Of few sets the upper end of that is chance, so there are medians over tensors, too. `enough`:
+how many pictures the sets say would do, the lowest and the highest.
 """
 
 from __future__ import annotations

@@ -50,9 +50,8 @@ def tap(model: onnx.ModelProto, top: str) -> Tapped:
     exact = {renamed.get(name, f"{name}_{node.op_type}"): name for name, node in made.items()}
     exact |= {name: name for name in network_inputs(shaped)}
     guesses = {row: name for row in rows if row not in exact and (name := name_in_front(row, made))}
-    sources = {
-        row: _rearranged(exact.get(row) or guesses[row], made) for row in rows if row in {**exact, **guesses}
-    }
+    known = {**exact, **guesses}
+    sources = {row: _rearranged(known[row], made) for row in rows if row in known}
     _expose(shaped, tuple(dict.fromkeys(name for name in sources.values() if name in made)))
     return Tapped(shaped, rows, sources, tuple(guesses), tuple(row for row in rows if row not in sources))
 
