@@ -5,8 +5,8 @@
 
 All pictures are watched once. Then they are parted into sets of equal size: `said` is what each set says of its own
 thresholds (what nine tensors of ten do not exceed, the median over sets), `seen` is how far thresholds really are
-apart from set to set. Of few sets the upper end of that is chance, so there are medians over tensors, too. `enough`:
-how many pictures the sets say would do, the lowest and the highest.
+apart from set to set. Of few sets the upper end of that is chance, so there are medians over tensors, too. `enough`
+is how many pictures the sets say would do, the lowest and the highest.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from bmzoo.config.options import Options  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.plan.shared import calibrate_step, import_step  # noqa: E402
 from bmzoo.quantization.certainty import Certainty, movement  # noqa: E402
+from bmzoo.quantization.histogram_files import Observed  # noqa: E402
 from bmzoo.quantization.histograms import Histogram  # noqa: E402
-from bmzoo.quantization.observing import Observation, Observed, observers  # noqa: E402
+from bmzoo.quantization.observing import Observation, observers  # noqa: E402
 from bmzoo.quantization.table_tensors import tap  # noqa: E402
 from bmzoo.quantization.thresholds import clipping  # noqa: E402
 from bmzoo.system.partial import FOLDER, Pieces  # noqa: E402

@@ -52,10 +52,10 @@ COMMANDS: Mapping[str, OwnCommand] = {
         "calibrate",
         (
             *("commands/calibrate.py", "commands/table.py", "quantization/certainty.py"),
-            *(f"quantization/{name}.py" for name in ("observing", "histograms", "thresholds", "table_tensors")),
+            *(f"quantization/{name}.py" for name in ("observing", "histogram_files", "histograms", "thresholds")),
             *(
                 f"quantization/{name}.py"
-                for name in ("folding", "lowered_layers", "relu_concat", "session", "tables")
+                for name in ("table_tensors", "folding", "lowered_layers", "relu_concat", "session", "tables")
             ),
             *("system/partial.py", "measure/npz.py", "measure/given_names.py", *_ENGINES),
         ),

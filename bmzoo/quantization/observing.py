@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bmzoo.errors import SourceError, ToolFailed
 from bmzoo.measure.npz import arrays
+from bmzoo.quantization.histogram_files import Observed, packed
 from bmzoo.quantization.histograms import Histogram, histogram, together
 from bmzoo.quantization.session import session
 from bmzoo.system.partial import FOLDER, Pieces
@@ -46,21 +47,6 @@ class Observation:
     tensors: tuple[str, ...]
     bins: int
     shown: Mapping[str, str]
-
-
-class Observed:
-    """Histograms by tensor, from files, put together when asked for."""
-
-    def __init__(self, files: Sequence[Path], tensors: Sequence[str]) -> None:
-        self._places = {name: place for place, name in enumerate(tensors)}
-        self._stored = [arrays(file) for file in files]
-        self._starts = [starts_of(stored["told"]) for stored in self._stored]
-
-    def of(self, tensor: str) -> Histogram:
-        """A tensor's histogram, a row for each picture or group of them."""
-        place = self._places[tensor]
-        stored = zip(self._stored, self._starts, strict=True)
-        return together([unpacked(one, place, starts[place]) for one, starts in stored])
 
 
 class Observer:
@@ -107,7 +93,7 @@ class Observer:
 HINT = "are mean, scale and pixel_format below `input` in the config those that it was trained with?"
 
 
-MEMORY = "most likely for want of memory: each holds all tensors of a picture; run it again, and it goes on"
+_MEMORY = "most likely for want of memory: each holds all tensors of a picture; run it again, and it goes on"
 
 
 class Observers:
@@ -130,7 +116,7 @@ class Observers:
                 future.result()
                 pieces.keep(str(waiting[future]), {"pictures": len(self._groups[waiting[future]])})
         except BrokenProcessPool:
-            raise ToolFailed("a process that watched pictures was killed", MEMORY) from None
+            raise ToolFailed("a process that watched pictures was killed", _MEMORY) from None
         except BaseException:
             self._pool.shutdown(cancel_futures=True)
             raise
@@ -204,28 +190,3 @@ def _look(
 ) -> dict[str, T]:
     seen = Observed(files, tensors)
     return {name: action(seen.of(name)) for name in part}
-
-
-def packed(found: Sequence[Histogram]) -> dict[str, Values]:
-    """Histograms as arrays: all counts in a row, and where each starts."""
-    told = [[*one.counts.shape, one.first, one.exponent] for one in found]
-    names = ("zeros", "lows", "highs")
-    return {
-        "told": np.array(told, np.int64),
-        "counts": np.concatenate([one.counts.reshape(-1) for one in found]).astype(np.uint32),
-        **{name: np.concatenate([getattr(one, name) for one in found]) for name in names},
-    }
-
-
-def starts_of(told: Values) -> Values:
-    """Where the counts of each histogram start, and its rows [histograms, 2]."""
-    sizes = np.stack([told[:, 0] * told[:, 1], told[:, 0]], axis=1)
-    return np.asarray(np.cumsum(sizes, axis=0) - sizes)
-
-
-def unpacked(stored: Mapping[str, Values], place: int, start: Values) -> Histogram:
-    """One of the histograms that `packed` made arrays of. `start`: its row of `starts_of`."""
-    rows, bins, first, exponent = stored["told"][place].tolist()
-    counts = stored["counts"][start[0] : start[0] + rows * bins].astype(np.int64).reshape(rows, bins)
-    zeros, lows, highs = (stored[name][start[1] : start[1] + rows] for name in ("zeros", "lows", "highs"))
-    return Histogram(counts, first, exponent, zeros, lows, highs)

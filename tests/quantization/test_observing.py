@@ -10,6 +10,7 @@ import pytest
 
 from bmzoo.errors import ToolFailed
 from bmzoo.quantization import observing
+from bmzoo.quantization.histogram_files import packed, starts_of, unpacked
 from bmzoo.quantization.histograms import histogram, together
 from bmzoo.quantization.observing import (
     MOST_TOLD_APART,
@@ -17,10 +18,7 @@ from bmzoo.quantization.observing import (
     Observation,
     grouped,
     observers,
-    packed,
     small_picture,
-    starts_of,
-    unpacked,
 )
 from bmzoo.system.partial import Pieces
 
