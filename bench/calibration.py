@@ -93,8 +93,8 @@ def main() -> int:
         for model in options.models:
             found["models"][model] = _measured(at, at.models[model], settings)
             print(json.dumps({model: found["models"][model]}), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            if options.json:  # after each: with run_calibration this takes long
+                options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -113,7 +113,7 @@ def _check_alive(folder: Path, found: Mapping[str, Found]) -> None:
 
 def _text(found: Mapping[str, Found], settings: Mapping[str, Any], number: int) -> str:
     """The table as TPU-MLIR reads it."""
-    tuned = "" if not settings["tune"] else ", raised where noise becomes less"
+    tuned = "" if not settings["tune"] else ", raised where noise is far from the least"
     lines = [
         f"# thresholds by bmzoo: {settings['method']}, {settings['histogram_bins']} bins or more{tuned}",
         f"# sample number: {number}",

@@ -11,6 +11,7 @@ from bmzoo.config.quantization import Calibration
 from bmzoo.quantization.histograms import Histogram, histogram, together
 from bmzoo.quantization.thresholds import (
     LEAST,
+    NEAR_LEAST,
     THRESHOLDS_BY,
     TUNED,
     clipping,
@@ -157,3 +158,13 @@ def test_tuning_never_lowers_and_never_adds_noise() -> None:
             assert tuned >= plain
             assert raised(seen, plain, 128) == pytest.approx(tuned, rel=1e-9)
             assert squared_error(values, tuned) <= 1.02 * squared_error(values, plain)
+
+
+def test_tuning_keeps_the_few_large_values_of_an_output() -> None:
+    """As boxes among scores: by kl alone they are clipped to a quarter."""
+    values = np.concatenate([RNG.exponential(3, 100_000), RNG.uniform(0, 640, 500)]).astype(np.float32)
+    seen = seen_of(values)
+    assert clipping(seen, "kl").threshold < 0.4 * seen.largest
+    tuned = clipping(seen, "kl", tune=True).threshold
+    least = min(squared_error(values, share * seen.largest) for share in np.linspace(0.05, 1, 96))
+    assert squared_error(values, tuned) <= 1.1 * NEAR_LEAST * least
