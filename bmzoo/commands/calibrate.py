@@ -20,7 +20,7 @@ from bmzoo.quantization.certainty import Certainty, copies, movement
 from bmzoo.quantization.histograms import Histogram, difference, histogram, together
 from bmzoo.quantization.observing import HINT, Observation, Observer, grouped, observers
 from bmzoo.quantization.table_tensors import Tapped, tap
-from bmzoo.quantization.thresholds import LEAST, Clipping, clipping
+from bmzoo.quantization.thresholds import LEAST_THRESHOLD, Clipping, clipping
 from bmzoo.runtime.engines.mlir import MlirSession
 from bmzoo.runtime.engines.registry import find_tpuc_root
 from bmzoo.runtime.engines.session import as_taken
@@ -101,7 +101,7 @@ def _interpreted(running: MlirSession, names: Sequence[str], sample: Path, bins:
 def _check_alive(folder: Path, found: Mapping[str, Found]) -> None:
     """Warn of tensors that are 0 in every picture; raise VerifyFailed where all are but those that are fed."""
     given = given_names(folder)
-    dead = [as_given(name, given) for name, one in found.items() if one.rows[0].threshold <= LEAST]
+    dead = [as_given(name, given) for name, one in found.items() if one.rows[0].threshold <= LEAST_THRESHOLD]
     if len(dead) >= max(len(found) - 1, 1):
         raise VerifyFailed(
             f"nothing to calibrate: {len(dead)} of {len(found)} tensors are 0 in every picture", HINT

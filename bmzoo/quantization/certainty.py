@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmzoo.quantization.histograms import Histogram
-from bmzoo.quantization.thresholds import LEAST, clipping
+from bmzoo.quantization.thresholds import LEAST_THRESHOLD, clipping
 
 # How often thresholds are found again.
 SAMPLES = 20
@@ -66,7 +66,7 @@ class Certainty:
 
 def movement(seen: Histogram, method: str, tune: bool) -> float:
     """The standard deviation of the logarithm of a tensor's threshold over other pictures of the same kind."""
-    if len(seen.counts) < 2 or seen.largest <= LEAST:
+    if len(seen.counts) < 2 or seen.largest <= LEAST_THRESHOLD:
         return 0.0
     found = [clipping(one, method, tune=tune).threshold for one in resampled(seen, method in _BY_PICTURE)]
     return float(np.std(np.log(found)))

@@ -21,7 +21,7 @@ from bmzoo.quantization.histograms import Histogram
 
 Floats = NDArray[np.float64]
 # Below this nothing is left to scale; TPU-MLIR writes the same.
-LEAST = 1e-5
+LEAST_THRESHOLD = 1e-5
 # As many steps from a threshold up to the largest value are tried as TPU-MLIR's tuning tries.
 TUNING_STEPS = 21
 # The error of clipping is that of a few values, the error of rounding that of all: four times the least, 6 dB, is
@@ -50,15 +50,15 @@ def clipping(seen: Histogram, method: str, levels: int = 128, tune: bool = False
     one either; it runs the layers that read the tensor, here the tensor's own squared error counts.
     """
     largest = seen.largest
-    if largest <= LEAST:
-        return Clipping(LEAST, -LEAST if seen.low < 0 else 0.0, LEAST)
+    if largest <= LEAST_THRESHOLD:
+        return Clipping(LEAST_THRESHOLD, -LEAST_THRESHOLD if seen.low < 0 else 0.0, LEAST_THRESHOLD)
     if method == "percentile9999":
         low, high = percentiles(seen)
-        return Clipping(max(abs(low), abs(high), LEAST), low, high)
+        return Clipping(max(abs(low), abs(high), LEAST_THRESHOLD), low, high)
     threshold = THRESHOLDS_BY[method](seen, levels)
     if tune and method in TUNED:
         threshold = raised(seen, threshold, levels)
-    return Clipping(min(max(threshold, LEAST), largest), seen.low, seen.high)
+    return Clipping(min(max(threshold, LEAST_THRESHOLD), largest), seen.low, seen.high)
 
 
 def kl(seen: Histogram, levels: int) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bmzoo.config.quantization import Calibration
 from bmzoo.quantization.histograms import Histogram, histogram, together
 from bmzoo.quantization.thresholds import (
-    LEAST,
+    LEAST_THRESHOLD,
     NEAR_LEAST,
     THRESHOLDS_BY,
     TUNED,
@@ -133,15 +133,15 @@ def test_no_threshold_beyond_the_values_or_too_small_to_scale_by(method: str, sc
         for values in SAMPLES.values():
             seen = seen_of(values * np.float32(scale))
             found = clipping(seen, method, levels, tune=True)
-            assert LEAST <= found.threshold <= max(seen.largest, LEAST) * 1.0001
+            assert LEAST_THRESHOLD <= found.threshold <= max(seen.largest, LEAST_THRESHOLD) * 1.0001
             assert found.low <= found.high
 
 
 @pytest.mark.parametrize("method", THRESHOLDS_BY)
 def test_what_is_always_zero_gets_the_least_threshold(method: str) -> None:
     found = clipping(seen_of(np.zeros(100, np.float32)), method)
-    assert (found.threshold, found.low, found.high) == (LEAST, 0, LEAST)
-    assert clipping(seen_of(np.full(9, -1e-9, np.float32)), method).low == -LEAST
+    assert (found.threshold, found.low, found.high) == (LEAST_THRESHOLD, 0, LEAST_THRESHOLD)
+    assert clipping(seen_of(np.full(9, -1e-9, np.float32)), method).low == -LEAST_THRESHOLD
 
 
 @pytest.mark.parametrize("method", ["kl", "mse", "max", "percentile9999"])
