@@ -150,7 +150,10 @@ def _with_engine(model: Model, engine: str, settings: Mapping[str, Any]) -> Mode
 def _int8(at: Workspace, model: Model) -> dict[str, Any]:
     target = judged(model)["bm1684x"]
     step = trial_step(model, target, at.weights.chosen(model))
-    return dict(at.builder(model).run(step).read_json("figures.json"))
+    figures = at.builder(model).run(step).read_json("figures.json")
+    told = figures.get("detections") or {}
+    found = {key: told[key] for key in ("expected", "missed", "extra") if key in told}
+    return {**found, "sqnr_db": {head: round(row["sqnr_db"], 2) for head, row in figures["tensors"].items()}}
 
 
 def _nearness(ours: Rows, theirs: Rows) -> dict[str, float | int]:
