@@ -31,10 +31,25 @@ class Target:
         return f"{self.chip}_{self.precision}_{self.batch}b{cores}"
 
     @cached_property
-    def artifact(self) -> str:
-        """Path of the bmodel below `build/`, as the published samples name it."""
+    def stem(self) -> str:
+        """Path of the artifact below `build/` without its suffix, with which the names of all beside it begin."""
         name = str(self).removeprefix(self.chip)
-        return f"{CHIPS[self.chip].folder}/{self.model}{name}.bmodel"
+        return f"{CHIPS[self.chip].folder}/{self.model}{name}"
+
+    @cached_property
+    def artifact(self) -> str:
+        """Path of the compiled model below `build/`, as the published samples name it."""
+        return self.stem + CHIPS[self.chip].suffix
+
+    @property
+    def unverified(self) -> str:
+        """Why nothing here runs its artifact, so that no verdict is one of the artifact itself; mostly empty."""
+        return CHIPS[self.chip].unsimulated
+
+    @property
+    def compiled(self) -> str:
+        """Name of the compiled model in the folders of steps."""
+        return f"model{CHIPS[self.chip].suffix}"
 
     def qualified(self, default_model: str) -> str:
         """The name on the command line: with the model in front unless it is the default one."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.runtime.engines.overlay import CMODELS, FOREIGN_LIBC
+from bmzoo.runtime.engines.overlay import FOREIGN_LIBC, SIMULATORS
 
 INFO = """bmodel version: B.2.2+v1.30.2
 chip: BM1688
@@ -27,7 +27,7 @@ input: x, y, [4, 3, 8, 8], float32, scale: 1, zero_point: 0
 
 def make_package(root: Path) -> Path:
     """Something shaped like the TPU-MLIR package, with a `model_tool` that answers INFO."""
-    libs = [cmodel for cmodel, _ in CMODELS.values()] + [
+    libs = [row.cmodel for row in SIMULATORS.values()] + [
         "libcmodel.so",
         "libbmrt.so",
         "libbmlib_bm1684x.so.0",
@@ -50,6 +50,8 @@ def script(path: Path, body: str) -> Path:
 
 class DoublingNet:
     """Stands in for `pyruntime_bm`: one input, outputs in an order that is not the alphabet's."""
+
+    runtime = "bm"
 
     def __init__(self) -> None:
         def tensor(name: str, dtype: str, array: type) -> SimpleNamespace:

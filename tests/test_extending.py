@@ -170,7 +170,7 @@ def test_a_command(project: Project, module: AddModule, monkeypatch: pytest.Monk
 
 
 def test_an_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_onnx: Path) -> None:
-    row = Engine(".toy", lambda path, given: OnnxSession(path.read_bytes()[::-1], given.threads))
+    row = Engine((".toy",), lambda path, given: OnnxSession(path.read_bytes()[::-1], given.threads))
     monkeypatch.setitem(ENGINES, "toy", row)
     model, picture = tmp_path / "model.toy", tmp_path / "a.png"
     model.write_bytes(tiny_onnx.read_bytes()[::-1])

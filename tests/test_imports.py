@@ -177,13 +177,13 @@ def test_the_runtime_stands_alone() -> None:
         assert module.startswith("bmzoo/sail/") or not {m for m in used if m.startswith("bmzoo/sail/")}, module
     standard = set(sys.stdlib_module_names) | {"__future__"}
     third = {name for module in BOARD for name in outside(module)} - standard
-    assert third <= {"numpy", "cv2", "onnxruntime", "pymlir", "pyruntime_bm", "sophon"}
+    assert third <= {"numpy", "cv2", "onnxruntime", "pymlir", "sophon"}
 
 
 def test_the_runtime_loads_engines_only_when_used() -> None:
     for module in BOARD:
         names = {name.partition(".")[0] for name in imports(module, top_level=True)}
-        assert not names & {"onnxruntime", "pymlir", "pyruntime_bm", "sophon"}, module
+        assert not names & {"onnxruntime", "pymlir", "sophon"}, module
 
 
 def test_the_table_of_tasks_loads_nothing_that_computes() -> None:

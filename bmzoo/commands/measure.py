@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bmzoo.commands.requests import picture_size, read_request
 from bmzoo.errors import VerifyFailed
 from bmzoo.measure.comparisons.comparison import MatchRule
@@ -52,7 +55,8 @@ def aligned(reference: Heads, test: Heads, whose: str = "the artifact") -> Heads
     """
     if len(reference) != len(test):
         raise VerifyFailed(f"number of outputs: {len(test)} in {whose}, {len(reference)} in the ONNX model")
-    renamed = dict(zip(reference, test.values(), strict=True))
+    pairs = zip(reference.items(), test.values(), strict=True)
+    renamed = {name: _unpadded(value, wanted) for (name, wanted), value in pairs}
     for name, value in renamed.items():
         if value.shape != reference[name].shape:
             raise VerifyFailed(
@@ -61,6 +65,13 @@ def aligned(reference: Heads, test: Heads, whose: str = "the artifact") -> Heads
             )
     check_alive(reference, renamed, whose)
     return renamed
+
+
+def _unpadded(value: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An output in the shape of ONNX where it differs from that by ones at the end only, as in a cvimodel."""
+    padded = value.ndim > wanted.ndim and value.shape == wanted.shape + (1,) * (value.ndim - wanted.ndim)
+    cut = value.ndim < wanted.ndim and wanted.shape == value.shape + (1,) * (wanted.ndim - value.ndim)
+    return value.reshape(wanted.shape) if padded or cut else value
 
 
 def tensor_figures(reference: Heads, test: Heads) -> dict[str, dict[str, float | None]]:

@@ -1,17 +1,20 @@
-"""`normalize`: rewrites a bmodel reproducibly: its bytes depend on its content only.
+"""`normalize`: rewrites a compiled model reproducibly: its bytes depend on its content only.
 
-The compiler writes a time stamp into a bmodel. For chips whose bmodels carry no firmware it also writes an empty
-kernel module with an uninitialized `mode` (TPU-MLIR 1.30.2, found with MALLOC_PERTURB_): it holds whatever the
-memory held before, and where that is zero the field is omitted and all later offsets change.
+The compiler writes a time stamp into a bmodel or cvimodel. For chips whose bmodels carry no firmware it also writes
+an empty kernel module with an uninitialized `mode` (TPU-MLIR 1.30.2, found with MALLOC_PERTURB_): it holds whatever
+the memory held before, and where that is zero the field is omitted and all later offsets change.
 """
 
+import hashlib
 import os
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bmzoo.errors import ToolFailed
+from bmzoo.runtime.engines.cvimodel import CVIMODEL_MAGIC, CVIMODEL_SUFFIX
 from bmzoo.system import flatbuffer
 
 EPOCH = b"Thu Jan  1 00:00:00 1970\n"
@@ -23,12 +26,21 @@ ALIGNMENT = 4096  # the binary part begins at a multiple of this
 SCHEMA_BOUNDS = (b"namespace bmodel;", b"\0")
 # Firmware of the TPU, and layers that run on the host CPU. An empty module has an empty name.
 MODULES = ("kernel_module", "cpuop_module")
+# A cvimodel's, little endian: magic, size of the description (a FlatBuffer), version, md5 of all behind it, chip.
+CVIMODEL_HEADER = struct.Struct("<8sI2B16s16s2s")
+CVIMODEL_EPOCH = b"1970-01-01 00:00:00"
+# A text in the description: four bytes of length before it, a zero behind it.
+_BUILD_TIME = re.compile(rb"(?<=\x13\0\0\0)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?=\0)")
 _HINT = "is this a bmodel of TPU-MLIR 1.x?"
 
 
 def run(folder: Path, args: tuple[str, ...]) -> None:
-    """Normalize a bmodel in place, by the schema of the installed toolchain. Raises ToolFailed."""
-    normalize(folder / args[0], installed_schema(Path(os.environ["TPUC_ROOT"])))
+    """Normalize a model in place, a bmodel by the schema of the installed toolchain. Raises ToolFailed."""
+    model = folder / args[0]
+    if model.suffix == CVIMODEL_SUFFIX:
+        normalize_cvimodel(model)
+    else:
+        normalize(model, installed_schema(Path(os.environ["TPUC_ROOT"])))
 
 
 def installed_schema(root: Path) -> flatbuffer.Schema:
@@ -65,6 +77,27 @@ def normalize(model: Path, schema: flatbuffer.Schema) -> None:
     written += bytes(-(HEADER.size + len(written)) % ALIGNMENT)
     header = HEADER.pack(HEADER_MAGIC, HEADER.size, len(written), len(binary), bytes(48))
     model.write_bytes(header + written + binary)
+
+
+def normalize_cvimodel(model: Path) -> None:
+    """Rewrite it with a fixed time, and with zeros where the header is padded with what lay in memory.
+
+    Raises ToolFailed, and then leaves the file unchanged.
+    """
+    content = model.read_bytes()
+    if len(content) < CVIMODEL_HEADER.size or not content.startswith(CVIMODEL_MAGIC):
+        raise ToolFailed(f"{model.name}: does not begin as a cvimodel does", "is this a cvimodel of TPU-MLIR 1.x?")
+    magic, size, major, minor, digest, chip, _ = CVIMODEL_HEADER.unpack_from(content)
+    rest = content[CVIMODEL_HEADER.size :]
+    if size > len(rest) or hashlib.md5(rest, usedforsecurity=False).digest() != digest:
+        raise ToolFailed(f"{model.name}: its checksum is not that of its content", "is the disk full?")
+    described, times = _BUILD_TIME.subn(CVIMODEL_EPOCH, rest[:size])
+    if times != 1:
+        raise ToolFailed(f"{model.name}: {times} times of its making in it, and not one", "is this TPU-MLIR 1.x?")
+    written = described + rest[size:]
+    checksum = hashlib.md5(written, usedforsecurity=False).digest()
+    header = CVIMODEL_HEADER.pack(magic, size, major, minor, checksum, chip, bytes(2))
+    model.write_bytes(header + written)
 
 
 def _description(content: bytes, name: str) -> tuple[int, bytes]:

@@ -18,6 +18,7 @@ _PREPARING = (
 )
 _DECODING = ("runtime/decoders/*.py", "runtime/predictions/*.py", "runtime/nms.py", *_PREPROCESSING)
 _SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py")
+_INFO = ("runtime/engines/bmodel.py", "runtime/engines/cvimodel.py", "runtime/engines/pyruntime.py")
 # Which engine runs a file is the business of the registry, which imports them all.
 _ENGINES = ("runtime/engines/*.py",)
 _QUANTIZATION = ("quantization/*.py", "system/partial.py", "measure/degenerate.py", *_DECODING)
@@ -69,8 +70,12 @@ COMMANDS: Mapping[str, OwnCommand] = {
             *("quantization/tables.py", "quantization/hand_tables.py"),
         ),
     ),
-    "normalize": OwnCommand("normalize", ("commands/normalize.py", "system/flatbuffer.py"), installation=True),
-    "finish": OwnCommand("finish", ("commands/finish.py", "runtime/engines/bmodel.py", *_SESSION)),
+    "normalize": OwnCommand(
+        "normalize",
+        ("commands/normalize.py", "system/flatbuffer.py", "runtime/engines/cvimodel.py"),
+        installation=True,
+    ),
+    "finish": OwnCommand("finish", ("commands/finish.py", *_INFO, *_SESSION)),
     "profile": OwnCommand(
         "profile", ("commands/profile.py", "measure/profile.py", "measure/profile_document.py", "measure/replay.py")
     ),
@@ -137,5 +142,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
         ),
     ),
     # Not a module of this package but a program of the runtime, which must also work without the rest of bmzoo.
-    "simulate": OwnCommand("", ("runtime/engines/simulate.py", "runtime/engines/overlay.py"), installation=True),
+    "simulate": OwnCommand(
+        "", (*(f"runtime/engines/{name}.py" for name in ("simulate", "pyruntime", "overlay")),), installation=True
+    ),
 }

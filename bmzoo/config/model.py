@@ -202,7 +202,11 @@ def _checked_targets(config: ModelConfig, name: str, document: Document) -> Iter
         for target in selection.targets(name):
             if target in seen or any(rule.covers(target) for rule in config.exclude):
                 continue
-            check(target, f"{document.where(('targets', index))}: targets[{index}]: {target}")
+            where = f"{document.where(('targets', index))}: targets[{index}]: {target}"
+            check(target, where)
+            if target.unverified and not selection.unverified:
+                hint = "`unverified: true` in this entry builds it all the same; only its lowering is compared then"
+                raise ConfigError(f"{where}: it compiles, and nothing here runs it: {target.unverified}", hint)
             seen.add(target)
             yield target
     if not seen:

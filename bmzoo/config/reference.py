@@ -77,15 +77,23 @@ What was measured on drawn values says so: in what `build` and `verify` print, i
 the table of results.
 
 ## What the chips can do
+
+Boards with a chip of the family CV18xx take a `.cvimodel`. Every pair was tried: a small network compiles, and its
+outputs on the simulator are those of the float network. A chip that nothing simulates needs `unverified: true` in
+its entry of `targets`: then its lowering is compared with ONNX, its artifact is not, and `zoo.json`, the table of
+results and the report call it unverified.
 """
 
 
 def reference() -> str:
     """The whole page."""
-    chips = [(c.name, ", ".join(c.precisions), ", ".join(map(str, c.cores))) for c in CHIPS.values()]
+    chips = [
+        (c.name, ", ".join(c.precisions), ", ".join(map(str, c.cores)), f"`{c.suffix}`", c.unsimulated or "yes")
+        for c in CHIPS.values()
+    ]
     parts = [
         HEAD,
-        *table(("chip", "precisions", "cores"), chips),
+        *table(("chip", "precisions", "cores", "artifact", "simulated"), chips),
         "\n## configs/&lt;model&gt;.yaml\n",
         *sections(described_schema(ModelConfig)),
         "\n## Defaults by precision\n",

@@ -8,6 +8,8 @@ sophgo/tpu-mlir and of the wheel 1.30.2.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bmzoo.chips import CHIPS
+
 RUN_QTABLE = "run_qtable.py"
 RUN_SENSITIVE_LAYER = "run_sensitive_layer.py"
 SEARCH_QTABLE = "search_qtable"  # run_calibration.py --search search_qtable
@@ -58,9 +60,18 @@ METHODS: dict[str, Method] = {
         lacks=("max_float_layers", "keep", "expected_cos", "gain", "metric"),
         counted=False,
     ),
-    VENDOR_QTABLE: _vendor(RUN_QTABLE, SEARCH_QTABLE),
+    VENDOR_QTABLE: _vendor(
+        RUN_QTABLE,
+        SEARCH_QTABLE,
+        unfit={chip: f"run_calibration.py does not know {chip}" for chip in ("bm1684x2", "bm1690e", "sg2380")},
+    ),
     VENDOR_SENSITIVE_LAYER: _vendor(
-        RUN_SENSITIVE_LAYER, unfit={"bm1688": f"{RUN_SENSITIVE_LAYER} does not know bm1688"}
+        RUN_SENSITIVE_LAYER,
+        unfit={
+            chip: f"{RUN_SENSITIVE_LAYER} does not know {chip}"
+            for chip in CHIPS
+            if chip not in ("bm1684", "bm1684x", "cv180x", "cv181x", "cv182x", "cv183x", "cv186x")
+        },
     ),
 }
 

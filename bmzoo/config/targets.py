@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, model_validator
 
+from bmzoo.chips import CHIPS
 from bmzoo.config.fields import Batches, Chips, CoreCounts, Precisions, Section, as_tuple
 from bmzoo.errors import nearest
 from bmzoo.target import Target
@@ -42,6 +43,8 @@ class Selection(Section):
     """TPU cores for each run, one number or several."""
     deploy: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     """Further flags of model_deploy, from the list of allowed ones."""
+    unverified: bool = False
+    """Whether to build for chips whose simulator does not run: only their lowering can be compared with ONNX."""
 
     @model_validator(mode="after")
     def _flags(self) -> "Selection":
@@ -50,6 +53,12 @@ class Selection(Section):
                 guess = nearest(flag, DEPLOY_FLAGS)
                 near = f" (did you mean {guess}?)" if guess else ""
                 raise ValueError(f"deploy flag is not on the allowed list{near}: {flag}")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_verified(self) -> "Selection":
+        if self.unverified and not any(CHIPS[chip].unsimulated for chip in self.chip):
+            raise ValueError(f"unverified is for chips that nothing simulates, not for {', '.join(self.chip)}")
         return self
 
     def targets(self, name: str) -> Iterator[Target]:

@@ -60,14 +60,14 @@ class Layout:
         return self.build / target.artifact
 
     def provenance(self, target: Target) -> Path:
-        return self.build / f"{target.artifact.removesuffix('.bmodel')}.json"
+        return self.build / f"{target.stem}.json"
 
     def profile(self, target: Target) -> Path:
         """The compiler's times by core and layer."""
-        return self.build / f"{target.artifact.removesuffix('.bmodel')}.profile.json"
+        return self.build / f"{target.stem}.profile.json"
 
     def verification(self, target: Target) -> Path:
-        return self.build / f"{target.artifact.removesuffix('.bmodel')}.verify.json"
+        return self.build / f"{target.stem}.verify.json"
 
     def export(self, target: Target) -> Path:
         """The archive for a board."""
@@ -164,11 +164,11 @@ class Layout:
 
     def refused(self, target: Target) -> Path:
         """An artifact that was not published, with what it was judged by."""
-        return self.failed / target.artifact.removesuffix(".bmodel")
+        return self.failed / target.stem
 
     def irreproducible(self, target: Target) -> Path:
         """Artifacts of one target that differ though they must not."""
-        return self.failed / f"{target.artifact.removesuffix('.bmodel')}.reproduce"
+        return self.failed / f"{target.stem}.reproduce"
 
     def shown(self, path: Path) -> str:
         """A path as people see it: relative to the checkout where it lies inside."""

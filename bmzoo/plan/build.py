@@ -13,7 +13,7 @@ from bmzoo.config.weights import Weights
 from bmzoo.plan.decoding import compared_by, decoder_files
 from bmzoo.plan.fed import fed, input_request
 from bmzoo.plan.float_layers import qtable_input
-from bmzoo.plan.lowering import compiler_inputs
+from bmzoo.plan.lowering import LOWERED, compiler_inputs, lowering
 from bmzoo.plan.shared import calibration, document, import_step, transform_for
 from bmzoo.plan.step import Command, Input, Output, Step, Subject
 from bmzoo.target import Target
@@ -21,11 +21,15 @@ from bmzoo.target import Target
 SIMULATION_TIMEOUT = 1800.0
 # Pictures that an archive for a board holds at least.
 LEAST_SHOWN = 2
+RAN = ("inputs.npz", "outputs.npz")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All steps of one target; `calibrate` is None for float precisions and for tables written by hand."""
+    """All steps of one target; `calibrate` is None for float precisions and for tables written by hand.
+
+    `simulate`: where nothing simulates the chip, its lowering is run instead of the artifact.
+    """
 
     target: Target
     weights: str
@@ -39,12 +43,12 @@ class Recipe:
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """All of them, each after those that it needs."""
-        return tuple(dict.fromkeys(_in_order(self.measure)))
+        return tuple(dict.fromkeys((*_in_order(self.measure), *_in_order(self.deploy))))
 
     @cached_property
     def grounds(self) -> tuple[Step, ...]:
         """Those whose results say whether the target is up to date: all but what only derives decisions."""
-        return tuple(dict.fromkeys(_grounds(self.measure)))
+        return tuple(dict.fromkeys((*_grounds(self.measure), *_grounds(self.deploy))))
 
 
 def recipe(model: Model, target: Target, weights: Weights) -> Recipe:
@@ -58,30 +62,37 @@ def _recipe(model: Model, target: Target, weights: Weights) -> Recipe:
     source = import_step(model, weights)
     transform = transform_for(model, target, weights, target.batch)
     calibrate = calibration(model, target, weights)
-    deploy = deploy_step(model, target, weights, qtable_input(model, target, weights))
-    simulate = _simulate_step(model, target, source, deploy, weights)
+    table = qtable_input(model, target, weights)
+    deploy = deploy_step(model, target, weights, table)
+    if target.unverified:
+        simulate = _run_lowering(
+            model, target, source, lowering(model, target, weights, table, str(target)), weights
+        )
+    else:
+        simulate = _simulate_step(model, target, source, deploy, weights)
     measure = _measure_step(model, target, source, simulate, weights)
     return Recipe(target, weights.name, source, transform, calibrate, deploy, simulate, measure)
 
 
 def deploy_step(model: Model, target: Target, weights: Weights, table: Input | None) -> Step:
-    """The compiled bmodel, `facts.json` with its size and cost, `profile.json`. `table`: the layers in float."""
+    """The compiled model, `facts.json` with its size and cost, `profile.json`. `table`: the layers in float."""
     transform = transform_for(model, target, weights, target.batch)
     calibrate = calibration(model, target, weights)
     inputs, checks, args = compiler_inputs(model, target, transform, calibrate, table)
+    made = target.compiled
     return Step(
         "deploy",
         subject(target, weights),
         (
             *checks,
-            Command("model_deploy.py", (*args, "--num_core", str(target.cores), "--model", "model.bmodel")),
+            Command("model_deploy.py", (*args, "--num_core", str(target.cores), "--model", made)),
             Command("profile", (target.chip,)),
-            Command("normalize", ("model.bmodel",)),
-            Command("model_tool", ("--info", "model.bmodel"), stdout="info.txt"),
-            Command("finish", ("model.bmodel", "info.txt", str(target.cores))),
+            Command("normalize", (made,)),
+            Command("model_tool", ("--info", made), stdout="info.txt"),
+            Command("finish", (made, "info.txt", str(target.cores))),
         ),
         inputs,
-        ("model.bmodel", "facts.json", "profile.json"),
+        (made, "facts.json", "profile.json"),
     )
 
 
@@ -118,16 +129,33 @@ def _simulated(  # noqa: PLR0913
         about,
         (
             Command("prepare", ("request.json",)),
-            Command("simulate", (target.chip, *_simulation_files())),
+            Command("simulate", (target.chip, "--model", target.compiled, "--inputs", RAN[0], "--outputs", RAN[1])),
         ),
         (
             ("model.json", Output(source, "model.json")),
-            ("model.bmodel", Output(deploy, "model.bmodel")),
+            (target.compiled, Output(deploy, target.compiled)),
             *fed(model, model.config.verify.images, number),
         ),
-        ("inputs.npz", "outputs.npz"),
+        RAN,
         (document("request.json", request),),
         timeout=SIMULATION_TIMEOUT * (number // target.batch),
+    )
+
+
+def _run_lowering(model: Model, target: Target, source: Step, lower: Step, weights: Weights) -> Step:
+    """What a target means to compute, on a batch: its MLIR in TPU-MLIR's interpreter."""
+    request = {**input_request(model), "minimum": 1, "slots": target.batch}
+    return Step(
+        "infer",
+        subject(target, weights),
+        (Command("prepare", ("request.json",)), Command("infer", ("lowered.mlir", *RAN))),
+        (
+            *((name, Output(lower, name)) for name in LOWERED),
+            ("model.json", Output(source, "model.json")),
+            *fed(model, model.config.verify.images, target.batch),
+        ),
+        RAN,
+        (document("request.json", request),),
     )
 
 
@@ -151,10 +179,6 @@ def measuring(kind: str, about: Subject, model: Model, target: Target, source: S
         ("figures.json",),
         (document("request.json", compared_by(model, target)),),
     )
-
-
-def _simulation_files() -> tuple[str, ...]:
-    return ("--model", "model.bmodel", "--inputs", "inputs.npz", "--outputs", "outputs.npz")
 
 
 def subject(target: Target, weights: Weights) -> Subject:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bmzoo.chips import CHIPS
+from bmzoo.chips import CHIPS, QUANTIZE
 from bmzoo.config.model import Model
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decisions import FLOAT_LAYERS, decision
@@ -18,8 +18,8 @@ RANKED_PICTURES = 16
 
 
 def float_mode(chip: str) -> str:
-    """What a layer in float is computed in: half precision where the chip has it."""
-    return "F16" if "fp16" in CHIPS[chip].precisions else "F32"
+    """What a layer in float is computed in, as tables say it."""
+    return QUANTIZE[CHIPS[chip].float_mode]
 
 
 def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[str, Any]) -> Decision:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bmzoo.config.project import Regression
 from bmzoo.release.figures import Metric, figures
-from bmzoo.release.manifest import Artifact, ZooManifest
+from bmzoo.release.manifest import STATUSES, Artifact, ZooManifest
 from bmzoo.target import Target
 
-_RANK = {"failed": 0, "built": 1, "verified": 2}
+_RANK = {status: rank for rank, status in enumerate(reversed(STATUSES))}
 
 
 @dataclass(frozen=True)

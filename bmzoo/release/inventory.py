@@ -74,11 +74,13 @@ def _artifact(
     verified = at.documents.by(at.layout.verification(target))
     current = verified.get("sha256") == told["sha256"]
     name = engine(at.models[target.model], target)
-    if not problems and not current:
+    if not problems and target.unverified:
+        known |= {"stage": "verify", "cause": f"unverified: nothing here runs it: {target.unverified}"}
+    elif not problems and not current:
         known |= {"stage": "verify", "cause": "not verified since it was made"}
     return Artifact(
         **known,
-        status=_status(problems, current),
+        status="unverified" if target.unverified and not problems else _status(problems, current),
         sha256=told["sha256"],
         size=told["facts"]["bytes"],
         weights=told["weights"],

@@ -34,6 +34,10 @@ Milliseconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
+# The best first.
+STATUSES = ("verified", "built", "unverified", "failed")
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
@@ -121,7 +125,8 @@ class Artifact(_Part):
     batch: Batch
     cores: Cores
     file: Text  # below build/, as published
-    status: Literal["verified", "built", "failed"]
+    # unverified: nothing here runs it, as `cause` says; what agrees with ONNX is its lowering.
+    status: Literal["verified", "built", "unverified", "failed"]
     stage: Literal["build", "verify", "eval"] | None = None  # where it went wrong, or was not gone on with
     cause: Text | None = None
     evidence: Text | None = None  # path from the checkout: a log, figures, or a folder

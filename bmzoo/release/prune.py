@@ -25,7 +25,8 @@ from bmzoo.system.files import cannot_write
 from bmzoo.target import Target, parse
 from bmzoo.workspace import Workspace
 
-_SUFFIXES = (".verify.json", ".profile.json", ".bmodel", ".json")
+_MODELS = frozenset(chip.suffix for chip in CHIPS.values())
+_SUFFIXES = (".verify.json", ".profile.json", *_MODELS, ".json")
 _ARTIFACT = re.compile(r"(?P<model>.+)_(?P<rest>[^_]+_[0-9]+b(?:_[0-9]+core)?)")
 # What `tune` writes, or wrote.
 _TUNED = {"tune.json", "table.md", "pareto.html", "pareto.png"}
@@ -113,7 +114,8 @@ def _target(path: Path, chip: str) -> Target | None:
     if not suffix or name is None:
         return None
     target = _named(name["model"], f"{chip}_{name['rest']}")
-    return target if target is not None and Path(target.artifact).stem == name[0] else None
+    known = target is not None and Path(target.stem).name == name[0]
+    return target if known and suffix in (".verify.json", ".profile.json", ".json", CHIPS[chip].suffix) else None
 
 
 def _exports(at: Workspace) -> Iterator[Orphan]:
@@ -127,7 +129,7 @@ def _exports(at: Workspace) -> Iterator[Orphan]:
 
 def _is_ours(at: Workspace, path: Path, target: Target) -> bool:
     told = published.read_document(at.layout.provenance(target))
-    if path.suffix == ".bmodel":
+    if path.suffix in _MODELS:
         return told.get("target") == asdict(target) and at.digests.holds(path, str(told.get("sha256")))
     if path.name.endswith(".profile.json"):
         files = told.get("steps", {}).get("deploy", {}).get("files", {})
@@ -178,7 +180,7 @@ def _evidence(at: Workspace) -> Iterator[Orphan]:
     for chip in CHIPS.values():
         for path in _folders(at.layout.failed / chip.folder):
             name = path.name.removesuffix(".reproduce")
-            if _target(path.with_name(f"{name}.bmodel"), chip.name) is not None:
+            if _target(path.with_name(f"{name}{chip.suffix}"), chip.name) is not None:
                 yield Orphan(path)
     for path in _folders(at.layout.failed):
         kind, _, subject = path.name.partition(".")

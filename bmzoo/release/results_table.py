@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bmzoo.measure.latency import shown
 from bmzoo.measure.metrics.registry import FACES_AP, METRICS, ordered
-from bmzoo.release.manifest import Artifact, ZooManifest
+from bmzoo.release.manifest import STATUSES, Artifact, ZooManifest
 from bmzoo.results.reference import WEIGHTS, Published
 from bmzoo.system.markdown import code, plain, table
 
@@ -26,7 +26,7 @@ def render(manifest: ZooManifest, published: Published) -> str:
 
 
 def _summary(manifest: ZooManifest) -> str:
-    counts = {name: sum(a.status == name for a in manifest.artifacts) for name in ("verified", "built", "failed")}
+    counts = {name: sum(a.status == name for a in manifest.artifacts) for name in STATUSES}
     said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     used = dict.fromkeys((a.model, a.weights) for a in manifest.artifacts if a.weights is not None)
     weights = "".join(f" Weights of {code(model)}: {code(name)}." for model, name in used)
@@ -170,7 +170,7 @@ def _failures(manifest: ZooManifest) -> Iterable[str]:
 
 
 def _table(rows: Sequence[Artifact], columns: Sequence[Column]) -> str:
-    names = [plain(a.file.partition("/")[2].removesuffix(".bmodel")) for a in rows]
+    names = [plain(a.target.stem.partition("/")[2]) + " (unverified)" * (a.status == "unverified") for a in rows]
     cells = {title: [make(row) for row in rows] for title, make in columns}
     cells = {"chip": [a.chip.upper() for a in rows], "artifact": names, **cells}
     return table(cells, left=("chip", "artifact", "worst head"))

@@ -86,6 +86,8 @@ def _evidence(of: TargetEvidence) -> Markup:
     if not figures:
         return tag("section", title, tag("p", "Not compared: it was not built."))
     whose = "verify" if of.verified else "the build alone: it is not verified"
+    if of.row.artifact.status == "unverified":
+        whose = "its lowering in TPU-MLIR's interpreter: the artifact is unverified, as nothing here runs it"
     limits = figures.get("thresholds", {})
     return tag(
         "section",

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bmzoo.release.diff import Change, Comparison
-from bmzoo.release.manifest import ZooManifest
+from bmzoo.release.manifest import STATUSES, ZooManifest
 from bmzoo.report.markup import Markup, own_code, page, tag
 from bmzoo.report.rows import ZooRow, shown_figures
 
@@ -63,7 +63,7 @@ def index_page(rows: Sequence[ZooRow], manifest: ZooManifest, since: Since | Non
 
 
 def _summary(rows: Sequence[ZooRow], manifest: ZooManifest) -> str:
-    counts = {word: sum(row.artifact.status == word for row in rows) for word in ("verified", "built", "failed")}
+    counts = {word: sum(row.artifact.status == word for row in rows) for word in STATUSES}
     said = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
     models = len({row.artifact.model for row in rows} | manifest.broken.keys())
     used = sorted({row.artifact.weights for row in rows if row.artifact.weights is not None})
@@ -156,7 +156,9 @@ def _verdict(row: ZooRow) -> str:
 
 def badge(status: str) -> Markup:
     """The verdict as a coloured word with a sign: colour alone says nothing."""
-    sign = {"verified": "\N{CHECK MARK}", "built": "\N{MIDDLE DOT}", "failed": "\N{BALLOT X}"}[status]
+    sign = {"verified": "\N{CHECK MARK}", "built": "\N{MIDDLE DOT}", "unverified": "?", "failed": "\N{BALLOT X}"}[
+        status
+    ]
     return tag("span", tag("span", sign, aria_hidden="true"), f" {status}", class_=f"badge {status}")
 
 

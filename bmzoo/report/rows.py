@@ -36,7 +36,7 @@ class ZooRow:
     @property
     def page(self) -> str:
         """Path of its own page below the report."""
-        return f"{self.artifact.file.removesuffix('.bmodel')}.html"
+        return f"{self.artifact.target.stem}.html"
 
     @property
     def figures(self) -> Mapping[str, tuple[float, float | None]]:

@@ -33,12 +33,13 @@ def build_artifact(at: Workspace, target: Target) -> str:
     missed = verdict.misses(figures, model.thresholds(target))
     if missed:
         raise _keep_evidence(at, target, steps, deploy, figures, missed)
-    files.copy(deploy.path("model.bmodel"), at.layout.artifact(target))
+    files.copy(deploy.path(target.compiled), at.layout.artifact(target))
     files.copy(deploy.path("profile.json"), at.layout.profile(target))
     text = files.json_text(_provenance(at, target, steps, deploy, figures))
     files.write(text, at.layout.provenance(target))
     told = verdict.summary(figures)
     told = f"{told}, on {model.drawn}" if model.drawn else told
+    told = f"unverified, its lowering alone: {told}" if target.unverified else told
     found = latency.of_step(target, deploy, at.toolchain.release)
     return f"{told}, {found}" if isinstance(found, Latency) else told
 
@@ -60,7 +61,7 @@ def outdated(at: Workspace, target: Target, results: Mapping[Step, Entry]) -> st
     missed = verdict.misses(results[steps.measure].read_json("figures.json"), limits)
     if missed:
         return f"cannot be published, its figures miss the thresholds: {'; '.join(missed)}"
-    path, wanted = at.layout.artifact(target), results[steps.deploy].files["model.bmodel"]
+    path, wanted = at.layout.artifact(target), results[steps.deploy].files[target.compiled]
     told = at.documents.by(at.layout.provenance(target))
     if not told:
         return "its .json is gone or damaged" if path.exists() else "not published yet"
@@ -85,7 +86,7 @@ def _keep_evidence(
 ) -> VerifyFailed:
     folder = at.layout.refused(target)
     simulated = at.builder(at.models[target.model]).run(steps.simulate)
-    files.copy(deploy.path("model.bmodel"), folder / "model.bmodel")
+    files.copy(deploy.path(target.compiled), folder / target.compiled)
     files.copy(simulated.path("inputs.npz"), folder / "inputs.npz")
     files.copy(simulated.path("outputs.npz"), folder / "outputs.npz")
     files.write(files.json_text({"misses": missed, **figures}), folder / "figures.json")
@@ -120,7 +121,7 @@ def _provenance(
         "schema": published.DOCUMENT_SCHEMA,
         "target": asdict(target),
         "weights": steps.weights,
-        "sha256": deploy.files["model.bmodel"],
+        "sha256": deploy.files[target.compiled],
         "toolchain": at.toolchain.version,
         **({} if model.config.contract == "onnx_1_6" else {"contract": model.config.contract}),
         # What the runtime needs to feed it and to read its heads: `detect` takes both from here.
@@ -130,6 +131,7 @@ def _provenance(
         "profile": essentials(deploy.read_json("profile.json")),
         "verdict": {
             "passed": True,
+            **({"unverified": target.unverified} if target.unverified else {}),
             **({"drawn": model.drawn} if model.drawn else {}),
             "thresholds": model.thresholds(target).model_dump(),
             **figures,

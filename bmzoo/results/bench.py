@@ -18,7 +18,7 @@ from bmzoo.target import Target
 from bmzoo.workspace import Workspace
 
 # The simulator takes seconds a batch: its times say nothing of the chip, only what a verification costs.
-ROUNDS = {".onnx": 15, ".bmodel": 1}
+ROUNDS = {".onnx": 15, ".bmodel": 1, ".cvimodel": 1}
 
 
 def time_stages(at: Workspace, model: Model, target: Target | None) -> str:

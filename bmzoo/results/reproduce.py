@@ -23,7 +23,6 @@ from bmzoo.workspace import Workspace
 PLACES = ("a", "another-place-whose-path-is-longer")
 # Made again. Everything else that the compiler reads, as the calibration table, is taken as it is.
 COMPILE = ("import", "transform", "deploy")
-MODEL = "model.bmodel"
 
 
 @dataclass(frozen=True)
@@ -43,21 +42,21 @@ def build_twice(at: Workspace, target: Target) -> str:
     The target must have been built: its results other than the compiled ones are taken from the store.
     """
     steps = at.recipe(target)
-    published = at.layout.artifact(target)
+    published, made = at.layout.artifact(target), target.compiled
     with ExitStack() as stack:
         builders = [stack.enter_context(_elsewhere(at, target, place)) for place in PLACES]
         one, two = (builder.run(steps.deploy) for builder in builders)
-        if one.files[MODEL] != two.files[MODEL]:
+        if one.files[made] != two.files[made]:
             raise _differs(at, target, steps, builders)
-        if one.files[MODEL] != sha256(published):
-            folder = _keep(at, target, {"again": one.path(MODEL), "published": published})
+        if one.files[made] != sha256(published):
+            folder = _keep(at, target, {"again": one.path(made), "published": published})
             raise VerifyFailed(
-                f"the same bytes twice, {one.files[MODEL][:16]}, but not the published ones: "
-                f"{compare(one.path(MODEL), published)}",
+                f"the same bytes twice, {one.files[made][:16]}, but not the published ones: "
+                f"{compare(one.path(made), published)}",
                 "what was published may be older than the tools, or changed",
                 at.layout.shown(folder),
             )
-    return f"made twice more, the same bytes as published, sha256 {one.files[MODEL]}"
+    return f"made twice more, the same bytes as published, sha256 {one.files[made]}"
 
 
 def compare(one: Path, two: Path) -> Difference:
@@ -88,22 +87,22 @@ def _elsewhere(at: Workspace, target: Target, place: str) -> Iterator[Builder]:
 
 def _differs(at: Workspace, target: Target, steps: Recipe, builders: list[Builder]) -> VerifyFailed:
     """Which step differed first, by how much, and whether it matters to what the simulator gives."""
+    made = target.compiled
     one, two = (builder.run(steps.deploy) for builder in builders)
-    difference = compare(one.path(MODEL), two.path(MODEL))
+    difference = compare(one.path(made), two.path(made))
     outputs = [builder.run(steps.simulate) for builder in builders]
     agree = _same_arrays(*(entry.path("outputs.npz") for entry in outputs))
-    folder = _keep(at, target, {"first": one.path(MODEL), "second": two.path(MODEL)})
+    folder = _keep(at, target, {"first": one.path(made), "second": two.path(made)})
     earlier = next((text for step in steps.steps if (text := _first_file(step, builders))), "")
-    text = (
-        f"{difference}; on the simulator their outputs {'agree' if agree else 'DIFFER'}; "
-        f"{one.files[MODEL][:16]} and {two.files[MODEL][:16]}"
-    )
+    ran = "nothing here runs them" if target.unverified else "on the simulator their outputs "
+    ran += "" if target.unverified else "agree" if agree else "DIFFER"
+    text = f"{difference}; {ran}; {one.files[made][:16]} and {two.files[made][:16]}"
     facts: dict[str, Any] = {
         "bytes": difference.count,
         "first": difference.first,
         "outputs_agree": agree,
         "differs_from": earlier,
-        "sha256": [one.files[MODEL], two.files[MODEL]],
+        "sha256": [one.files[made], two.files[made]],
     }
     files.write(files.json_text(facts), folder / "difference.json")
     hint = f"the first file that differs is {earlier}"
@@ -128,5 +127,5 @@ def _keep(at: Workspace, target: Target, kept: Mapping[str, Path]) -> Path:
     """Copies of the files that differ, for a look."""
     folder = at.layout.irreproducible(target)
     for name, path in kept.items():
-        files.copy(path, folder / f"{name}.bmodel")
+        files.copy(path, folder / f"{name}{path.suffix}")
     return folder

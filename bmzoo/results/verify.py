@@ -76,7 +76,7 @@ def outdated(at: Workspace, target: Target, deploy: Entry, entry: Entry) -> str:
         return "not published yet, or deleted or damaged"
     if told.get("fingerprint") != entry.fingerprint:
         return "made from other inputs"
-    if told.get("sha256") != deploy.files["model.bmodel"]:
+    if told.get("sha256") != deploy.files[target.compiled]:
         return "of an artifact of other bytes, which gave the same outputs"
     return "" if told.get("thresholds") == limits.model_dump() else "judged by other thresholds"
 
@@ -126,7 +126,7 @@ def _document(at: Workspace, target: Target, steps: Proof, figures: Mapping[str,
         "schema": published.DOCUMENT_SCHEMA,
         "target": asdict(target),
         "weights": steps.build.weights,
-        "sha256": deploy.files["model.bmodel"],
+        "sha256": deploy.files[target.compiled],
         "toolchain": at.toolchain.version,
         "thresholds": limits.model_dump(),
         "passed": not verdict.proof_misses(figures, limits),

@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
-    add("model", type=Path, help="model.onnx, .bmodel or .mlir")
+    add("model", type=Path, help="model.onnx, .bmodel, .cvimodel or .mlir")
     add("inputs", nargs="+", metavar="INPUT", help="pictures, videos, folders, quoted globs")
     add("--out", type=Path, default=Path("results"), metavar="DIR", help="for what is drawn and listed (results)")
     add("--results", type=Path, metavar="FILE", help="text in the samples' format (DIR/results.txt)")

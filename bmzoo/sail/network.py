@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Protocol, Tuple
 
+from bmzoo.runtime.engines.cvimodel import check_kind
 from bmzoo.sail.network_bmodel import BmodelNetwork, Parts, tpuc_root
 from bmzoo.sail.network_onnx import OnnxNetwork
 from bmzoo.sail.ports import Port, Shapes
@@ -46,6 +47,7 @@ def open_networks(path: Path) -> List[Network]:
     """
     with path.open("rb") as stream:
         start = stream.read(len(MAGIC))
+    check_kind(path)
     if start != MAGIC:
         return [OnnxNetwork(path)]
     parts = Parts(path, tpuc_root())

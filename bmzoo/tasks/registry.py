@@ -29,7 +29,7 @@ from bmzoo.workspace import Workspace
 TASKS = (
     Group(
         "build",
-        "Compile a bmodel, run it on the chip simulator, and publish it if it agrees with ONNX.",
+        "Compile a target, run it on the chip simulator, and publish it if it agrees with ONNX.",
         subjects.TARGETS,
         targets.build,
         order=subjects.longest_first,
@@ -38,7 +38,7 @@ TASKS = (
     Group(
         "verify",
         "Compare an artifact with ONNX on more pictures, with its MLIR, and with its siblings.",
-        subjects.TARGETS,
+        subjects.VERIFIABLE,
         targets.verify,
         order=subjects.longest_first,
         goal=later("explain.goals:of_verify"),

@@ -15,6 +15,7 @@ from bmzoo.chips import CHIPS
 from bmzoo.errors import BmzooError, nearest
 from bmzoo.tasks.command_line import Explained, parsed_options
 from bmzoo.tasks.row import Context, Kind
+from bmzoo.workspace import Workspace
 
 
 class Run(Explained, DoitRun):  # type: ignore[misc]  # doit ships no types
@@ -130,14 +131,26 @@ def _why(word: str, names: list[str], context: Context | None) -> str:
         return f"{word}: matches no task\nhint: ./doit list --all shows every task"
     groups = sorted({name.partition(":")[0] for name in names})
     kind = context.kind(group) if context is not None else None
-    if context is not None and colon and kind is Kind.TARGET:
-        try:
-            context.workspace.target(rest)
-        except BmzooError as error:
-            return error.render()
+    if (
+        context is not None
+        and colon
+        and kind is Kind.TARGET
+        and (wrong := _why_not_target(context.workspace, word))
+    ):
+        return wrong
     if kind is Kind.CHIP and rest.rpartition(".")[2] in CHIPS:
         chips = ", ".join(name.partition(":")[2] for name in names if name.startswith(f"{group}:"))
         return f"{word}: no INT8 targets for this chip in the config\nhint: there are for: {chips or 'none'}"
     guess = nearest(word, names)
     hint = f"did you mean {guess}?" if guess else f"tasks: {', '.join(groups)}"
     return f"{word or 'an empty word'}: no such task\nhint: {hint}"
+
+
+def _why_not_target(at: Workspace, word: str) -> str:
+    """What is wrong with a target, or with doing something with it that wants its artifact run; mostly nothing."""
+    name = word.partition(":")[2]
+    try:
+        reason = at.target(name).unverified
+    except BmzooError as error:
+        return error.render()
+    return f"{word}: nothing here runs its artifact: {reason}\nhint: ./doit build:{name} compiles it" * bool(reason)

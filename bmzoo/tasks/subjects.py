@@ -35,11 +35,15 @@ def _targets(at: Workspace) -> Iterator[TaskSubject[Target]]:
             yield TaskSubject(target.qualified(at.default_model), model, target)
 
 
+def _verifiable(at: Workspace) -> Iterator[TaskSubject[Target]]:
+    return (subject for subject in _targets(at) if not subject.of.unverified)
+
+
 def _with_onnx(at: Workspace, models: Iterable[Model]) -> Iterator[TaskSubject[Target | None]]:
-    """The ONNX model, as None, before the targets of each."""
+    """The ONNX model, as None, before those targets of each whose artifacts something runs here."""
     for model in models:
         yield TaskSubject(named(at, model, "onnx"), model, None)
-        for target in model.targets:
+        for target in (one for one in model.targets if not one.unverified):
             yield TaskSubject(target.qualified(at.default_model), model, target)
 
 
@@ -89,6 +93,7 @@ def _searchable(at: Workspace) -> Iterator[TaskSubject[str]]:
 
 
 TARGETS = By(Kind.TARGET, _targets)
+VERIFIABLE = By(Kind.TARGET, _verifiable)  # those whose artifacts something runs here
 EVALUATED = By(Kind.TARGET, _evaluated)  # and the ONNX models, of models with ground truth
 TIMED = By(Kind.TARGET, _timed)  # and the ONNX models, of models with a decoder
 MODELS = By(Kind.MODEL, _models)

@@ -48,7 +48,7 @@ def verify(context: Context, subject: TaskSubject[Target]) -> Task:
     at, model, target = context.workspace, subject.model, subject.of
     related = [other.qualified(at.default_model) for other in siblings(model, target)]
     return {
-        "doc": f"build/{target.artifact.removesuffix('.bmodel')}.verify.json",
+        "doc": f"build/{target.stem}.verify.json",
         "actions": [guarded(later("tasks.actions.targets:run_verify", at, target, subject.name))],
         "uptodate": [quietly(later("results.verify:is_current", at, target))],
         "task_dep": [f"build:{name}" for name in (subject.name, *related)] + [transform_name(at, model, 1)],

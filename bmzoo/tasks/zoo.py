@@ -14,7 +14,9 @@ def zoo(context: Context) -> Task:
     needs = []
     absent = left_out(at)
     for model in (one for one in at.models.values() if one not in absent):
-        names = [target.qualified(at.default_model) for target in longest_first(model.targets)]
+        targets = longest_first(model.targets)
+        needs += [f"build:{one.qualified(at.default_model)}" for one in targets if one.unverified]
+        names = [one.qualified(at.default_model) for one in targets if not one.unverified]
         needs += [f"verify:{name}" for name in names]
         if has_truth(at, model):
             needs += [f"eval:{name}" for name in names]

@@ -10,8 +10,8 @@ from bmzoo.tuning.choice import PublishedPair
 
 
 def float_precision(chip: str) -> str:
-    """The baseline for INT8: fp16 where the chip has it, else fp32."""
-    return "fp16" if "fp16" in CHIPS[chip].precisions else "fp32"
+    """The baseline for INT8: half precision where the chip has it."""
+    return CHIPS[chip].float_mode
 
 
 def pairs(model: Model, chip: str, milliseconds: Mapping[str, float]) -> tuple[PublishedPair, ...]:

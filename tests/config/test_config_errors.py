@@ -227,7 +227,7 @@ PLACES = {
     "the file, for a section that is missing": (("verify: {images: {folder: pictures/selection}}\n", ""), "1:1"),
     "a value by its key": (("width: 32", "width: wide"), "3:21"),
     "an item": (("fp32, int8", "fp32, int7"), "8:48"),
-    "one value for a list": (("[bm1684, bm1688]", "bm1690"), "8:6"),
+    "one value for a list": (("[bm1684, bm1688]", "bm1691"), "8:6"),
     "a section of another kind": (("{images: {folder: pictures/selection}}", "3"), "6:1"),
     "a name that names nothing": (
         ("verify:", "quantization:\n  tables:\n    bm1688_int8_9b: a.qtable\nverify:"),

@@ -197,6 +197,10 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Selection.batch": [("targets.1.batch", 4)],
     "Selection.cores": [("targets.1.cores", 1)],
     "Selection.deploy": [("targets.1.deploy", ["--high_precision"])],
+    # Without it the entry is refused.
+    "Selection.unverified": [
+        ("targets", [*BASE["targets"], {"chip": "sg2380", "precision": "fp32", "unverified": True}])
+    ],
     "Exclusion.chip": [("exclude.0.chip", "bm1688")],
     "Exclusion.precision": [("exclude.0.precision", "int8")],
     "Exclusion.batch": [("exclude.0.batch", 1)],

@@ -38,6 +38,7 @@ def test_onnx(tiny_onnx: Path) -> None:
         ("a.bmodel", "auto", "SimulatorSession"),
         ("a.bmodel", "simulator", "SimulatorSession"),
         ("a.bmodel", "card", "CardSession"),
+        ("a.cvimodel", "auto", "SimulatorSession"),
     ],
 )
 def test_the_suffix_decides(name: str, engine: str, expected: str) -> None:
@@ -66,12 +67,18 @@ def test_settings_reach_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "engine", "message", "hint"),
     [
-        ("a.txt", "auto", r"a\.txt: no engine runs files of this kind: \.txt", "allowed: .bmodel, .mlir, .onnx"),
+        (
+            "a.txt",
+            "auto",
+            r"a\.txt: no engine runs files of this kind: \.txt",
+            "allowed: .bmodel, .cvimodel, .mlir, .onnx",
+        ),
         ("a", "auto", "this kind: no suffix", "allowed: "),
         ("a.onnx", "simulater", "engine: unknown: simulater", "did you mean `simulator`?"),
         ("a.onnx", "q", "engine: unknown: q", "allowed: auto, onnx, mlir, simulator, card"),
         ("a.onnx", "card", "not a file for engine `card`, which runs .bmodel files", ""),
-        ("a.bmodel", "onnx", "not a file for engine `onnx`", ""),
+        ("a.bmodel", "onnx", "not a file for engine `onnx`", "what runs .bmodel files: simulator, card"),
+        ("a.cvimodel", "card", "which runs .bmodel files", "what runs .cvimodel files: simulator"),
     ],
 )
 def test_what_cannot_be_opened(name: str, engine: str, message: str, hint: str) -> None:

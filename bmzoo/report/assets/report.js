@@ -19,7 +19,7 @@ function html(name, attributes, ...children) {
 
 // ---- the table of targets
 
-const VERDICTS = ["failed", "built", "verified"];
+const VERDICTS = ["failed", "unverified", "built", "verified"];
 const PRECISIONS = ["fp32", "fp16", "bf16", "int8", "int4"];
 
 function sortKey(key, text) {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 import numpy as np
 
 from bmzoo.errors import SessionError
+from bmzoo.runtime.engines.cvimodel import check_kind
 from bmzoo.runtime.engines.session import TensorInfo, check_batches
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class CardSession:
         self._where = str(bmodel)
         if not bmodel.is_file():
             raise SessionError(f"{bmodel}: no such bmodel")
+        check_kind(bmodel)
         sail = real_sail()
         if sail is None:
             hint = "install the vendor's sophon-sail, or run the bmodel on the simulator"

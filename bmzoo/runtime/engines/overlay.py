@@ -7,20 +7,51 @@ process with an overlay of links instead can run beside others, and nothing inst
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Dict, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Dict, Mapping, Sequence
 
 from bmzoo.errors import SessionError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Chip -> simulator, and the firmware for custom layers where the package has one.
-# Source: get_cmodel_so and link_custom_so in TPU-MLIR 1.30, python/tools/model_runner.py.
-CMODELS = {
-    "bm1684": ("libcmodel_bm1684.so", ""),
-    "bm1684x": ("libcmodel_bm1684x.so", "libcmodel_custom_1684x.so"),
-    "bm1688": ("libcmodel_bm1688.so", "libcmodel_custom_1688.so"),
-    "cv186x": ("libcmodel_bm1688.so", "libcmodel_custom_1684x.so"),
+# By which a worker in an overlay is told which of TPU-MLIR's Python runtimes drives the simulator.
+PYRUNTIME = "PYRUNTIME"
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """What the simulator of a chip consists of: files below `lib`, and the `pyruntime_*` module that drives it.
+
+    `custom`: firmware for custom layers, which not every package has. `variables`: further ones that the runtime
+    reads, `{lib}` for the overlay's folder of libraries.
+    """
+
+    cmodel: str
+    runtime: str = "bm"
+    custom: str = ""
+    bmlib: str = "libbmlib_bm1684x.so.0"
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+# Of chips whose simulators run what is compiled for them.
+# Source: get_cmodel_so, link_custom_so, link_bmlib_so in TPU-MLIR 1.30, python/tools/model_runner.py. Not here:
+# that of sg2380 lacks a symbol (tpu_vector_computility), and the runtime crashes as it loads a network for sg2262.
+SIMULATORS: Dict[str, Simulator] = {
+    "bm1684": Simulator("libcmodel_bm1684.so"),
+    "bm1684x": Simulator("libcmodel_bm1684x.so", custom="libcmodel_custom_1684x.so"),
+    "bm1688": Simulator("libcmodel_bm1688.so", custom="libcmodel_custom_1688.so"),
+    "cv186x": Simulator("libcmodel_bm1688.so", custom="libcmodel_custom_1684x.so"),
+    "bm1684x2": Simulator("libcmodel_bm1684x2.so", bmlib="libbmlib_bm1684x2.so.0"),
+    "bm1690": Simulator("libtpuv7_emulator.so", "tpuv7"),
+    "bm1690e": Simulator(
+        "libtpuv7.1_emulator.so",
+        "tpuv7",
+        variables={"TPU_EMULATOR_PATH": "{lib}/libtpuv7.1_emulator.so", "TPU_RT_CORE_NUM": "4"},
+    ),
+    "cv184x": Simulator("libcmodel_cv184x.so"),
+    "sgtpuv8": Simulator("libcmodel_sgtpuv8.so"),
+    **{chip: Simulator("libcvicmodel.so", "cvi") for chip in ("cv180x", "cv181x", "cv182x", "cv183x")},
 }
 # Ubuntu 22.04's C library, shipped in lib/third_party: breaks every process on a host with another one.
 FOREIGN_LIBC = ("libc.so.6", "libm.so.6", "libpthread.so.0")
@@ -32,10 +63,13 @@ def overlay(tpuc_root: Path, chip: str, folder: Path) -> Dict[str, str]:
     Returns the environment that a child process needs to use it; the caller adds nothing but its own
     Python path. Raises SessionError for a chip without a simulator and for an incomplete package.
     """
-    if chip not in CMODELS:
-        raise SessionError(f"simulator: no such chip: {chip}", hint=f"allowed: {', '.join(CMODELS)}")
+    if chip not in SIMULATORS:
+        raise SessionError(
+            f"simulator: none that runs for this chip: {chip}", f"there are for: {', '.join(SIMULATORS)}"
+        )
     source, lib = tpuc_root.resolve() / "lib", folder / "lib"
-    cmodel, custom = CMODELS[chip]
+    row = SIMULATORS[chip]
+    cmodel, custom = row.cmodel, row.custom
     if not (source / cmodel).is_file():
         raise SessionError(f"{tpuc_root}: not a TPU-MLIR package, or incomplete: lib/{cmodel} is missing")
     third_party = lib / "third_party"
@@ -45,7 +79,7 @@ def overlay(tpuc_root: Path, chip: str, folder: Path) -> Dict[str, str]:
     _link_entries(source / "third_party", third_party, FOREIGN_LIBC)
     _link_entries(tpuc_root.resolve(), folder, ("lib",))
     (lib / "libcmodel.so").symlink_to(source / cmodel)
-    bmlib = source / "libbmlib_bm1684x.so.0"  # releases before 1.30 have one variant, under the plain name
+    bmlib = source / row.bmlib  # releases before 1.30 have one variant, under the plain name
     (lib / "libbmlib.so.0").symlink_to(bmlib if bmlib.exists() else source / "libbmlib.so.0")
     if custom and (source / custom).exists():
         (lib / "libcmodel_custom.so").symlink_to(source / custom)
@@ -56,6 +90,8 @@ def overlay(tpuc_root: Path, chip: str, folder: Path) -> Dict[str, str]:
         "PYTHONPATH": os.pathsep.join(str(folder / path) for path in ("python", "customlayer/python")),
         "TPUKERNEL_CUSTOM_FIRMWARE_PATH": str(lib / "libcmodel_custom.so"),
         "CUSTOM_LAYER_UNITTEST_DIR": str(folder / "customlayer" / "test_if" / "unittest"),
+        PYRUNTIME: row.runtime,
+        **{key: value.format(lib=lib) for key, value in row.variables.items()},
     }
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from bmzoo.errors import SessionError, nearest
 from bmzoo.runtime.engines.card import CardSession, has_card
@@ -35,19 +35,21 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class Engine:
-    """The suffix of the files that it runs, how to open one (raises SessionError), and whether it is here."""
+    """The suffixes of the files that it runs, how to open one (raises SessionError), and whether it is here."""
 
-    suffix: str
+    suffixes: Tuple[str, ...]
     open: Callable[[Path, EngineOptions], Session]
     here: Callable[[], bool] = lambda: True
 
 
 # Of those that are here and run a file, `auto` takes the last: a card before its simulator.
 ENGINES: Dict[str, Engine] = {
-    "onnx": Engine(".onnx", lambda path, given: OnnxSession(path, given.threads)),
-    "mlir": Engine(".mlir", lambda path, given: MlirSession(path, _root(given), **given.of_worker())),
-    "simulator": Engine(".bmodel", lambda path, given: SimulatorSession(path, _root(given), **given.of_worker())),
-    "card": Engine(".bmodel", lambda path, given: CardSession(path), has_card),
+    "onnx": Engine((".onnx",), lambda path, given: OnnxSession(path, given.threads)),
+    "mlir": Engine((".mlir",), lambda path, given: MlirSession(path, _root(given), **given.of_worker())),
+    "simulator": Engine(
+        (".bmodel", ".cvimodel"), lambda path, given: SimulatorSession(path, _root(given), **given.of_worker())
+    ),
+    "card": Engine((".bmodel",), lambda path, given: CardSession(path), has_card),
 }
 
 
@@ -86,9 +88,11 @@ def _root(given: EngineOptions) -> Path:
 
 
 def _auto(path: Path) -> Engine:
-    found = [engine for engine in ENGINES.values() if engine.suffix == path.suffix and engine.here()]
+    found = [engine for engine in ENGINES.values() if path.suffix in engine.suffixes and engine.here()]
     if not found:
-        hint = f"allowed: {', '.join(sorted({engine.suffix for engine in ENGINES.values()}))}"
+        hint = (
+            f"allowed: {', '.join(sorted({suffix for engine in ENGINES.values() for suffix in engine.suffixes}))}"
+        )
         raise SessionError(f"{path}: no engine runs files of this kind: {path.suffix or 'no suffix'}", hint)
     return found[-1]
 
@@ -99,6 +103,9 @@ def _named(path: Path, name: str) -> Engine:
         hint = f"did you mean `{near}`?" if near else f"allowed: auto, {', '.join(ENGINES)}"
         raise SessionError(f"engine: unknown: {name}", hint)
     engine = ENGINES[name]
-    if path.suffix != engine.suffix:
-        raise SessionError(f"{path}: not a file for engine `{name}`, which runs {engine.suffix} files")
+    if path.suffix not in engine.suffixes:
+        runs = " and ".join(engine.suffixes)
+        others = [key for key, other in ENGINES.items() if path.suffix in other.suffixes]
+        hint = f"what runs {path.suffix} files: {', '.join(others)}" if others else ""
+        raise SessionError(f"{path}: not a file for engine `{name}`, which runs {runs} files", hint)
     return engine

@@ -1,4 +1,4 @@
-"""Worker of the chip simulator: one bmodel, one process.
+"""Worker of the chip simulator: one model, one process.
 
 Run by simulator.py as `python -m bmzoo.runtime.engines.simulate` inside an overlay, since the simulator's library
 is picked by the dynamic linker at start. Arrays come and go in npz files; the engine's own chatter fills stdout.
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 import numpy as np
 
 from bmzoo.errors import BmzooError, SessionError
+from bmzoo.runtime.engines.pyruntime import SimulatedNetwork, as_meant
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,14 +65,9 @@ def simulate(model: Path, inputs: Optional[Path], outputs: Optional[Path], info:
     Arrays may hold k times the model's batch: then the network runs k times. Raises SessionError; a damaged
     model ends the process inside the engine.
     """
-    try:
-        import pyruntime_bm  # only importable inside an overlay
-    except ImportError as error:
-        raise SessionError(f"{model}: the simulator cannot be loaded: {error}") from error
-    engine = pyruntime_bm.Model(str(model))
-    net = engine.Net(engine.networks[0])
+    net = SimulatedNetwork(model)
     if info is not None:
-        info.write_text(json.dumps(_describe(list(engine.networks), net), indent=1))
+        info.write_text(json.dumps(_describe(net.networks, net), indent=1))
     if inputs is not None and outputs is not None:
         with np.load(inputs) as arrays:
             feeds = {name: arrays[name] for name in arrays.files}
@@ -79,19 +75,27 @@ def simulate(model: Path, inputs: Optional[Path], outputs: Optional[Path], info:
 
 
 def forward(net: Any, feeds: Dict[str, NDArray[Any]]) -> Dict[str, NDArray[np.float32]]:
-    """Run a `pyruntime_bm` network over `feeds`, batch after batch: outputs by name, in network order."""
-    runs = rounds({tensor.name: tensor.data.shape for tensor in net.inputs}, feeds)
+    """Run a network over `feeds`, batch after batch: outputs by name, in network order."""
+    runs = rounds({tensor.name: _shape(tensor, feeds) for tensor in net.inputs}, feeds)
     collected: Dict[str, List[NDArray[np.float32]]] = {tensor.name: [] for tensor in net.outputs}
     for i in range(runs):
         for tensor in net.inputs:
             batch = tensor.data.shape[0]
             part = feeds[tensor.name][i * batch : (i + 1) * batch]
-            tensor.data[:] = to_engine(part, tensor.dtype, tensor.qscale, tensor.qzero_point)
+            given = to_engine(part, tensor.dtype, tensor.qscale, tensor.qzero_point)
+            tensor.data[:] = given.reshape(tensor.data.shape)
         net.forward()
         for tensor in net.outputs:
             value = from_engine(tensor.data, tensor.dtype, tensor.qscale, tensor.qzero_point)
-            collected[tensor.name].append(value)
+            collected[tensor.name].append(value.reshape(as_meant(value.shape, net.runtime)))
     return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+def _shape(tensor: Any, feeds: Dict[str, NDArray[Any]]) -> Sequence[int]:
+    """Of an input, without the ones by which a cvimodel pads it beyond the dimensions that are fed."""
+    shape: Sequence[int] = tensor.data.shape
+    given = feeds[tensor.name].ndim if tensor.name in feeds else len(shape)
+    return shape[:given] if set(shape[given:]) <= {1} else shape
 
 
 def is_smaller(net: Any, feeds: Dict[str, NDArray[Any]]) -> bool:

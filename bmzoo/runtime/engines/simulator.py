@@ -1,4 +1,4 @@
-"""bmodels on TPU-MLIR's chip simulator, without a card: a process per session, in an overlay of its own.
+"""Compiled models on TPU-MLIR's chip simulator, without a card: a process per session, in an overlay of its own.
 
 The engine's own interface runs the first stage of a network. A bmodel of several networks or stages is taken apart
 by `model_tool --extract`, and each part is a bmodel with a session of its own.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.bmodel import BModelInfo, parse_info
+from bmzoo.runtime.engines.cvimodel import CVIMODEL_SUFFIX, check_kind, parse_cvimodel_info
 from bmzoo.runtime.engines.session import check_batches
 from bmzoo.runtime.engines.worker import Worker, call, how_it_ended, inherited
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class SimulatorSession:
-    """A bmodel on the simulator of the chip that it was compiled for, which starts at the first run.
+    """A bmodel or cvimodel on the simulator of the chip that it was compiled for, which starts at the first run.
 
     `python` is an interpreter of the version that the TPU-MLIR package at `tpuc_root` wants, with numpy.
     `timeout` is in seconds, for start-up and for each run of the network. What the engine prints is appended
@@ -44,7 +45,8 @@ class SimulatorSession:
     ) -> None:
         self._where = str(bmodel)
         if not bmodel.is_file():
-            raise SessionError(f"{bmodel}: no such bmodel")
+            raise SessionError(f"{bmodel}: no such {bmodel.suffix[1:] or 'model'}")
+        check_kind(bmodel)
         self._worker = Worker("bmzoo.runtime.engines.worker_simulator", "simulator", python, timeout, log)
         self._worker.model = bmodel.resolve()
         self.log = self._worker.log
@@ -102,11 +104,12 @@ def part(folder: Path, network: int, stage: int) -> Path:
 
 
 def read_info(bmodel: Path, tpuc_root: Path, timeout: float) -> BModelInfo:
-    """What a bmodel says about itself. Raises SessionError for a damaged file."""
+    """What a bmodel or cvimodel says about itself. Raises SessionError for a damaged file."""
     argv = [str(tpuc_root.resolve() / "bin" / "model_tool"), "--info", str(bmodel.resolve())]
     with tempfile.TemporaryDirectory(prefix="bmzoo-info-") as folder:
         answer = Path(folder, "info.txt")
         code = call(argv, Path(folder), inherited(), answer, timeout)
         text = answer.read_text(errors="replace")
     # A damaged file can make the tool crash after it has printed something that looks whole.
-    return parse_info(text if code == 0 else text[-200:] + f"\nmodel_tool: {how_it_ended(code)}")
+    said = text if code == 0 else text[-200:] + f"\nmodel_tool: {how_it_ended(code)}"
+    return parse_cvimodel_info(said) if bmodel.suffix == CVIMODEL_SUFFIX else parse_info(said)

@@ -26,7 +26,7 @@ def run_detect(at: Workspace, start: Path, words: list[str]) -> None:
 
 def _model(at: Workspace, start: Path, word: str) -> str:
     """The artifact of a target, or the word itself for a model file. Raises ConfigError."""
-    suffixes = {engine.suffix for engine in ENGINES.values()}
+    suffixes = {suffix for engine in ENGINES.values() for suffix in engine.suffixes}
     if (start / word).is_file() or "/" in word or Path(word).suffix in suffixes:
         return word
     path = at.layout.artifact(at.target(word))
