@@ -97,8 +97,12 @@ CHIPS: Mapping[str, Chip] = {
         Chip("bm1688", (*_HALVES, "int4"), (1, 2), "bm1684x", "channel", {}),
         Chip("cv186x", (*_HALVES, "int4"), (1,), "bm1684x", "channel", {}),
         *map(_cv18xx, ("cv180x", "cv181x", "cv182x", "cv183x")),
-        Chip("cv184x", ("bf16", "int8"), (1,), "bm1684x", "channel", _bf16_only("cv184x")),
-        Chip("bm1684x2", _HALVES, (1, 4), "bm1684x", "channel", {"int4": _NO_INT4.format("bm1684x2")}),
+        # Their INT8 is that of bm1684x, their float layers are not: what was chosen for one serves not the other.
+        *(
+            Chip(name, ("bf16", "int8"), (1,), "cv184x", "channel", _bf16_only(name))
+            for name in ("cv184x", "sgtpuv8")
+        ),
+        Chip("bm1684x2", _HALVES, (1, 2, 4), "bm1684x", "channel", {"int4": _NO_INT4.format("bm1684x2")}),
         Chip(
             *("bm1690", _HALVES, (1, 4, 8), "bm1684x", "channel", {"int4": _NO_INT4.format("bm1690")}),
             runner="tpuv7",
@@ -107,7 +111,6 @@ CHIPS: Mapping[str, Chip] = {
             *("bm1690e", _HALVES, (1,), "bm1684x", "channel", {"int4": _NO_INT4.format("bm1690e")}),
             runner="tpuv7",
         ),
-        Chip("sgtpuv8", ("bf16", "int8"), (1,), "bm1684x", "channel", _bf16_only("sgtpuv8")),
         Chip(
             *("sg2380", (*_HALVES, "int4"), (1, 2, 4), "sg2380", "channel", {}),
             runner="",

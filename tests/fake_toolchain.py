@@ -31,6 +31,15 @@ input: x, [1, 3, 8, 8], float32, scale: 1, zero_point: 0
 output: y, [1, 2, 8, 8], float32, scale: 1, zero_point: 0
 device mem size: 300 (weight: 200, instruct: 100, runtime: 0)
 """
+CVIMODEL_INFO = """For cv181x chip ONLY
+fake Build at 1970-01-01 00:00:00
+000  weight    weight                   200         0           00
+001  cmdbuf    subfunc_0                100         200         00
+    inputs      : x
+    outputs     : y
+        000  0           fp32  1    3    8    8    1.000000   io_mem  x
+        001  0           fp32  1    2    8    8    1.000000   io_mem  y
+"""
 
 
 class FakeToolchain:
@@ -145,7 +154,8 @@ class FakeToolchain:
 
     def _model_tool(self, folder: Path, command: Command) -> None:
         if command.args[0] == "--info":
-            (folder / command.stdout).write_text(INFO.format(chip="FAKE", cores=1), encoding="utf-8")
+            info = CVIMODEL_INFO if command.args[1].endswith(".cvimodel") else INFO.format(chip="FAKE", cores=1)
+            (folder / command.stdout).write_text(info, encoding="utf-8")
 
     def _simulate(self, folder: Path, command: Command) -> None:
         options = _options(command.args[1:])

@@ -1,5 +1,6 @@
 """Bytes of a bmodel that no tool sets are set by us, whatever memory, environment and addresses they came from."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,7 +11,15 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from bmzoo.commands.normalize import EPOCH, HEADER, HEADER_MAGIC, installed_schema, normalize
+from bmzoo.commands.normalize import (
+    CVIMODEL_HEADER,
+    EPOCH,
+    HEADER,
+    HEADER_MAGIC,
+    installed_schema,
+    normalize,
+    normalize_cvimodel,
+)
 from bmzoo.errors import ToolFailed
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
 from bmzoo.plan.step import Command
@@ -117,6 +126,47 @@ def test_an_installation_without_a_schema_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bin" / "model_tool").write_bytes(b"\x7fELF")
     with pytest.raises(ToolFailed, match="model_tool: no schema of bmodels in it"):
         installed_schema(tmp_path)
+
+
+def cvimodel(path: Path, time: bytes, padding: bytes = b"Cv") -> Path:
+    content = b"\x20\0\0\0tables\x13\0\0\0" + time + b"\0more"
+    digest = hashlib.md5(content + BINARY, usedforsecurity=False).digest()
+    header = CVIMODEL_HEADER.pack(b"CviModel", len(content), 1, 4, digest, b"cv181x", padding)
+    path.write_bytes(header + content + BINARY)
+    return path
+
+
+def test_of_a_cvimodel_only_time_checksum_and_padding_change(tmp_path: Path) -> None:
+    one = cvimodel(tmp_path / "one.cvimodel", b"2026-11-26 01:41:15")
+    other = cvimodel(tmp_path / "other.cvimodel", b"2027-01-02 23:59:59", b"\xff\xff")
+    fixed = cvimodel(tmp_path / "fixed.cvimodel", b"1970-01-01 00:00:00", bytes(2))
+    for path in (one, other):
+        normalize_cvimodel(path)
+        assert path.read_bytes() == fixed.read_bytes()
+    normalize_cvimodel(one)
+    assert one.read_bytes() == fixed.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content[:40], "does not begin as a cvimodel does"),
+        (lambda content: b"GIF8" + content[4:], "does not begin as a cvimodel does"),
+        (lambda content: content[:-1], "its checksum is not that of its content"),
+        (lambda content: content[:8] + b"\xff" * 4 + content[12:], "its checksum is not that of its content"),
+    ],
+)
+def test_what_is_no_cvimodel_is_refused_untouched(change: Any, said: str, tmp_path: Path) -> None:
+    path = cvimodel(tmp_path / "m.cvimodel", b"2026-11-26 01:41:15")
+    path.write_bytes(content := change(path.read_bytes()))
+    with pytest.raises(ToolFailed, match=said):
+        normalize_cvimodel(path)
+    assert path.read_bytes() == content
+
+
+def test_a_cvimodel_without_a_time_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed, match="0 times of its making in it, and not one"):
+        normalize_cvimodel(cvimodel(tmp_path / "m.cvimodel", b"not a time at all !"))
 
 
 # Starts a program with address randomization as given: 0 for on, 0x0040000 (personality(2)) for off.

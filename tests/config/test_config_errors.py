@@ -77,6 +77,22 @@ ERRORS = {
         ": targets[0]: bm1684x_fp32_1b_2core: bm1684x has 1 TPU core",
         "nearest valid choice: bm1684x_fp32_1b",
     ),
+    "fp16 that would be bf16": (
+        ("{chip: [bm1684, bm1688], precision: [fp32, int8],", "{chip: cv181x, precision: fp16,"),
+        ": targets[0]: cv181x_fp16_1b: cv181x has no fp16 units: the compiler makes bf16 of it without a word; "
+        "it has bf16, int8",
+        "nearest valid choice: cv181x_bf16_1b",
+    ),
+    "a chip that nothing simulates": (
+        ("[bm1684, bm1688]", "[bm1684, sg2262]"),
+        ": targets[0]: sg2262_fp32_1b: it compiles, and nothing here runs it: ",
+        "`unverified: true` in this entry builds it all the same",
+    ),
+    "unverified of what can be verified": (
+        ("[1, 2]}", "1, unverified: true}"),
+        ": targets[0]: unverified is for chips that nothing simulates, not for bm1684, bm1688",
+        "",
+    ),
     "batch 0": (("[1, 2]", "0"), ": targets[0].batch[0]: input should be greater than or equal to 1: 0", ""),
     "batch 257": (("[1, 2]", "[1, 257]"), ": targets[0].batch[1]: input should be less than or equal to 256", ""),
     "no batch": (("[1, 2]", "[]"), ": targets[0].batch: ", ""),

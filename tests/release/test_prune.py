@@ -48,6 +48,17 @@ def test_artifacts_of_removed_targets_are_found_and_removed(built: Project) -> N
     assert found(built) == {} and (at.layout.build / "BM1688" / "tiny_fp32_1b.bmodel").is_file()
 
 
+def test_a_cvimodel_goes_too_and_a_file_of_the_other_kind_stays(project: Project) -> None:
+    project.edit("chip: [bm1684, bm1688], precision: [fp32, int8]", "chip: [cv181x, bm1684], precision: int8")
+    project.build("cv181x_int8_1b")
+    assert (project.root / "build/CV181X/tiny_int8_1b.cvimodel").is_file()
+    assert found(project) == {}
+    project.edit("[cv181x, bm1684]", "bm1684")
+    (project.root / "build/CV181X/tiny_int8_1b.bmodel").write_bytes(b"of somebody else")
+    kinds = ("cvimodel", "json", "profile.json")
+    assert found(project) == dict.fromkeys((f"build/CV181X/tiny_int8_1b.{kind}" for kind in kinds), "")
+
+
 def test_everything_of_a_removed_model_goes(built: Project) -> None:
     built.config.rename(built.config.with_name("other.yaml"))
     evaluation = built.root / "build" / "eval" / "tiny.given.onnx.json"

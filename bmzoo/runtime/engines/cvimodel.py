@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Dict, List, Tuple
+from typing import TYPE_CHECKING, Collection, Dict, List, Tuple
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.bmodel import BModelInfo, BModelNetwork, BModelStage
@@ -19,9 +19,7 @@ _CHIP = re.compile(r"^For (\w+) chip ONLY$", re.M)
 _NAME = re.compile(r"^(.+) Build at \d", re.M)
 _PORTS = re.compile(r"^    (inputs|outputs) +: (.+)$", re.M)
 _TENSOR = re.compile(
-    r"^ +\d{3}  \S+ +(?P<type>\w+) +(?P<shape>\d+ +\d+ +\d+ +\d+) +(?P<scale>\S+) +(?:io_mem|private|shared|\w+) +"
-    r"(?P<name>\S+)$",
-    re.M,
+    r"^ +\d{3}  \S+ +(?P<type>\w+) +(?P<shape>\d+ +\d+ +\d+ +\d+) +(?P<scale>\S+) +\w+ +(?P<name>.+)$", re.M
 )
 _TYPES = {"fp32": "float32", "fp16": "float16"}
 
@@ -31,10 +29,10 @@ def parse_cvimodel_info(text: str) -> BModelInfo:
 
     Shapes are as the network means them, of outputs: see pyruntime.as_meant.
     """
-    chip, name = _CHIP.search(text), _NAME.search(text)
-    ports = {match.group(1): match.group(2).split(", ") for match in reversed(list(_PORTS.finditer(text)))}
-    tensors = _tensors(text)
-    if not chip or not name or len(ports) != 2 or any(n not in tensors for names in ports.values() for n in names):
+    chip, name, tensors = _CHIP.search(text), _NAME.search(text), _tensors(text)
+    listed = {match.group(1): match.group(2) for match in reversed(list(_PORTS.finditer(text)))}
+    ports = {key: _names(line, tensors) for key, line in listed.items()}
+    if not chip or not name or len(ports) != 2 or not all(ports.values()):
         last = text.strip().splitlines()[-1:] or ["nothing"]
         raise SessionError(f"not a cvimodel, or damaged: {last[0]}")
     inputs, outputs = ([tensors[port][0] for port in ports[key]] for key in ("inputs", "outputs"))
@@ -63,6 +61,18 @@ def memory_bytes(text: str) -> Dict[str, int]:
     runtime = sum(int(size) for size in re.findall(r"^    (?:private|shared)_gmem_size: (\d+)$", text, re.M))
     found = {"weights": held["weight"], "instructions": held["cmdbuf"], "runtime": runtime}
     return {"total": sum(found.values()), **found}
+
+
+def _names(line: str, known: Collection[str]) -> List[str]:
+    """Names with commas between them, which they may have inside as well; none where one of them is not known."""
+    found: List[str] = []
+    while line:
+        name = max((name for name in known if f"{line},".startswith(f"{name},")), key=len, default="")
+        if not name:
+            return []
+        found.append(name)
+        line = line[len(name) + 1 :]
+    return found
 
 
 def _tensors(text: str) -> Dict[str, Tuple[TensorInfo, float]]:
