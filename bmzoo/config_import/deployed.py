@@ -25,6 +25,7 @@ def put_targets(draft: Draft, conversion: Conversion) -> None:
         one: dict[str, Any] = {"chip": chip, "precision": precision, "batch": batches}
         one |= {"cores": cores} if cores > 1 else {}
         one |= {"deploy": list(deploy)} if deploy else {}
+        one |= {"unverified": True} if CHIPS[chip].unsimulated else {}
         targets.append(one)
     if not targets:
         draft.put("targets", [{"chip": "TODO chips, as no model_deploy was understood", "precision": "fp16"}])

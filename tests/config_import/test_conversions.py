@@ -6,6 +6,8 @@ import pytest
 
 from bmzoo.config_import import flags
 from bmzoo.config_import.conversions import conversions, without_batch
+from bmzoo.config_import.deployed import put_targets
+from bmzoo.config_import.draft import Draft
 from bmzoo.config_import.from_script import script_conversions
 from bmzoo.config_import.places import Places
 from bmzoo.config_import.shell_run import ToolCall
@@ -96,6 +98,26 @@ else model_deploy.py --mlir a.mlir --chip $target; fi
     assert [deploy.value("chip") for deploy, _ in found.deploys] == ["bm1684x", "bm1688", "cv186x"]
     (one,), _ = script_conversions(text, "a.sh", ("cv186x",))
     assert [deploy.value("chip") for deploy, _ in one.deploys] == ["cv186x"]
+
+
+def test_targets_for_new_chips_are_those_of_the_script() -> None:
+    deploys = "".join(
+        f"model_deploy.py --mlir m.mlir --quantize {quantize} --chip {chip} --model m.{suffix}\n"
+        for quantize, chip, suffix in (
+            *(("BF16", "cv181x", "cvimodel"), ("F16", "cv181x", "cvimodel")),
+            *(("F16", "sg2262", "bmodel"), ("F32", "bm1690", "bmodel")),
+        )
+    )
+    text = f"model_transform.py --model_def m.onnx --input_shapes [[1,3,8,8]] --mlir m.mlir\n{deploys}"
+    (found,), _ = script_conversions(text, "a.sh", ())
+    draft = Draft("m", "a.sh")
+    put_targets(draft, found)
+    assert draft.config["targets"] == [
+        {"chip": "cv181x", "precision": "bf16", "batch": [1]},
+        {"chip": "sg2262", "precision": "fp16", "batch": [1], "unverified": True},
+        {"chip": "bm1690", "precision": "fp32", "batch": [1]},
+    ]
+    assert any("cv181x has no fp16 units" in str(remark) for remark in draft.remarks)
 
 
 def test_a_script_without_a_conversion_says_what_it_would_have_to_run() -> None:
