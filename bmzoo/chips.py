@@ -56,6 +56,10 @@ class Chip:
         return ""
 
 
+# Of the quantizers that scale weights in one way, the one for which networks are equalized.
+EQUALIZED_AS: Mapping[str, str] = {"tensor": "bm1684", "channel": "bm1684x"}
+
+
 def _either(numbers: tuple[int, ...]) -> str:
     """`1`, `1 or 2`, `1, 4 or 8`."""
     *head, last = map(str, numbers)

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from bmzoo.chips import CALIBRATED, CHIPS
+from bmzoo.chips import CALIBRATED, CHIPS, EQUALIZED_AS
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.weights import Weights
@@ -44,8 +44,11 @@ def import_step(model: Model, weights: Weights) -> Step:
 
 
 def equalized_for(model: Model, chip: str) -> str:
-    """The quantizer that a chip's integer networks are equalized for; empty where they are not equalized."""
-    return CHIPS[chip].quantizer if model.equalizes else ""
+    """The quantizer that a chip's integer networks are equalized for; empty where they are not equalized.
+
+    What is done to a network follows from how weights are scaled alone: one stands for all that do it alike.
+    """
+    return EQUALIZED_AS[CHIPS[chip].scales] if model.equalizes else ""
 
 
 def tables(model: Model) -> tuple[str, ...]:
