@@ -71,7 +71,7 @@ class Layout:
 
     def export(self, target: Target) -> Path:
         """The archive for a board."""
-        return self.build / "export" / f"{target.artifact.removesuffix('.bmodel')}.tar"
+        return self.build / "export" / f"{target.stem}.tar"
 
     def evaluation(self, model: str, weights: str, engine: str) -> Path:
         """Average precision of one engine: `onnx`, or `<chip>_<precision>` for a lowering."""

@@ -122,7 +122,7 @@ def _exports(at: Workspace) -> Iterator[Orphan]:
     """Archives, which are whole in themselves: ./doit attest says whether one was changed."""
     for chip in CHIPS.values():
         for path in _files(at.layout.build / "export" / chip.folder):
-            target = _target(path.with_suffix(".bmodel"), chip.name)
+            target = _target(path.with_suffix(chip.suffix), chip.name)
             if target is not None and path == at.layout.export(target):
                 yield Orphan(path)
 

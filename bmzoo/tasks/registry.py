@@ -148,7 +148,7 @@ TASKS = (
     Group(
         "export",
         "Pack a verified target for a board, with a check to run there: build/export/ [key=PRIVATE.pem signs it]",
-        subjects.TARGETS,
+        subjects.EXPORTABLE,
         targets.export,
         order=subjects.longest_first,
     ),

@@ -148,9 +148,14 @@ def _why(word: str, names: list[str], context: Context | None) -> str:
 
 def _why_not_target(at: Workspace, word: str) -> str:
     """What is wrong with a target, or with doing something with it that wants its artifact run; mostly nothing."""
-    name = word.partition(":")[2]
+    group, _, name = word.partition(":")
     try:
-        reason = at.target(name).unverified
+        target = at.target(name)
     except BmzooError as error:
         return error.render()
-    return f"{word}: nothing here runs its artifact: {reason}\nhint: ./doit build:{name} compiles it" * bool(reason)
+    if target.unverified:
+        return f"{word}: nothing here runs its artifact: {target.unverified}\nhint: ./doit build:{name} compiles it"
+    if group == "export" and target.compiled.endswith(".cvimodel"):
+        hint = f"./doit verify:{name}, and take build/{target.artifact} with its .json to the board"
+        return f"{word}: an archive is checked with sophon.sail, which runs no .cvimodel\nhint: {hint}"
+    return ""

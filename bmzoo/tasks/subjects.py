@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from bmzoo import target as targets
+from bmzoo.chips import CHIPS
 from bmzoo.config.model import Model
 from bmzoo.plan.ladder import climbs
 from bmzoo.plan.shared import tables
@@ -37,6 +38,10 @@ def _targets(at: Workspace) -> Iterator[TaskSubject[Target]]:
 
 def _verifiable(at: Workspace) -> Iterator[TaskSubject[Target]]:
     return (subject for subject in _targets(at) if not subject.of.unverified)
+
+
+def _exportable(at: Workspace) -> Iterator[TaskSubject[Target]]:
+    return (subject for subject in _verifiable(at) if CHIPS[subject.of.chip].suffix == ".bmodel")
 
 
 def _with_onnx(at: Workspace, models: Iterable[Model]) -> Iterator[TaskSubject[Target | None]]:
@@ -93,6 +98,7 @@ def _searchable(at: Workspace) -> Iterator[TaskSubject[str]]:
 
 
 TARGETS = By(Kind.TARGET, _targets)
+EXPORTABLE = By(Kind.TARGET, _exportable)  # those of them that sophon.sail, by which an archive is checked, runs
 VERIFIABLE = By(Kind.TARGET, _verifiable)  # those whose artifacts something runs here
 EVALUATED = By(Kind.TARGET, _evaluated)  # and the ONNX models, of models with ground truth
 TIMED = By(Kind.TARGET, _timed)  # and the ONNX models, of models with a decoder

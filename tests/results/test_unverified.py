@@ -18,7 +18,9 @@ from bmzoo.report.index_page import index_page
 from bmzoo.report.rows import zoo_row
 from bmzoo.results.artifact import build_artifact, is_current
 from bmzoo.results.reference import Published
+from bmzoo.results.verify import verify_target
 from bmzoo.tasks import subjects
+from bmzoo.tasks.actions.zoo import run_zoo
 
 WHY = "TPU-MLIR 1.30.2 crashes as it loads a network into its simulator"
 
@@ -77,6 +79,18 @@ def test_the_manifest_the_tables_and_the_report_say_so(unverified: Project) -> N
     row = zoo_row("sg2262_fp32_2b", own, profile())
     shown = read_page(index_page([row], manifest_of(own), None, "a{}", "1"))
     assert "? unverified" in shown.one("tbody").text and "1 unverified" in shown.text
+
+
+def test_a_zoo_with_unverified_targets_is_whole_and_counts_them(unverified: Project) -> None:
+    unverified.edit("precision: [fp32, int8]", "precision: fp32")
+    at = unverified.open()
+    for name in ("bm1688_fp32_2b", "sg2262_fp32_2b"):
+        build_artifact(at, at.target(name))
+    verify_target(at, at.target("bm1688_fp32_2b"))
+    run_zoo(at, Outcomes())
+    said = [line for line in unverified.report.said if line.startswith("zoo: ")]
+    assert said[-1] == "zoo: 1 of 2 targets verified, 1 unverified as their configs say: build/zoo.json"
+    assert "SG2262/tiny_fp32_2b.bmodel" in at.layout.sums.read_text()
 
 
 def test_unverified_is_worse_than_verified_and_better_than_failed() -> None:

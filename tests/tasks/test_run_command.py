@@ -87,14 +87,18 @@ def test_a_mistyped_task_is_explained_with_the_nearest(word: str, checkout: Path
 def test_what_nothing_runs_is_built_and_never_verified(checkout: Path) -> None:
     config = checkout / "configs/tiny.yaml"
     text = config.read_text().replace("[bm1684, bm1688]", "[bm1688, sg2262]")
-    config.write_text(text.replace("batch: [1, 2]}", "batch: 1, unverified: true}"))
+    more = "\n  - {chip: cv181x, precision: bf16}"
+    config.write_text(text.replace("batch: [1, 2]}", "batch: 1, unverified: true}" + more))
     status, out, _ = doit(checkout, "list", "--all", "--quiet")
     assert status == 0
     assert {"build:sg2262_fp32_1b", "verify:bm1688_fp32_1b"} <= set(out.split())
-    assert "verify:sg2262_fp32_1b" not in out.split()
+    assert not {"verify:sg2262_fp32_1b", "export:cv181x_bf16_1b"} & set(out.split())
     status, _, err = doit(checkout, "verify:sg2262_fp32_1b")
     assert status != 0 and "verify:sg2262_fp32_1b: nothing here runs its artifact: TPU-MLIR 1.30.2 crashes" in err
     assert err.endswith("\nhint: ./doit build:sg2262_fp32_1b compiles it\n")
+    status, _, err = doit(checkout, "export:cv181x_bf16_1b")
+    assert status != 0 and "export:cv181x_bf16_1b: an archive is checked with sophon.sail, which runs no" in err
+    assert "hint: ./doit verify:cv181x_bf16_1b, and take build/CV181X/tiny_bf16_1b.cvimodel" in err
 
 
 def test_plan_explains_a_wrong_name_too(checkout: Path) -> None:

@@ -35,8 +35,9 @@ def run_zoo(at: Workspace, outcomes: Outcomes) -> None:
             at.report.warn(f"{model.name}: not evaluated: no ground truth on this machine: {truth}")
     _compare_bytes(at, manifest)
     whole = len(manifest.artifacts)
-    bad = [a for a in manifest.artifacts if a.status != "verified"]
-    said = f"{whole - len(bad)} of {whole} targets verified"
+    good, asked = (sum(a.status == name for a in manifest.artifacts) for name in ("verified", "unverified"))
+    bad = whole - good - asked
+    said = f"{good} of {whole} targets verified" + (f", {asked} unverified as their configs say" if asked else "")
     if not bad and not manifest.broken:
         at.report.say(f"zoo: {said}: {layout.shown(layout.manifest)}")
         return
@@ -67,7 +68,7 @@ def _compare_bytes(at: Workspace, manifest: ZooManifest) -> None:
 
 def _failures(at: Workspace, manifest: ZooManifest) -> Iterator[str]:
     for artifact in manifest.artifacts:
-        if artifact.status != "verified":
+        if artifact.status not in ("verified", "unverified"):
             name = artifact.target.qualified(at.default_model)
             where = f" ({artifact.evidence})" if artifact.evidence else ""
             what = f"{artifact.status}, {artifact.stage}" if artifact.status != "failed" else artifact.stage
