@@ -14,7 +14,7 @@ _PREPROCESSING = (
 )
 _PREPARING = (
     *("commands/prepare.py", "commands/tensor_samples.py", "commands/requests.py", "measure/model_facts.py"),
-    *("system/hashing.py", "runtime/engines/simulate.py", *_PREPROCESSING),
+    *("system/hashing.py", "runtime/engines/simulate.py", "runtime/engines/pyruntime.py", *_PREPROCESSING),
 )
 _DECODING = ("runtime/decoders/*.py", "runtime/predictions/*.py", "runtime/nms.py", *_PREPROCESSING)
 _SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py")
@@ -72,7 +72,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
     ),
     "normalize": OwnCommand(
         "normalize",
-        ("commands/normalize.py", "system/flatbuffer.py", "runtime/engines/cvimodel.py"),
+        ("commands/normalize.py", "system/flatbuffer.py", *_INFO, *_SESSION),
         installation=True,
     ),
     "finish": OwnCommand("finish", ("commands/finish.py", *_INFO, *_SESSION)),

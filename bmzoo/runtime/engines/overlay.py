@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Dict, Mapping, Sequence
 
 from bmzoo.errors import SessionError
+from bmzoo.runtime.engines.pyruntime import PYRUNTIME
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# By which a worker in an overlay is told which of TPU-MLIR's Python runtimes drives the simulator.
-PYRUNTIME = "PYRUNTIME"
 
 
 @dataclass(frozen=True)

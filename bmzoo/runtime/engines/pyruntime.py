@@ -10,10 +10,12 @@ import os
 from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.engines.overlay import PYRUNTIME
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# The variable by which an overlay says which runtime drives its simulator.
+PYRUNTIME = "PYRUNTIME"
 
 
 class SimulatedNetwork:
