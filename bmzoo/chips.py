@@ -34,6 +34,8 @@ class Chip:
     runner: Literal["bm", "tpuv7", "cvi", ""] = "bm"
     # Why nothing runs it, where nothing does.
     unsimulated: str = ""
+    # Whether there are constants that turn its profiles into milliseconds: rows of measure/fitted.py.
+    timed: bool = False
 
     @property
     def folder(self) -> str:
@@ -97,9 +99,9 @@ CHIPS: Mapping[str, Chip] = {
             "tensor",
             {"fp16": _NO_HALF, "bf16": _NO_HALF, "int4": _NO_INT4.format("bm1684")},
         ),
-        Chip(*("bm1684x", _HALVES, (1,), "bm1684x", "channel", {"int4": _NO_INT4.format("bm1684x")})),
-        Chip("bm1688", (*_HALVES, "int4"), (1, 2), "bm1684x", "channel", {}),
-        Chip("cv186x", (*_HALVES, "int4"), (1,), "bm1684x", "channel", {}),
+        Chip(*("bm1684x", _HALVES, (1,), "bm1684x", "channel", {"int4": _NO_INT4.format("bm1684x")}), timed=True),
+        Chip("bm1688", (*_HALVES, "int4"), (1, 2), "bm1684x", "channel", {}, timed=True),
+        Chip("cv186x", (*_HALVES, "int4"), (1,), "bm1684x", "channel", {}, timed=True),
         *map(_cv18xx, ("cv180x", "cv181x", "cv182x", "cv183x")),
         # Their INT8 is that of bm1684x, their float layers are not: what was chosen for one serves not the other.
         *(

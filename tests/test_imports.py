@@ -64,8 +64,22 @@ ONLY = {
 # They decide what would be run, from values alone.
 PURE = (
     *("chips", "target", "errors", "config.schema", "quantization.tables", "measure.verdict", "cluster.job"),
+    *(
+        "config.time_limit",
+        "measure.sureness",
+        "quantization.budgets.prices",
+        "quantization.budgets.sets",
+        "quantization.budgets.choice",
+    ),
     *("plan.step", "plan.fingerprint", "plan.shared", "plan.lowering", "plan.build", "plan.verify"),
-    *("plan.float_layers", "plan.float_decision", "plan.own_search", "plan.vendor_search", "plan.selftest"),
+    *(
+        "plan.float_layers",
+        "plan.float_decision",
+        "plan.own_search",
+        "plan.goal_search",
+        "plan.vendor_search",
+        "plan.selftest",
+    ),
     *("plan.resources", "release.manifest", "release.outcomes", "release.figures", "release.diff"),
     *("release.diff_report", "system.markdown", "execute.failures"),
     *(

@@ -1,6 +1,10 @@
-"""`agree`: agreement of a lowered network with the float model on the selection pictures."""
+"""`agree`: agreement of a lowered network with the float model on the selection pictures.
+
+`evidence` is what the agreement is made of, picture by picture; of the cosine for networks without a decoder.
+"""
 
 import json
+import math
 from pathlib import Path
 
 from bmzoo.commands.measure import aligned, decoded, detection_figures, reference_heads, tensor_figures
@@ -10,6 +14,7 @@ from bmzoo.measure.comparisons.registry import comparison_of
 from bmzoo.measure.nouns import NOUNS
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
+from bmzoo.measure.sureness import Means, figure_of
 from bmzoo.quantization.loss import Reference, added, total
 
 # Average precision needs low scores, too; this is the lowest in published WIDER FACE results.
@@ -41,12 +46,14 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "tensors": tensor_figures(reference, test),
         "detections": detection_figures(folder, reference, test, request),
         "agreement": None,
+        "evidence": Means(tuple(cosines)).as_json(),
     }
     wanted, found = (decoded(folder, heads, request, FAINT) for heads in (reference, test))
     row = comparison_of(wanted)
     if row is not None:
-        share = row.agreement(wanted, found, SURE)
-        if share is None:
+        evidence = row.evidence(wanted, found, SURE)
+        share = figure_of(evidence, number)
+        if not math.isfinite(share):
             what = row.what(wanted[0])
             none = NOUNS[what].none
             raise VerifyFailed(
@@ -54,4 +61,5 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
                 f"put pictures with {what} below quantization.images, where float layers are chosen by them",
             )
         figures["agreement"] = round(share, 6)
+        figures["evidence"] = evidence.as_json()
     (folder / "agreement.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")

@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from bmzoo.commands.requests import picture_size, read_request
+from bmzoo.quantization.budgets.prices import layer_prices
 from bmzoo.quantization.emulator import EmulatorJob, emulator
-from bmzoo.quantization.greedy import TRIED, Score, best_path
+from bmzoo.quantization.greedy import TRIED, UNPRICED, Score, best_path
 from bmzoo.quantization.select import excluded
 from bmzoo.system.partial import Pieces
 
@@ -23,6 +24,12 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     every = dict.fromkeys(tuple(row["group"]) for row in ranking["layers"])
     groups = [group for group in every if not without & set(group)]
     pieces = Pieces(folder, 2 * TRIED + 4 * limit)
+    prices = UNPRICED
+    if request.get("priced"):
+        plain, floats = (
+            json.loads((folder / f"{name}.profile.json").read_text(encoding="utf-8")) for name in ("plain", "float")
+        )
+        prices = layer_prices(plain, floats, sensitivity)
     with emulator(job, number) as workers:
 
         def evaluate(floats: frozenset[str]) -> Score:
@@ -33,7 +40,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
                 pieces.keep(name, asdict(score))
             return replace(score, loss=1 - score.cosine) if request["metric"] == "cosine" else score
 
-        path = best_path(groups, job.network().beside(), sensitivity, limit, evaluate)
+        path = best_path(groups, job.network().beside(), sensitivity, limit, evaluate, prices)
     found = {
         "pictures": number,
         "limit": limit,

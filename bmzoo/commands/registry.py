@@ -25,10 +25,15 @@ _QUANTIZATION = ("quantization/*.py", "system/partial.py", "measure/degenerate.p
 _MEASURING = (
     *("commands/measure.py", "commands/requests.py", "measure/model_facts.py"),
     *("measure/npz.py", "measure/tensors.py", "measure/matching.py", "measure/poses.py", "measure/specs.py"),
-    *("measure/comparisons/*.py", "measure/nouns.py", "measure/agreement.py", "measure/average_precision.py"),
+    *("measure/comparisons/*.py", "measure/nouns.py", "measure/agreement.py", "measure/sureness.py"),
     *("measure/given_names.py", "measure/degenerate.py"),
     *_SESSION,
     *_DECODING,
+)
+_ARRANGING = (
+    *("commands/arrange.py", "quantization/budgets/sets.py", "quantization/budgets/prices.py"),
+    *("config/time_limit.py", "measure/latency.py", "measure/fitted.py", "measure/chip_constants.py"),
+    *("target.py", "chips.py"),
 )
 
 
@@ -92,7 +97,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "evaluate": OwnCommand(
         "evaluate",
         (
-            *("commands/evaluate.py", "measure/evaluate.py"),
+            *("commands/evaluate.py", "measure/evaluate.py", "measure/average_precision.py"),
             *("measure/groundtruth.py", "measure/picture.py", "measure/listed.py", "measure/wider.py"),
             *("measure/metrics/*.py", "measure/truths/*.py", "runtime/listing.py"),
             *("runtime/settings.py", *_PREPARING, *_MEASURING, *_ENGINES),
@@ -119,9 +124,24 @@ COMMANDS: Mapping[str, OwnCommand] = {
         ),
     ),
     "rank": OwnCommand("rank", ("commands/rank.py", *_MEASURING, *_QUANTIZATION)),
-    "choose": OwnCommand("choose", ("commands/choose.py", *_MEASURING, *_QUANTIZATION)),
+    "choose": OwnCommand(
+        "choose", ("commands/choose.py", "quantization/budgets/prices.py", *_MEASURING, *_QUANTIZATION)
+    ),
     "head": OwnCommand("head", ("commands/head.py", *_MEASURING, *_QUANTIZATION)),
     "cut": OwnCommand("cut", ("commands/cut.py", "quantization/select.py")),
+    "arrange": OwnCommand("arrange", _ARRANGING),
+    "pick": OwnCommand(
+        "pick",
+        (
+            *(
+                "commands/pick.py",
+                "quantization/budgets/choice.py",
+                "quantization/select.py",
+                "measure/sureness.py",
+            ),
+            *_ARRANGING,
+        ),
+    ),
     "vendor-start": OwnCommand("vendor_start", ("commands/vendor_start.py",)),
     "vendor-read": OwnCommand(
         "vendor_read",

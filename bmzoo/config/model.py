@@ -18,7 +18,7 @@ from bmzoo.config.drawn import with_scenes
 from bmzoo.config.fields import is_name
 from bmzoo.config.files import SUFFIX, is_config, misnamed
 from bmzoo.config.messages import config_error, problem
-from bmzoo.config.quantization import Search
+from bmzoo.config.quantization import Search, overridden
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.unsaid import check_said
 from bmzoo.config.weights import Weights
@@ -120,10 +120,10 @@ class Model:
             return None
         merged: dict[str, object] = dict(SEARCH_DEFAULTS)
         for _, section in self.config.quantization.searched(target):
-            merged.update(section.model_dump(exclude_none=True))
+            merged = overridden(merged, section)
         wanted = Search.model_validate(merged)
         counted = search_methods.method_of(wanted.method).counted
-        return wanted if wanted.max_float_layers or wanted.keep or not counted else None
+        return wanted if wanted.max_float_layers or wanted.keep or wanted.goal or not counted else None
 
     def table(self, target: Target) -> str | None:
         """Path text of the mixed-precision table that the config names for the target, if any."""

@@ -43,7 +43,7 @@ class Method:
 
 def _vendor(*programs: str, unfit: Mapping[str, str] | None = None) -> Method:
     plan, selection = "bmzoo.plan.vendor_search", "bmzoo.quantization.vendor_select"
-    return Method(plan, selection, programs, shared=False, lacks=("gain", "metric"), unfit=unfit or {})
+    return Method(plan, selection, programs, shared=False, lacks=("gain", "metric", "goal"), unfit=unfit or {})
 
 
 DEFAULT = "bmzoo"
@@ -55,7 +55,7 @@ METHODS: dict[str, Method] = {
     HEAD_METHOD: Method(
         "bmzoo.plan.head_search",
         "bmzoo.quantization.select",
-        lacks=("max_float_layers", "keep", "expected_cos", "gain", "metric"),
+        lacks=("max_float_layers", "keep", "expected_cos", "gain", "metric", "goal"),
         counted=False,
     ),
     VENDOR_QTABLE: _vendor(

@@ -22,8 +22,13 @@ def float_mode(chip: str) -> str:
     return QUANTIZE[CHIPS[chip].float_mode]
 
 
-def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[str, Any]) -> Decision:
-    """What the choice of a chip's float layers is derived from. The model is that for the weights."""
+def float_layers(
+    model: Model, chip: str, weights: Weights, settings: Mapping[str, Any], most: int = RANKED_PICTURES
+) -> Decision:
+    """What the choice of a chip's float layers is derived from. The model is that for the weights.
+
+    most: how many selection pictures it looks at.
+    """
     target = int8_target(model, chip)
     images = model.config.quantization.images
     assert images is not None, "checked when the config was read"
@@ -37,7 +42,7 @@ def float_layers(model: Model, chip: str, weights: Weights, settings: Mapping[st
     sources: dict[str, Input] = {
         **derived_from(weights),
         **files,
-        **dict(fed(model, images, min(images.count or RANKED_PICTURES, RANKED_PICTURES))),
+        **dict(fed(model, images, min(images.count or most, most))),
         **equalization(model, weights, equalized_for(model, chip)),
         "calibration.table": thresholds(model, calibration(model, target, weights)),
     }

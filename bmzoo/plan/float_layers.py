@@ -37,6 +37,8 @@ def cut_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
 
 
 def _plan(search: Search | None) -> ModuleType:
+    if search is not None and search.goal is not None:
+        return import_module("bmzoo.plan.goal_search")
     return import_module(method_of(search.method if search is not None else None).plan)
 
 

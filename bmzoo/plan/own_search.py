@@ -42,16 +42,24 @@ def rank_step(model: Model, chip: str, weights: Weights) -> Step:
 
 
 @lru_cache(maxsize=64)
-def choose_step(model: Model, chip: str, weights: Weights, search: Search) -> Step:
-    """In which order layers are best left in float."""
+def choose_step(
+    model: Model, chip: str, weights: Weights, search: Search, profiles: tuple[tuple[str, Input], ...] = ()
+) -> Step:
+    """In which order layers are best left in float: for their number, or for the time that two profiles tell."""
     model = using(model, weights)
     limit = max(LAYERS, search.max_float_layers or 0)
     request = {**_request(model), "limit": limit, "metric": search.metric, "exclude": search.exclude or ()}
+    if profiles:
+        request |= {"limit": search.max_float_layers or LAYERS, "priced": True}
     return Step(
         "choose",
         _subject(model, weights, CHIPS[chip].quantizer),
         (Command("prepare", ("request.json",)), Command("choose", ("request.json",))),
-        (*_inputs(model, chip, weights), ("ranking.json", Output(rank_step(model, chip, weights), "ranking.json"))),
+        (
+            *_inputs(model, chip, weights),
+            ("ranking.json", Output(rank_step(model, chip, weights), "ranking.json")),
+            *profiles,
+        ),
         ("path.json",),
         (document("request.json", request),),
         resumable=True,

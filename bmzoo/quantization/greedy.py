@@ -29,6 +29,8 @@ TRIED = 14
 # How many of the most sensitive groups are promoted together where no group alone helps.
 TOGETHER = (2, 4, 8, TRIED)
 Group = tuple[str, ...]
+# Where the budget is a number of layers, every layer costs one.
+UNPRICED: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,12 @@ def best_path(
     sensitivity: Mapping[str, float],
     limit: int,
     evaluate: Evaluate,
+    prices: Mapping[str, float] = UNPRICED,
 ) -> GreedyPath:
     """Greedy promotion of up to `limit` layers. `evaluate`: layers in float -> score.
 
     `beside`: pairs of adjacent groups, producer first. Ends early when no candidate lowers the loss. Candidates
-    compete by gain per layer, since the budget is a number of layers.
+    compete by gain per layer where the budget is a number of layers, or by gain for `prices`, all above 0.
     """
     plain = evaluate(frozenset())
     ranked = sorted(groups, key=lambda group: -sum(sensitivity.get(name, 0.0) for name in group))[:TRIED]
@@ -67,7 +70,7 @@ def best_path(
     alone: dict[str, Score] = {}
     kept: frozenset[str] = frozenset()
     now, chosen = plain, list[Promotion]()
-    # Candidate -> change of loss per layer, and the number of promotions at which it was measured; -inf: not yet.
+    # Candidate -> change of loss for its price, and after how many promotions it was measured; -inf: not yet.
     known: dict[int, tuple[float, int]] = {number: (-math.inf, -1) for number in range(len(moves))}
     scores: dict[int, Score] = {}
     while True:
@@ -78,12 +81,12 @@ def best_path(
         added = kept | {name for group in moves[best] for name in group}
         if known[best][1] < len(chosen):
             scores[best] = evaluate(added)
-            known[best] = ((scores[best].loss - now.loss) / (len(added) - len(kept)), len(chosen))
+            known[best] = ((scores[best].loss - now.loss) / _price(added - kept, prices), len(chosen))
             if not chosen and len(moves[best]) == 1:
                 alone[moves[best][0][0]] = scores[best]
             continue
         if known[best][0] >= 0:
-            joint = _best_joint(ranked, kept, limit, now, evaluate)
+            joint = _best_joint(ranked, kept, limit, now, evaluate, prices)
             if joint is None:
                 break
             moves.append(joint[0])
@@ -98,19 +101,28 @@ def best_path(
     return GreedyPath(plain, tuple(chosen), alone)
 
 
-def _best_joint(
-    ranked: Sequence[Group], kept: frozenset[str], limit: int, now: Score, evaluate: Evaluate
+def _best_joint(  # noqa: PLR0913
+    ranked: Sequence[Group],
+    kept: frozenset[str],
+    limit: int,
+    now: Score,
+    evaluate: Evaluate,
+    prices: Mapping[str, float],
 ) -> tuple[tuple[Group, ...], frozenset[str], Score] | None:
-    """The first of the ranked groups, together, that gain most per layer; all layers in float then; their score."""
+    """The first of the ranked groups, together, that gain most for their price; all in float then; their score."""
     left = [group for group in ranked if not kept.issuperset(group)]
     found = []
     for move in (tuple(left[:count]) for count in TOGETHER if count <= len(left)):
         layers = kept.union(*move)
         if len(layers) <= limit:
             score = evaluate(layers)
-            found.append(((score.loss - now.loss) / (len(layers) - len(kept)), move, layers, score))
+            found.append(((score.loss - now.loss) / _price(layers - kept, prices), move, layers, score))
     gain, move, layers, score = min(found, key=lambda each: each[0], default=(0.0, (), kept, now))
     return (move, layers, score) if gain < 0 else None
+
+
+def _price(layers: frozenset[str], prices: Mapping[str, float]) -> float:
+    return sum(prices.get(name, 1.0) for name in sorted(layers))
 
 
 def _new(move: Sequence[Group], kept: frozenset[str]) -> int:

@@ -98,8 +98,8 @@ def explain_layers(
     return rows
 
 
-def table_text(cut: LayerCut, pictures: int, mode: str, settings: Sequence[str]) -> str:
-    """A qtable: comments with its provenance, then a line `layer mode` for each float layer.
+def table_text(cut: LayerCut, pictures: int, mode: str, settings: Sequence[str], told: Sequence[str] = ()) -> str:
+    """A qtable: comments with its provenance and what else is told, then a line `layer mode` for each float layer.
 
     No figure of the emulation: its last digits are those of one processor.
     """
@@ -107,6 +107,7 @@ def table_text(cut: LayerCut, pictures: int, mode: str, settings: Sequence[str])
         "# bmzoo qtable: these layers stay in float, the others are INT8",
         f"# settings: {', '.join(settings)}",
         f"# {len(cut.layers)} layers, by {pictures} pictures; the choosing ended as {cut.why}",
+        *(f"# {line}" for line in told),
     ]
     return "\n".join([*lines, *(f"{layer} {mode}" for layer in cut.layers)]) + "\n"
 

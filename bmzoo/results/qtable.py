@@ -8,10 +8,12 @@ from typing import Any
 from bmzoo.config import search_methods
 from bmzoo.config.model import Model
 from bmzoo.config.quantization import Search
+from bmzoo.config.weights import Weights
 from bmzoo.errors import VerifyFailed
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing, text_of
 from bmzoo.measure.nouns import what_of
+from bmzoo.plan import goal_search
 from bmzoo.plan.float_layers import agree_step, cut_step, ranking_step
 from bmzoo.plan.own_search import choose_step
 from bmzoo.plan.step import Output, Step
@@ -26,6 +28,8 @@ from bmzoo.workspace import Workspace
 TABLE = "mixed.qtable"
 # A table whose layers were chosen together with thresholds, which are not committed.
 ALONE = "float layers, to look at: builds search them again where they are not in the store, for their thresholds"
+# Compilations and comparisons for a goal: each has a second thread where there are cores for it.
+TRIALS_AT_ONCE = 2
 # A pick that loses this much agreement against plain INT8 was chosen by chance.
 WORSE = 0.005
 
@@ -48,7 +52,8 @@ class Confirmed:
                 f"agreement {self.plain['agreement']:.4f} to {self.mixed['agreement']:.4f}",
                 f"missed {missed[0]} to {missed[1]} of {expected} {what}",
             ]
-        return f"{', '.join(parts)} on {self.mixed['pictures']} pictures"
+        first = f"{', '.join(parts)} on {self.mixed['pictures']} pictures"
+        return "\n  ".join([first, *self.choice.get("said", ())])
 
 
 def search_layers(at: Workspace, model: Model, chip: str, search: Search, publish_it: bool = True) -> Confirmed:
@@ -63,7 +68,11 @@ def search_layers(at: Workspace, model: Model, chip: str, search: Search, publis
     if publish_it and step.decision is not None:
         decisions.refuse_by_hand(at, model, step)
     overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
-    entry = at.builder(model).run(step)
+    builder = at.builder(model)
+    if search.goal is not None and not builder.locked and builder.find(step) is None:
+        for side_by_side in goal_search.trials(model, chip, weights, search):
+            parallel.each(builder.run, side_by_side, TRIALS_AT_ONCE)
+    entry = builder.run(step)
     found = confirm(at, model, chip, step)
     measure = "cosine" if found.mixed["agreement"] is None else "agreement"
     before, after = (figures[measure] for figures in (found.plain, found.mixed))
@@ -120,7 +129,7 @@ def explain_choice(
         return ["not searched yet, so no layer is chosen"]
     path = at.layout.qtable(model.name, weights.name, chip)
     choice = choice_of(at.builder(model), step, entries[step])
-    lines = [f"{len(choice['layers'])} layers {choice['mode']}".rstrip()]
+    lines = [f"{len(choice['layers'])} layers {choice['mode']}".rstrip(), *_goal_lines(entries[step])]
     if not choice["rows"]:
         shown = at.layout.shown(path)
         found = _read(at.builder(model), ranking_step(model, chip, weights, search), "ranking.json")
@@ -129,11 +138,23 @@ def explain_choice(
             lines.append(f"./doit rank:{chip} finds the losses of all layers; then this says why each is in or out")
             choice["rows"] = [_row(layer, None, f"in: number {n} of the table") for n, layer in _numbered(choice)]
         else:
-            steps = _read(at.builder(model), choose_step(model, chip, weights, search), "path.json")
-            choice |= _recovered(choice, found, steps, search)
+            choice |= _recovered(choice, found, _path(at.builder(model), model, chip, weights, search), search)
     if "why" in choice:
         lines[0] += f"; the choosing ended as {choice['why']}"
     return [*lines, *_table(choice["rows"])]
+
+
+def _goal_lines(entry: Entry) -> list[str]:
+    """What a table says of the goal that it was chosen for, wherever that was."""
+    lines = entry.path(TABLE).read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("# ") for line in lines if line.startswith("# goal: ")]
+
+
+def _path(builder: Builder, model: Model, chip: str, weights: Weights, search: Search) -> Any:
+    """The path that a search cuts its layers off from; None for a goal, which compiles what it chooses from."""
+    return (
+        None if search.goal is not None else _read(builder, choose_step(model, chip, weights, search), "path.json")
+    )
 
 
 def _recovered(
@@ -141,7 +162,7 @@ def _recovered(
 ) -> dict[str, Any]:
     """`rows`, and `why` where it is known, by a ranking (and a path) of the model that the table is for."""
     selection = import_module(search_methods.method_of(search.method).selection)
-    told = selection.explained(ranking, path, search.model_dump())
+    told = selection.explained(ranking, path, search.model_dump()) if search.goal is None else None
     if told is not None and list(told[0].layers) == choice["layers"]:
         return {"rows": told[1], "why": told[0].why}
     numbers = {layer: f"in: number {number} of the table" for number, layer in _numbered(choice)}

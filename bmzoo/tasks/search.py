@@ -16,6 +16,8 @@ SEARCH_OPTIONS: Mapping[str, str] = {
     "keep": "keep the N most sensitive layers in float, without a search",
     "metric": "faces or cosine",
     "exclude": "layers that stay INT8: patterns, separated by commas",
+    "ap_drop": "a goal in place of a number: points that INT8 may lose",
+    "latency": "a goal in place of a number: how long a picture may take, 3.0ms or +5%",
     "method": f"how to search: {', '.join(METHODS)}",
 }
 # Which points to evaluate (average precision): none, those on the Pareto front, or all.

@@ -53,6 +53,11 @@ def current(model: Model, chip: str, available: int) -> Setting:
             f"configs/{model.path.name}: quantization: {chip}: tuning needs bmzoo's: method: {search.method}",
             "put `method: bmzoo` there to tune",
         )
+    if search is not None and search.goal is not None:
+        raise ConfigError(
+            f"configs/{model.path.name}: quantization: {chip}: layers are chosen by a goal",
+            "tuning moves max_float_layers; put it below `chips` in the place of `goal` to tune",
+        )
     if search is not None and search.keep is not None:
         raise ConfigError(
             f"configs/{model.path.name}: quantization: {chip}: layers are taken as ranked: keep: {search.keep}",

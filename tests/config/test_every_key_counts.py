@@ -174,6 +174,10 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Search.keep": [("quantization.search.keep", 2)],
     "Search.metric": [("quantization.search.metric", "cosine")],
     "Search.exclude": [("quantization.search.exclude", ["conv1"])],
+    "Search.goal": [("quantization.chips.bm1688.goal", {"latency": "+5%"})],
+    "Quantization.goal": [("quantization.goal", {"latency": "+5%"})],
+    "Budget.ap_drop": [("quantization.goal.ap_drop", 0.5)],
+    "Budget.latency": [("quantization.goal.latency", "+9%"), ("quantization.goal.latency", "3 ms")],
     "Verify.images": [("verify.images", {"folder": "others"})],
     "Verify.confidence": [("verify.confidence", 0.4)],
     "Verify.margin": [("verify.margin", 0.1)],
@@ -210,6 +214,14 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
 BESIDE: Mapping[str, Mapping[str, Any]] = {
     "quantization": {"weights.2.scenes": {"verify": SCENES}},
     "calibration": {"weights.2.scenes": {"verify": SCENES}},
+    "quantization.goal": {"quantization.search": {"metric": "faces"}},
+    **{
+        f"quantization.goal.{key}": {
+            "quantization.search": {"metric": "faces"},
+            "quantization.goal": {"ap_drop": 1, "latency": "+5%"},
+        }
+        for key in ("ap_drop", "latency")
+    },
     "decoder.anchors": {"decoder": {"kind": "yolov5"}},
     "decoder.classes": {"decoder": {"kind": "yolov8"}},
     "decoder.characters": {"decoder": {"kind": "ctc_text"}},
@@ -316,9 +328,19 @@ def test_changing_a_key_changes_what_its_consumer_sees(place: str, value: Any, t
 
 
 def test_every_key_of_a_request_is_read_by_one_of_the_commands_that_it_is_for(tmp_path: Path) -> None:
-    variants = [BASE, changed(BASE, "quantization.search.method", "vendor_qtable")]
+    vendor = changed(BASE, "quantization.search.method", "vendor_qtable")
+    variants = [BASE, vendor, changed(BASE, "quantization.chips.bm1688.goal", {"ap_drop": 1})]
     steps = {step for values in variants for step in steps_of(loaded(values, tmp_path))}
-    assert {step.kind for step in steps} >= {"import", "calibrate", "rank", "choose", "cut", "search", "compare"}
+    assert {step.kind for step in steps} >= {
+        "import",
+        "calibrate",
+        "rank",
+        "choose",
+        "cut",
+        "search",
+        "arrange",
+        "compare",
+    }
     for step in steps:
         sources = [pattern for c in step.commands if c.tool in COMMANDS for pattern in COMMANDS[c.tool].sources]
         text = "".join(path.read_text() for pattern in sources for path in PACKAGE.glob(pattern))

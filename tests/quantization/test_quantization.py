@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bmzoo.errors import ConfigError
-from bmzoo.measure.agreement import agreement
+from bmzoo.measure.comparisons.boxes import COMPARISON
 from bmzoo.quantization.equalize import (
     RANGE_SHARES,
     Ranges,
@@ -227,9 +227,9 @@ def test_a_cut_ends_where_the_settings_say() -> None:
 def test_agreement_is_one_for_the_same_faces_and_falls_with_each_missed() -> None:
     boxes = np.array([[0, 0, 10, 10], [20, 20, 40, 40]], np.float32)
     faces = Detections(boxes, np.array([0.9, 0.6], np.float32), np.zeros((2, 5, 2), np.float32))
-    assert agreement([faces], [faces], 0.1) == 1
-    assert agreement([faces], [faces.take(np.array([0]))], 0.1) == 0.5
-    assert agreement([faces], [faces.take(np.array([0]))], 0.8) == 1
+    assert COMPARISON.agreement([faces], [faces], 0.1) == 1
+    assert COMPARISON.agreement([faces], [faces.take(np.array([0]))], 0.1) == 0.5
+    assert COMPARISON.agreement([faces], [faces.take(np.array([0]))], 0.8) == 1
 
 
 def test_layers_that_are_to_stay_int8_are_named_or_matched() -> None:

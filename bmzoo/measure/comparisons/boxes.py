@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from bmzoo.measure.agreement import agreement
+from bmzoo.measure.agreement import AGREEING_IOU, ranked_evidence
 from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
-from bmzoo.measure.matching import match_detections
+from bmzoo.measure.matching import class_overlap, match_detections
 from bmzoo.measure.nouns import FACES
+from bmzoo.measure.sureness import Ranked
 from bmzoo.runtime.predictions.detections import Detections
 
 
@@ -19,14 +20,14 @@ def _tally(wanted: Detections, found: Detections, rule: MatchRule) -> Tally:
     return Tally(expected, len(match.missing), len(match.extra), match.mean_iou)
 
 
-def _agreement(wanted: Sequence[Detections], found: Sequence[Detections], sure: float) -> float | None:
-    if not any((one.scores >= sure).any() for one in wanted):
-        return None
-    return agreement(wanted, found, sure)
+def _evidence(wanted: Sequence[Detections], found: Sequence[Detections], sure: float) -> Ranked:
+    """Objects of different classes do not answer each other."""
+    pairs = zip(wanted, found, strict=True)
+    return ranked_evidence([(a.scores, b.scores, class_overlap(a, b, AGREEING_IOU)) for a, b in pairs], sure)
 
 
 def _what(one: Detections) -> str:
     return FACES if one.names is None else "objects"
 
 
-COMPARISON = PredictionComparison(_what, _compare, _agreement, "mean_iou")
+COMPARISON = PredictionComparison(_what, _compare, _evidence, "mean_iou")

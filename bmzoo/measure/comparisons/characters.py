@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
+from bmzoo.measure.sureness import Means
 from bmzoo.runtime.predictions.text import Text
 
 _Pair = tuple[int | None, int | None]
@@ -56,11 +57,13 @@ def _closeness(distance: int, wanted: Text, found: Text) -> float:
     return 1 - distance / max(len(wanted), len(found), 1)
 
 
-def _agreement(wanted: Sequence[Text], found: Sequence[Text], sure: float) -> float | None:
-    pairs = [(a, b) for a, b in zip(wanted, found, strict=True) if len(a)]
-    distances = [aligned_text(a.labels.tolist(), b.labels.tolist())[0] for a, b in pairs]
-    near = [_closeness(distance, a, b) for distance, (a, b) in zip(distances, pairs, strict=True)]
-    return float(np.mean(near)) if near else None
+def _evidence(wanted: Sequence[Text], found: Sequence[Text], sure: float) -> Means:
+    return Means(tuple(_nearness(a, b) if len(a) else None for a, b in zip(wanted, found, strict=True)))
 
 
-COMPARISON = PredictionComparison(lambda _: "characters", _compare, _agreement)
+def _nearness(wanted: Text, found: Text) -> float:
+    distance, _ = aligned_text(wanted.labels.tolist(), found.labels.tolist())
+    return _closeness(distance, wanted, found)
+
+
+COMPARISON = PredictionComparison(lambda _: "characters", _compare, _evidence)

@@ -1,5 +1,6 @@
 """What every comparison of predictions offers, and its figures as JSON has them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bmzoo.measure.nouns import FACES
+from bmzoo.measure.sureness import Evidence, figure_of
 from bmzoo.runtime.predictions.prediction import Prediction
 
 
@@ -36,14 +38,19 @@ class PredictionComparison:
     """How one kind of prediction is compared, as its module offers it under the name COMPARISON.
 
     `compare` takes the reference's and the test's predictions, picture by picture, and a rule.
-    `agreement` takes the same, decoded down to a low confidence, and the lowest score of a sure one: 0..1, or None
-    where the reference has nothing sure. `what` says what is counted, in the plural, for a prediction.
+    `evidence` takes the same, decoded down to a low confidence, and the lowest score of a sure one: what their
+    agreement, 0..1, is made of. `what` says what is counted, in the plural, for a prediction.
     """
 
     what: Callable[[Any], str]
     compare: Callable[[Sequence[Any], Sequence[Any], MatchRule], list[Tally]]
-    agreement: Callable[[Sequence[Any], Sequence[Any], float], float | None]
+    evidence: Callable[[Sequence[Any], Sequence[Any], float], Evidence]
     closeness: str = "closeness"
+
+    def agreement(self, wanted: Sequence[Prediction], found: Sequence[Prediction], sure: float) -> float | None:
+        """0..1; None where the reference has nothing sure."""
+        share = figure_of(self.evidence(wanted, found, sure), len(wanted))
+        return share if math.isfinite(share) else None
 
     def figures(self, wanted: Sequence[Prediction], found: Sequence[Prediction], rule: MatchRule) -> dict[str, Any]:
         """The whole set in numbers, as `measure` and `compare` write them; faces are not named, as ever."""

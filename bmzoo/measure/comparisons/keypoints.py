@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
+from bmzoo.measure.sureness import Means
 from bmzoo.runtime.predictions.points import PointSet
 
 FARTHEST = 0.1
@@ -33,8 +34,8 @@ def _tally(closeness: NDArray[np.float64], near: float) -> Tally:
     )
 
 
-def _agreement(wanted: Sequence[PointSet], found: Sequence[PointSet], sure: float) -> float | None:
-    return float(np.mean([point_closeness(a, b).mean() for a, b in zip(wanted, found, strict=True)]))
+def _evidence(wanted: Sequence[PointSet], found: Sequence[PointSet], sure: float) -> Means:
+    return Means(tuple(float(point_closeness(a, b).mean()) for a, b in zip(wanted, found, strict=True)))
 
 
-COMPARISON = PredictionComparison(lambda _: "points", _compare, _agreement)
+COMPARISON = PredictionComparison(lambda _: "points", _compare, _evidence)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
+from bmzoo.measure.sureness import Means
 from bmzoo.runtime.predictions.classes import Classes
 
 
@@ -36,9 +37,9 @@ def _by_label(one: Classes) -> NDArray[np.float32]:
     return one.scores[np.argsort(one.labels)]
 
 
-def _agreement(wanted: Sequence[Classes], found: Sequence[Classes], sure: float) -> float | None:
-    pairs = [(a, b) for a, b in zip(wanted, found, strict=True) if a.scores[0] >= sure]
-    return float(np.mean([a.labels[0] == b.labels[0] for a, b in pairs])) if pairs else None
+def _evidence(wanted: Sequence[Classes], found: Sequence[Classes], sure: float) -> Means:
+    pairs = zip(wanted, found, strict=True)
+    return Means(tuple(float(a.labels[0] == b.labels[0]) if a.scores[0] >= sure else None for a, b in pairs))
 
 
-COMPARISON = PredictionComparison(lambda _: "pictures", _compare, _agreement)
+COMPARISON = PredictionComparison(lambda _: "pictures", _compare, _evidence)

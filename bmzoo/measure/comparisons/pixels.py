@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
+from bmzoo.measure.sureness import Means
 from bmzoo.runtime.predictions.mask import Mask
 
 
@@ -47,8 +48,8 @@ def _mean_iou(wanted: Mask, found: Mask) -> float:
     return float(np.mean(shares))
 
 
-def _agreement(wanted: Sequence[Mask], found: Sequence[Mask], sure: float) -> float | None:
-    return float(np.mean([_mean_iou(a, b) for a, b in zip(wanted, found, strict=True)]))
+def _evidence(wanted: Sequence[Mask], found: Sequence[Mask], sure: float) -> Means:
+    return Means(tuple(_mean_iou(a, b) for a, b in zip(wanted, found, strict=True)))
 
 
-COMPARISON = PredictionComparison(lambda _: "pixels", _compare, _agreement, "mean_iou")
+COMPARISON = PredictionComparison(lambda _: "pixels", _compare, _evidence, "mean_iou")

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.measure.agreement import ranked_agreement
+from bmzoo.measure.agreement import ranked_evidence
 from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
 from bmzoo.measure.matching import match_scored
+from bmzoo.measure.sureness import Ranked
 from bmzoo.runtime.predictions.regions import Regions
 
 
@@ -36,11 +37,9 @@ def _tally(wanted: Regions, found: Regions, rule: MatchRule) -> Tally:
     return Tally(expected, len(match.missing), len(match.extra), match.mean_iou)
 
 
-def _agreement(wanted: Sequence[Regions], found: Sequence[Regions], sure: float) -> float | None:
-    if not any((one.scores >= sure).any() for one in wanted):
-        return None
+def _evidence(wanted: Sequence[Regions], found: Sequence[Regions], sure: float) -> Ranked:
     rows = [(a.scores, b.scores, quad_iou(a.quads, b.quads)) for a, b in zip(wanted, found, strict=True)]
-    return ranked_agreement(rows, sure)
+    return ranked_evidence(rows, sure)
 
 
-COMPARISON = PredictionComparison(lambda _: "regions", _compare, _agreement, "mean_iou")
+COMPARISON = PredictionComparison(lambda _: "regions", _compare, _evidence, "mean_iou")

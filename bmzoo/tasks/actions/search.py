@@ -6,7 +6,7 @@ from typing import Any
 
 from bmzoo.config import yamlfile
 from bmzoo.config.model import SEARCH_DEFAULTS, Model, search_from_options
-from bmzoo.config.quantization import Search
+from bmzoo.config.quantization import Budget, Search, overridden
 from bmzoo.config.search_methods import why_not
 from bmzoo.errors import ConfigError
 from bmzoo.plan.float_layers import ranking_step
@@ -21,7 +21,7 @@ from bmzoo.workspace import Workspace
 SHOWN = 20
 # How an option's text is read; as it is where none is named.
 _PARSERS: Mapping[str, Callable[[str], object]] = {
-    **dict.fromkeys(("max_float_layers", "keep", "expected_cos", "gain"), yamlfile.number),
+    **dict.fromkeys(("max_float_layers", "keep", "expected_cos", "gain", "ap_drop"), yamlfile.number),
     "exclude": lambda text: tuple(filter(None, text.split(","))),
 }
 
@@ -51,7 +51,7 @@ def run_qtable(at: Workspace, model: Model, chip: str, name: str, **options: str
     search = _with_options(configured, given)
     if problem := why_not(search.method, chip, model.searches):
         raise ConfigError(f"--method: {problem[0]}: {search.method}", problem[1])
-    if not search.max_float_layers and not search.keep:
+    if not search.max_float_layers and not search.keep and search.goal is None:
         at.report.say(f"qtable:{name}: nothing to search: max_float_layers is 0, so INT8 is plain")
         return
     found = tables.search_layers(at, model, chip, search, publish_it=search == configured)
@@ -63,7 +63,8 @@ def run_qtable(at: Workspace, model: Model, chip: str, name: str, **options: str
     path = at.layout.build / "qtables" / f"{model.name}.{chip}.{tried[:100]}.qtable"
     layers = "".join(f"{layer} {found.choice['mode']}\n" for layer in found.choice["layers"])
     files.write(layers, path)
-    chosen = search.model_dump(include=set(given), mode="json")
+    keys = {"goal" if key in Budget.model_fields else key for key in given}
+    chosen = search.model_dump(include=keys, exclude_none=True, mode="json")
     line = yamlfile.flow({"quantization": {"chips": {chip: chosen}}}).strip()
     at.report.say(
         f"qtable:{name}: tried, not used yet: {at.layout.shown(path)}: {found}\n"
@@ -78,10 +79,13 @@ def is_current_qtable(at: Workspace, model: Model, chip: str) -> bool:
 
 def _with_options(configured: Search | None, given: Mapping[str, str]) -> Search:
     """The configured search with the options of the command line. Raises ConfigError for invalid values."""
-    values: dict[str, Any] = dict(SEARCH_DEFAULTS) if configured is None else configured.model_dump()
+    before: dict[str, Any] = dict(SEARCH_DEFAULTS) if configured is None else configured.model_dump()
+    values: dict[str, Any] = {}
     for key, text in given.items():
         try:
             values[key] = _PARSERS.get(key, str)(text)
         except ValueError:
             raise ConfigError(f"--{key}: not a number: {text}", SEARCH_OPTIONS[key]) from None
-    return search_from_options(values)
+    goal = {key: values.pop(key) for key in tuple(values) if key in Budget.model_fields}
+    options = search_from_options({**values, "goal": goal} if goal else values)
+    return search_from_options(overridden(before, options))
