@@ -1,6 +1,7 @@
 """`agree`: agreement of a lowered network with the float model on the selection pictures.
 
-`evidence` is what the agreement is made of, picture by picture; of the cosine for networks without a decoder.
+`kept` is what a goal is judged by: what is kept of AP as far as that can be told, else the agreement, or the cosine
+for networks without a decoder. `evidence` is what it is made of, picture by picture.
 """
 
 import json
@@ -14,7 +15,7 @@ from bmzoo.measure.comparisons.registry import comparison_of
 from bmzoo.measure.nouns import NOUNS
 from bmzoo.measure.npz import arrays
 from bmzoo.measure.specs import decoder_spec
-from bmzoo.measure.sureness import Means, figure_of
+from bmzoo.measure.sureness import Evidence, Means, figure_of
 from bmzoo.quantization.loss import Reference, added, total
 
 # Average precision needs low scores, too; this is the lowest in published WIDER FACE results.
@@ -46,8 +47,8 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         "tensors": tensor_figures(reference, test),
         "detections": detection_figures(folder, reference, test, request),
         "agreement": None,
-        "evidence": Means(tuple(cosines)).as_json(),
     }
+    evidence: Evidence = Means(tuple(cosines))
     wanted, found = (decoded(folder, heads, request, FAINT) for heads in (reference, test))
     row = comparison_of(wanted)
     if row is not None:
@@ -61,5 +62,6 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
                 f"put pictures with {what} below quantization.images, where float layers are chosen by them",
             )
         figures["agreement"] = round(share, 6)
-        figures["evidence"] = evidence.as_json()
+        evidence = row.kept(wanted, found) if row.kept is not None else evidence
+    figures |= {"kept": round(figure_of(evidence, number), 6), "evidence": evidence.as_json()}
     (folder / "agreement.json").write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")

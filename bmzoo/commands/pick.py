@@ -10,7 +10,7 @@ import numpy as np
 from bmzoo.commands.arrange import document, set_names, taken
 from bmzoo.errors import ConfigError
 from bmzoo.measure.sureness import Figures, evidence_of, resamples, sureness
-from bmzoo.quantization.budgets.choice import GoalChoice, Option, choose_option, frontier, wanted_by
+from bmzoo.quantization.budgets.choice import GoalChoice, Option, Units, asked_for, choose_option, frontier
 from bmzoo.quantization.select import LayerCut, table_text
 
 Told = Mapping[str, Any]
@@ -26,11 +26,11 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     if request["goal"].get("ap_drop") is not None and agreements["plain"]["agreement"] is None:
         raise ConfigError("ap_drop: what this decoder gives is not compared, so none of it can be lost")
     sets = document(folder, "sets.json")
-    unit = "cycles" if request["constants"] is None else "ms"
-    pictures = agreements["plain"]["pictures"]
+    pictures, decoded = agreements["plain"]["pictures"], agreements["plain"]["agreement"] is not None
+    units = Units("cycles" if request["constants"] is None else "ms", decoded, pictures)
     options = _options(folder, sets["sets"], agreements, request["constants"])
-    choice = choose_option(wanted_by(request["goal"], options[0].time), options, pictures, unit)
-    said = _said(request["goal"], choice, options, unit)
+    choice = choose_option(asked_for(request["goal"], options[0].time), options, units)
+    said = _said(request["goal"], choice, options, units)
     cut = LayerCut(choice.option.layers, None, None, f"the goal is {choice.outcome}")
     (folder / "mixed.qtable").write_text(
         table_text(cut, pictures, request["mode"], _settings(request), said), encoding="utf-8"
@@ -39,7 +39,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
         **{"layers": [*cut.layers], "loss": None, "cosine": None, "why": cut.why, "mode": request["mode"]},
         **{"pictures": pictures, "plain": None, "said": said, "outcome": choice.outcome},
         "options": [vars(option) for option in options],
-        "rows": list(_rows(document(folder, "ranking.json"), sets["promotions"], choice, unit)),
+        "rows": list(_rows(document(folder, "ranking.json"), sets["promotions"], choice, units)),
     }
     (folder / "choice.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
@@ -59,17 +59,16 @@ def _options(
 
 
 def _option(layers: tuple[str, ...], time: float, agreed: Told, figures: Figures, plain: Figures) -> Option:
-    figure = agreed["agreement"] if agreed["agreement"] is not None else agreed["cosine"]
     bounds, better = sureness(figures), float(np.mean(figures > plain))
-    return Option(layers, time, figure, bounds.low, bounds.deviation, better)
+    return Option(layers, time, agreed["kept"], bounds.low, bounds.deviation, better)
 
 
-def _said(goal: Told, choice: GoalChoice, options: Sequence[Option], unit: str) -> list[str]:
+def _said(goal: Told, choice: GoalChoice, options: Sequence[Option], units: Units) -> list[str]:
     asked = ", ".join(f"{key} {value}" for key, value in goal.items() if value is not None)
     return [
         f"goal: {asked}: {choice.outcome}",
         *(f"goal: {line}" for line in choice.said),
-        *(f"goal: {line}" for line in frontier(options, unit)),
+        *(f"goal: {line}" for line in frontier(options, units)),
     ]
 
 
@@ -79,12 +78,12 @@ def _settings(request: Told) -> list[str]:
     return [f"{key} {value}" for key, value in given.items() if value]
 
 
-def _rows(ranking: Told, promotions: Sequence[Told], choice: GoalChoice, unit: str) -> Any:  # noqa: ANN401
+def _rows(ranking: Told, promotions: Sequence[Told], choice: GoalChoice, units: Units) -> Any:  # noqa: ANN401
     """Every layer, the most sensitive first, and why it is in float or not."""
     prices = {layer: one["price"] for one in promotions for layer in one["layers"]}
     for row in ranking["layers"]:
         layer = row["layer"]
-        price = f"{prices[layer]:.3g} {unit} with those promoted with it" if layer in prices else ""
+        price = f"{units.times(prices[layer])} with those promoted with it" if layer in prices else ""
         if layer in choice.option.layers:
             why = f"in: {price}"
         else:

@@ -54,7 +54,7 @@ class Budget(Section):
     """What INT8 may lose and how long it may take, in place of a number of float layers; one of them or both."""
 
     ap_drop: Annotated[float, Field(gt=0, lt=100)] | None = None
-    """Points that INT8 may lose, by its agreement with ONNX on the pictures to choose by: 0.5 asks for 0.995."""
+    """Points of AP that INT8 may lose beside ONNX, estimated in the pictures to choose by, without ground truth."""
     latency: Annotated[str, BeforeValidator(_time)] | None = None
     """How long a picture may take at batch 1 on one core, `3.0 ms`, or how much longer than plain INT8, `+5%`."""
 

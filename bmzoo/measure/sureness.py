@@ -5,7 +5,7 @@ that it is given; that they are like those to come is not its business.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,11 +57,11 @@ class Means:
 
 @dataclass(frozen=True)
 class RankedPicture:
-    """Scores of what was found in a picture, whether each is right, and how many things there are to find."""
+    """Scores of what was found in a picture, how far each is right, 0..1, and how many things there are to find."""
 
     scores: tuple[float, ...]
-    right: tuple[bool, ...]
-    wanted: int
+    right: tuple[float, ...]
+    wanted: float
 
 
 @dataclass(frozen=True)
@@ -76,29 +76,49 @@ class Ranked:
 
     def _under(self, counts: Counts) -> Figures:
         scores = np.array([score for one in self.pictures for score in one.scores])
-        right = np.array([hit for one in self.pictures for hit in one.right], np.bool_)
+        right = np.array([hit for one in self.pictures for hit in one.right])
         whose = np.repeat(np.arange(len(self.pictures)), [len(one.scores) for one in self.pictures])
         order = np.argsort(-scores, kind="stable")
         weight = counts[:, whose[order]]
         hits, found = np.cumsum(weight * right[order], axis=1), np.cumsum(weight, axis=1)
         precision = np.divide(hits, found, out=np.zeros(hits.shape), where=found > 0)
-        wanted = counts @ np.array([one.wanted for one in self.pictures], np.int64)
+        wanted = counts @ np.array([one.wanted for one in self.pictures], np.float64)
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         return _shares((np.diff(hits, prepend=0, axis=1) * envelope).sum(axis=1), wanted)
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "ranked": [
-                {"scores": [round(score, 6) for score in one.scores], "right": [*one.right], "wanted": one.wanted}
-                for one in self.pictures
-            ]
-        }
+        return {"ranked": [_rounded_picture(one) for one in self.pictures]}
+
+
+def _rounded_picture(one: RankedPicture) -> dict[str, Any]:
+    scores, right = ([round(value, 6) for value in values] for values in (one.scores, one.right))
+    return {"scores": scores, "right": right, "wanted": round(one.wanted, 6)}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of an AP, 1 for all of it: 1 - its drop from `before` to `after`, in the same pictures."""
+
+    before: Ranked
+    after: Ranked
+
+    def under(self, counts: Counts) -> Figures:
+        return 1 - (self.before.under(counts) - self.after.under(counts))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"before": self.before.as_json(), "after": self.after.as_json()}
 
 
 def evidence_of(told: Mapping[str, Any]) -> Evidence:
     """What `as_json` gave. Raises KeyError for anything else."""
     if "means" in told:
         return Means(tuple(told["means"]))
+    if "before" in told:
+        return Kept(_ranked_of(told["before"]), _ranked_of(told["after"]))
+    return _ranked_of(told)
+
+
+def _ranked_of(told: Mapping[str, Any]) -> Ranked:
     rows = (RankedPicture(tuple(one["scores"]), tuple(one["right"]), one["wanted"]) for one in told["ranked"])
     return Ranked(tuple(rows))
 
@@ -140,9 +160,37 @@ def pictures_needed(figure: float, limit: float, deviation: float, pictures: int
     return max(pictures, math.ceil(number / size) * size)
 
 
-def share_within(tests: Sequence[tuple[Figures, Callable[[Figures], NDArray[np.bool_]]]]) -> float:
-    """In which share of the draws all of some figures, [times] each, pass their tests."""
-    return float(np.logical_and.reduce([test(figures) for figures, test in tests]).mean())
+@dataclass(frozen=True)
+class ShareLimit:
+    """How many things of each picture are wrong, of how many, and the largest share of them that passes."""
+
+    wrong: Sequence[int]
+    of: Sequence[int]
+    most: float
+
+    def under(self, counts: Counts) -> Figures:
+        """The share under all draws: [times, pictures] to [times]; NaN where there is nothing."""
+        return _shares(counts @ np.asarray(self.wrong), counts @ np.asarray(self.of))
+
+
+def same_verdict(limits: Sequence[ShareLimit]) -> tuple[float, int | None]:
+    """In which share of all draws of the pictures the verdict is what it is: that all limits are kept, or not.
+
+    And how many pictures would tell, for the limit that takes most; None where no number would.
+    """
+    pictures = len(limits[0].of)
+    counts, once = resamples(pictures), np.ones((1, pictures), np.int64)
+    figures = [limit.under(counts) for limit in limits]
+    now = [float(limit.under(once)[0]) for limit in limits]
+    passes = np.logical_and.reduce([drawn <= limit.most for drawn, limit in zip(figures, limits, strict=True)])
+    passed = all(figure <= limit.most for figure, limit in zip(now, limits, strict=True))
+    needed = [
+        pictures_needed(figure, limit.most, sureness(drawn).deviation, pictures)
+        for figure, drawn, limit in zip(now, figures, limits, strict=True)
+        if passed or figure > limit.most
+    ]
+    known = [number for number in needed if number is not None]
+    return float((passes == passed).mean()), max(known) if len(known) == len(needed) else None
 
 
 def _shares(part: NDArray[Any], whole: NDArray[Any]) -> Figures:

@@ -20,6 +20,7 @@ from bmzoo.measure.comparisons.registry import COMPARISONS, comparison_of
 from bmzoo.measure.found import pictures_compared
 from bmzoo.measure.nouns import NOUNS
 from bmzoo.measure.poses import COCO_SIGMAS, similarity
+from bmzoo.measure.sureness import figure_of
 from bmzoo.runtime.predictions.classes import Classes
 from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.predictions.mask import Mask
@@ -59,10 +60,38 @@ def test_an_object_of_another_class_is_missed_and_extra() -> None:
     assert BOXES.agreement([objects()], found, 0.6) is None
 
 
+def kept(wanted: Any, found: Any) -> float:
+    assert BOXES.kept is not None
+    return figure_of(BOXES.kept(wanted, found), len(wanted))
+
+
+def test_what_is_kept_of_ap_counts_each_thing_as_often_as_its_score_says() -> None:
+    """By hand: AP is 0.9 * 0.9 + 0.1 * 0.5 before, where precision at the faint one is (0.9 + 0.1) / 2."""
+    wanted = [objects((0, 0.9, 1), (50, 0.1, 1))]
+    assert kept(wanted, wanted) == pytest.approx(1.0)
+    faint_lost, sure_lost = [objects((0, 0.9, 1))], [objects((50, 0.1, 1))]
+    assert kept(wanted, faint_lost) == pytest.approx(1 - 0.1 * 0.5, abs=1e-6)
+    assert kept(wanted, sure_lost) == pytest.approx(1 - (0.86 - 0.1 * 0.1), abs=1e-6)
+    assert kept(wanted, faint_lost) > kept(wanted, sure_lost)
+
+
+def test_what_is_kept_of_ap_falls_with_what_is_not_there_and_with_swapped_ranks() -> None:
+    wanted = [objects((0, 0.9, 1), (50, 0.5, 1))]
+    false_and_first = [objects((200, 0.95, 1), (0, 0.9, 1), (50, 0.5, 1))]
+    twice = [objects((0, 0.9, 1), (1, 0.8, 1), (50, 0.5, 1))]
+    swapped = [objects((0, 0.4, 1), (50, 0.5, 1))]
+    other_class = [objects((0, 0.9, 2), (50, 0.5, 1))]
+    for found in (false_and_first, twice, swapped, other_class):
+        assert kept(wanted, found) < 1 - 1e-3
+
+
 def test_faces_keep_their_figures() -> None:
     one = Detections(f32([[0, 0, 9, 9]]), f32([0.9]), np.zeros((1, 5, 2), np.float32))
     told = BOXES.figures([one], [one], RULE)
-    assert told == {"expected": 1, "expected_per_image": [1], "missed": 0, "extra": 0, "mean_iou": 1.0}
+    assert told == {
+        **{"expected": 1, "missed": 0, "extra": 0, "mean_iou": 1.0},
+        **{"expected_per_image": [1], "missed_per_image": [0], "extra_per_image": [0]},
+    }
 
 
 def poses(*moved: float, sure: float = 0.9, points: int = 17) -> Detections:

@@ -7,14 +7,17 @@ import pytest
 
 from bmzoo.measure.sureness import (
     TIMES,
+    Evidence,
+    Kept,
     Means,
     Ranked,
     RankedPicture,
+    ShareLimit,
     evidence_of,
     figure_of,
     pictures_needed,
     resamples,
-    share_within,
+    same_verdict,
     sureness,
 )
 
@@ -89,6 +92,17 @@ def direct_at_once(pictures: list[RankedPicture]) -> float:
     return area
 
 
+def test_what_is_kept_is_compared_in_the_same_draws() -> None:
+    better = Ranked(
+        tuple(RankedPicture(p.scores, (1.0,) * len(p.scores), max(p.wanted, 1)) for p in RANKED.pictures)
+    )
+    counts = resamples(4, times=50)
+    assert Kept(RANKED, RANKED).under(counts)[counts[:, 1] < 4] == pytest.approx(1.0)
+    found = Kept(better, RANKED).under(counts)
+    assert found == pytest.approx(1 - (better.under(counts) - RANKED.under(counts)), nan_ok=True)
+    assert figure_of(Kept(better, RANKED), 4) < 1
+
+
 def test_pictures_without_anything_to_find_leave_nothing_to_say() -> None:
     nothing = Ranked((RankedPicture((0.9,), (False,), 0),))
     assert math.isnan(figure_of(nothing, 1))
@@ -119,11 +133,26 @@ def test_four_times_the_pictures_tell_half_the_difference() -> None:
     assert pictures_needed(1.0, 0.98, 0.0, 8) == 8
 
 
-def test_a_share_of_draws_passes_all_of_several_tests() -> None:
-    one, other = np.array([0.1, 0.3, 0.1, 0.1]), np.array([0.0, 0.0, 0.5, 0.0])
-    assert share_within([(one, lambda found: found <= 0.2), (other, lambda found: found <= 0.2)]) == 0.5
+def test_a_verdict_far_from_its_limit_is_the_same_in_every_draw() -> None:
+    assert same_verdict([ShareLimit([0] * 8, [5] * 8, 0.1)]) == (1.0, 8)
+    assert same_verdict([ShareLimit([5] * 8, [5] * 8, 0.1)]) == (1.0, 8)
 
 
-@pytest.mark.parametrize("evidence", [RANKED, MEANS])
-def test_evidence_comes_back_from_documents(evidence: Ranked | Means) -> None:
+def test_a_verdict_that_one_picture_decides_is_another_where_it_is_not_drawn() -> None:
+    """Four of forty are missed, all in one picture: it is drawn twice or more in a quarter of the draws."""
+    same, needed = same_verdict([ShareLimit([4, *[0] * 7], [5] * 8, 0.11)])
+    expected = 1 - sum(math.comb(8, k) * (1 / 8) ** k * (7 / 8) ** (8 - k) for k in range(2, 9))
+    assert same == pytest.approx(expected, abs=0.03)
+    assert needed is not None and needed > 1000
+
+
+def test_all_limits_have_to_be_kept_and_the_one_that_takes_most_pictures_tells() -> None:
+    near, far = ShareLimit([1, 0] * 4, [5] * 8, 0.11), ShareLimit([0] * 8, [5] * 8, 0.11)
+    assert same_verdict([near, far]) == same_verdict([near])
+    failing = ShareLimit([5] * 8, [5] * 8, 0.11)
+    assert same_verdict([near, failing]) == (1.0, 8), "of a verdict that fails, those limits count that it fails by"
+
+
+@pytest.mark.parametrize("evidence", [RANKED, MEANS, Kept(RANKED, RANKED)])
+def test_evidence_comes_back_from_documents(evidence: Evidence) -> None:
     assert evidence_of(evidence.as_json()) == evidence

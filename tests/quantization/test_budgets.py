@@ -12,9 +12,10 @@ from bmzoo.quantization.budgets.choice import (
     UNSURE,
     AskedFor,
     Option,
+    Units,
+    asked_for,
     choose_option,
     frontier,
-    wanted_by,
 )
 from bmzoo.quantization.budgets.prices import LEAST, layer_prices
 from bmzoo.quantization.budgets.sets import (
@@ -29,7 +30,7 @@ from bmzoo.quantization.budgets.sets import (
 from bmzoo.quantization.greedy import Score, best_path
 from bmzoo.quantization.tables import float_layers
 
-PICTURES = 32
+UNITS = Units("ms", True, 32)
 
 
 def profile(total: float, **layers: float) -> dict[str, Any]:
@@ -37,8 +38,8 @@ def profile(total: float, **layers: float) -> dict[str, Any]:
     return {"known": True, "milliseconds": total, "layers": [*rows]}
 
 
-def option(time: float, agreement: float, low: float, *layers: str) -> Option:
-    return Option(layers, time, agreement, low, (agreement - low) / 1.645)
+def option(time: float, kept: float, low: float, *layers: str) -> Option:
+    return Option(layers, time, kept, low, (kept - low) / 1.645)
 
 
 PLAIN = option(2.0, 0.97, 0.96)
@@ -138,11 +139,11 @@ def test_time_is_in_milliseconds_by_constants_or_in_cycles() -> None:
 
 
 def test_points_of_ap_are_points_of_agreement() -> None:
-    both = wanted_by({"ap_drop": 0.5, "latency": "+10%"}, 2.0)
-    assert both.agreement == pytest.approx(0.995)
+    both = asked_for({"ap_drop": 0.5, "latency": "+10%"}, 2.0)
+    assert both.kept == pytest.approx(0.995)
     assert both.time == pytest.approx(2.2)
-    assert wanted_by({"latency": "3 ms"}, 2.0) == AskedFor(None, 3.0)
-    assert wanted_by({"ap_drop": 1.0}, 2.0) == AskedFor(0.99, None)
+    assert asked_for({"latency": "3 ms"}, 2.0) == AskedFor(None, 3.0)
+    assert asked_for({"ap_drop": 1.0}, 2.0) == AskedFor(0.99, None)
 
 
 @pytest.mark.parametrize(
@@ -157,47 +158,50 @@ def test_points_of_ap_are_points_of_agreement() -> None:
             AskedFor(0.995, 2.2),
             CHEAP,
             MISSED,
-            ["agreement 0.985, wanted: 0.995", "0.5 ms more would do, for b", "32 pictures are enough to tell"],
+            ["1.50 points lost within the time", "0.5 ms more would do, for b", "32 pictures are enough to tell"],
         ),
         (
             AskedFor(0.9995, None),
             DEAREST,
             MISSED,
             [
-                "agreement 0.999, wanted: 1.000",
-                "nothing that was tried reaches it; the best is 0.999 at 3 ms",
+                "0.10 points lost",
+                "nothing that was tried reaches it; the best: 0.10 points lost at 3 ms",
                 "about 520 pictures would tell, these are 32",
             ],
         ),
-        (AskedFor(None, 2.7), DEAR, MET, ["it agrees better than plain INT8 in 0% of draws of these 32 pictures"]),
-        (AskedFor(None, 2.0), PLAIN, MET, ["no layer in float agrees better within it"]),
-        (AskedFor(0.9, 1.5), PLAIN, MISSED, ["plain INT8 itself takes 2 ms, allowed: 1.5 ms"]),
+        (AskedFor(None, 2.7), DEAR, MET, ["better than plain INT8 in 0% of draws of these 32 pictures"]),
+        (AskedFor(None, 2.0), PLAIN, MET, ["no layer in float is surely worth anything within it"]),
+        (AskedFor(0.9, 1.5), PLAIN, MISSED, ["the fastest takes 2 ms, allowed: 1.5 ms"]),
     ],
 )
 def test_the_cheapest_that_surely_does_is_taken_else_the_surest_else_the_nearest_miss(
     wanted: AskedFor, taken: Option, outcome: str, said: list[str]
 ) -> None:
-    found = choose_option(wanted, ALL, PICTURES, "ms")
+    found = choose_option(wanted, ALL, UNITS)
     assert (found.option, found.outcome) == (taken, outcome)
     assert list(found.said) == said
 
 
 def test_a_sure_choice_goes_before_one_that_only_looks_better() -> None:
     lucky, sure = option(2.1, 0.999, 0.97, "x"), option(2.2, 0.996, 0.9955, "y")
-    assert choose_option(AskedFor(0.995, None), (PLAIN, lucky, sure), PICTURES, "ms").option == sure
-    assert choose_option(AskedFor(0.9954, 2.15), (PLAIN, lucky, sure), PICTURES, "ms").outcome == UNSURE
-    assert choose_option(AskedFor(None, 2.5), (PLAIN, lucky, sure), PICTURES, "ms").option == sure
+    assert choose_option(AskedFor(0.995, None), (PLAIN, lucky, sure), UNITS).option == sure
+    assert choose_option(AskedFor(0.9954, 2.15), (PLAIN, lucky, sure), UNITS).outcome == UNSURE
+    assert choose_option(AskedFor(None, 2.5), (PLAIN, lucky, sure), UNITS).option == sure
 
 
 def test_a_goal_that_lies_on_a_figure_is_beyond_any_number_of_pictures() -> None:
-    said = choose_option(AskedFor(0.985, None), (PLAIN, CHEAP), PICTURES, "ms").said
-    assert said == ("no number of pictures would tell: 0.985 is too near to 0.985",)
+    said = choose_option(AskedFor(0.985, None), (PLAIN, CHEAP), UNITS).said
+    assert said == ("no number of pictures would tell: it is too near to the limit",)
 
 
 def test_the_frontier_leaves_out_what_costs_more_for_nothing() -> None:
     useless = option(2.3, 0.98, 0.97, "z")
-    lines = frontier((*ALL, useless), "ms")
+    lines = frontier((*ALL, useless), UNITS)
     assert len(lines) == 4
-    assert lines[0].startswith("2 ms (+0.0%): agreement 0.970, 0.960 or more in 19 of 20 draws: plain INT8")
-    assert lines[2].endswith("a, b")
-    assert frontier((option(40000, 0.9, 0.8),), "cycles")[0].startswith("40,000 cycles (+0.0%)")
+    assert lines[0] == "2 ms (+0.0%): 3.00 points lost, at most 4.00 in 19 of 20 draws: plain INT8"
+    assert lines[1].endswith(": a") and lines[2].endswith(": and b") and lines[3].endswith(": and c")
+    cycles = Units("cycles", False, 32)
+    assert frontier((option(40000, 0.9, 0.8),), cycles) == [
+        "40,000 cycles (+0.0%): cosine 0.9000, 0.8000 or more in 19 of 20 draws: plain INT8"
+    ]

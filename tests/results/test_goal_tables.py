@@ -108,7 +108,7 @@ def test_what_fits_into_the_time_is_in_float_the_most_gain_for_its_time_first(ti
     assert "2.57 ms" in text or "ms (+" in text
     assert "goal: latency +5%: met" in found
     assert text.count("# goal: ") >= 4, "and the frontier, with what c would cost"
-    assert ": r, y, c" in text
+    assert "draws: and c" in text or "draws: r, y, c" in text
 
 
 def test_a_time_that_allows_all_takes_what_is_nearest_to_onnx(timed: Project) -> None:
@@ -119,7 +119,7 @@ def test_a_time_that_allows_all_takes_what_is_nearest_to_onnx(timed: Project) ->
 def test_a_time_that_plain_int8_misses_is_said(timed: Project) -> None:
     found = str(find(ask(timed, "{latency: 0.5 ms}")))
     assert chosen(timed) == []
-    assert "latency 0.5 ms: missed" in found and "plain INT8 itself takes" in found
+    assert "latency 0.5 ms: missed" in found and "the fastest takes" in found
 
 
 def test_the_table_is_a_decision_and_the_build_takes_it(timed: Project) -> None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from bmzoo.measure.agreement import AGREEING_IOU, ranked_evidence
+from bmzoo.measure.agreement import AGREEING_IOU, Scored, kept_evidence, ranked_evidence
 from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
 from bmzoo.measure.matching import class_overlap, match_detections
 from bmzoo.measure.nouns import FACES
-from bmzoo.measure.sureness import Ranked
+from bmzoo.measure.sureness import Kept, Ranked
 from bmzoo.runtime.predictions.detections import Detections
 
 
@@ -22,12 +22,19 @@ def _tally(wanted: Detections, found: Detections, rule: MatchRule) -> Tally:
 
 def _evidence(wanted: Sequence[Detections], found: Sequence[Detections], sure: float) -> Ranked:
     """Objects of different classes do not answer each other."""
-    pairs = zip(wanted, found, strict=True)
-    return ranked_evidence([(a.scores, b.scores, class_overlap(a, b, AGREEING_IOU)) for a, b in pairs], sure)
+    return ranked_evidence(_scored(wanted, found), sure)
+
+
+def _kept(wanted: Sequence[Detections], found: Sequence[Detections]) -> Kept:
+    return kept_evidence(_scored(wanted, found))
+
+
+def _scored(wanted: Sequence[Detections], found: Sequence[Detections]) -> list[Scored]:
+    return [(a.scores, b.scores, class_overlap(a, b, AGREEING_IOU)) for a, b in zip(wanted, found, strict=True)]
 
 
 def _what(one: Detections) -> str:
     return FACES if one.names is None else "objects"
 
 
-COMPARISON = PredictionComparison(_what, _compare, _evidence, "mean_iou")
+COMPARISON = PredictionComparison(_what, _compare, _evidence, "mean_iou", _kept)

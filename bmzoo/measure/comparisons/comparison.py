@@ -39,13 +39,15 @@ class PredictionComparison:
 
     `compare` takes the reference's and the test's predictions, picture by picture, and a rule.
     `evidence` takes the same, decoded down to a low confidence, and the lowest score of a sure one: what their
-    agreement, 0..1, is made of. `what` says what is counted, in the plural, for a prediction.
+    agreement, 0..1, is made of; `kept` what is kept of the reference's own AP, where there is such a thing. `what`
+    says what is counted, in the plural, for a prediction.
     """
 
     what: Callable[[Any], str]
     compare: Callable[[Sequence[Any], Sequence[Any], MatchRule], list[Tally]]
     evidence: Callable[[Sequence[Any], Sequence[Any], float], Evidence]
     closeness: str = "closeness"
+    kept: Callable[[Sequence[Any], Sequence[Any]], Evidence] | None = None
 
     def agreement(self, wanted: Sequence[Prediction], found: Sequence[Prediction], sure: float) -> float | None:
         """0..1; None where the reference has nothing sure."""
@@ -60,7 +62,9 @@ class PredictionComparison:
             "expected": sum(tally.expected for tally in tallies),
             "expected_per_image": [tally.expected for tally in tallies],
             "missed": sum(tally.missed for tally in tallies),
+            "missed_per_image": [tally.missed for tally in tallies],
             "extra": sum(tally.extra for tally in tallies),
+            "extra_per_image": [tally.extra for tally in tallies],
             self.closeness: round(float(np.mean([tally.closeness for tally in tallies])), 6),
             **({} if what == FACES else {"what": what}),
         }

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.measure.agreement import ranked_evidence
+from bmzoo.measure.agreement import Scored, kept_evidence, ranked_evidence
 from bmzoo.measure.comparisons.comparison import MatchRule, PredictionComparison, Tally
 from bmzoo.measure.matching import match_scored
-from bmzoo.measure.sureness import Ranked
+from bmzoo.measure.sureness import Kept, Ranked
 from bmzoo.runtime.predictions.regions import Regions
 
 
@@ -38,8 +38,15 @@ def _tally(wanted: Regions, found: Regions, rule: MatchRule) -> Tally:
 
 
 def _evidence(wanted: Sequence[Regions], found: Sequence[Regions], sure: float) -> Ranked:
-    rows = [(a.scores, b.scores, quad_iou(a.quads, b.quads)) for a, b in zip(wanted, found, strict=True)]
-    return ranked_evidence(rows, sure)
+    return ranked_evidence(_scored(wanted, found), sure)
 
 
-COMPARISON = PredictionComparison(lambda _: "regions", _compare, _evidence, "mean_iou")
+def _kept(wanted: Sequence[Regions], found: Sequence[Regions]) -> Kept:
+    return kept_evidence(_scored(wanted, found))
+
+
+def _scored(wanted: Sequence[Regions], found: Sequence[Regions]) -> list[Scored]:
+    return [(a.scores, b.scores, quad_iou(a.quads, b.quads)) for a, b in zip(wanted, found, strict=True)]
+
+
+COMPARISON = PredictionComparison(lambda _: "regions", _compare, _evidence, "mean_iou", _kept)

@@ -1,8 +1,9 @@
 """Chooses among sets of float layers by what may be lost and how long it may take, and says how sure that is. Pure.
 
-What stands for what: points of AP are taken to be points of agreement, the AP of the lowering where what ONNX finds
-in the selection pictures is taken for true. It counts every difference from ONNX as a loss, also those where INT8
-is the one that is right; and it knows only pictures like those to choose by.
+What stands for what: the drop of AP is estimated in the selection pictures, where nobody has marked the truth. What
+ONNX finds is taken to be there as often as its score says (measure/agreement.py). So it is not known what both
+miss, which makes the drop look larger, nor where INT8 is the one that is right; and only pictures like those to
+choose by count. Predictions without an AP lose agreement with ONNX instead, networks without a decoder cosine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,22 +13,22 @@ from typing import Any
 from bmzoo.config.time_limit import TimeLimit, time_limit
 from bmzoo.measure.sureness import pictures_needed
 
-MET, UNSURE, MISSED = "met", "met on these pictures, but that is not sure", "missed"
+MET, UNSURE, MISSED = "met", "met in these pictures, but that is not sure", "missed"
 # Times are compared as they are shown and no finer.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Option:
-    """A set of layers in float: what a picture takes, how it agrees with ONNX, 0..1, and how sure that is.
+    """A set of layers in float: what a picture takes, what is kept of ONNX's AP, 1 for all, and how sure that is.
 
     `low`: the bound that one draw of pictures in twenty is below; `deviation`: over draws; `better`: the share of
-    draws in which it agrees better than plain INT8 does in the same pictures.
+    draws in which more is kept than by plain INT8 in the same pictures.
     """
 
     layers: tuple[str, ...]
     time: float
-    agreement: float
+    kept: float
     low: float
     deviation: float
     better: float = 0.0
@@ -35,20 +36,42 @@ class Option:
 
 @dataclass(frozen=True)
 class AskedFor:
-    """A goal: the least agreement, the longest time; None for what is not asked for."""
+    """A goal: the least that is kept, the longest time; None for what is not asked for."""
 
-    agreement: float | None
+    kept: float | None
     time: float | None
 
     def allows(self, option: Option) -> bool:
         return self.time is None or option.time <= self.time * (1 + _ROUNDING)
 
     def reached(self, option: Option) -> bool:
-        """By the figure on these pictures."""
-        return self.agreement is None or option.agreement >= self.agreement
+        """By the figure in these pictures."""
+        return self.kept is None or option.kept >= self.kept
 
     def surely(self, option: Option) -> bool:
-        return self.agreement is None or option.low >= self.agreement
+        return self.kept is None or option.low >= self.kept
+
+
+@dataclass(frozen=True)
+class Units:
+    """What figures are shown in: `ms` or `cycles`; what is kept as a drop in points, or as a cosine; pictures."""
+
+    time: str
+    drop: bool
+    pictures: int
+
+    def times(self, value: float) -> str:
+        return f"{value:.3g} ms" if self.time == "ms" else f"{value:,.0f} {self.time}"
+
+    def figure(self, kept: float) -> str:
+        return f"{_points(kept)} points lost" if self.drop else f"cosine {kept:.4f}"
+
+    def bound(self, low: float) -> str:
+        return f"at most {_points(low)}" if self.drop else f"{low:.4f} or more"
+
+
+def _points(kept: float) -> str:
+    return f"{round(100 * (1 - kept), 2) + 0.0:.2f}"
 
 
 @dataclass(frozen=True)
@@ -60,80 +83,80 @@ class GoalChoice:
     said: tuple[str, ...]
 
 
-def wanted_by(goal: Mapping[str, Any], plain: float) -> AskedFor:
+def asked_for(goal: Mapping[str, Any], plain: float) -> AskedFor:
     """A goal as a request has it, where plain INT8 takes so long."""
     drop, latency = goal.get("ap_drop"), goal.get("latency")
     limit: TimeLimit | None = time_limit(latency) if latency is not None else None
     return AskedFor(None if drop is None else 1 - drop / 100, limit.allowed(plain) if limit is not None else None)
 
 
-def choose_option(wanted: AskedFor, options: Sequence[Option], pictures: int, unit: str) -> GoalChoice:
+def choose_option(goal: AskedFor, options: Sequence[Option], units: Units) -> GoalChoice:
     """The cheapest option that surely does, else the surest that does, else the nearest miss.
 
     `options`: plain INT8 first. Where only time is limited, the one within it whose lower bound is best.
     """
-    within = [option for option in options if wanted.allows(option)]
+    within = [option for option in options if goal.allows(option)]
     if not within:
         taken = min(options, key=lambda one: (one.time, -one.low))
-        over = f"plain INT8 itself takes {_time(options[0].time, unit)}"
-        return GoalChoice(taken, MISSED, (f"{over}, allowed: {_time(wanted.time or 0.0, unit)}",))
+        over = f"the fastest takes {units.times(taken.time)}, allowed: {units.times(goal.time or 0.0)}"
+        return GoalChoice(taken, MISSED, (over,))
     surest = max(within, key=lambda one: (one.low, -one.time))
-    if wanted.agreement is None:
-        return GoalChoice(surest, MET, (_sureness_beside_plain(surest, pictures),))
-    if sure := [one for one in within if wanted.surely(one)]:
+    if goal.kept is None:
+        return GoalChoice(surest, MET, (_beside_plain(surest, units),))
+    if sure := [one for one in within if goal.surely(one)]:
         return GoalChoice(min(sure, key=lambda one: (one.time, -one.low)), MET, ())
-    if reached := [one for one in within if wanted.reached(one)]:
+    if reached := [one for one in within if goal.reached(one)]:
         taken = max(reached, key=lambda one: (one.low, -one.time))
-        return GoalChoice(taken, UNSURE, (_needed(wanted.agreement, taken, pictures),))
-    short = f"agreement {surest.agreement:.3f}, wanted: {wanted.agreement:.3f}"
-    costs = _what_it_would_take(wanted, surest, options, unit)
-    return GoalChoice(surest, MISSED, (short, costs, _needed(wanted.agreement, surest, pictures)))
+        return GoalChoice(taken, UNSURE, (_needed(goal.kept, taken, units),))
+    costs = _what_it_would_take(goal, surest, options, units)
+    short = f"{units.figure(surest.kept)} within the time" if goal.time is not None else units.figure(surest.kept)
+    return GoalChoice(surest, MISSED, (short, costs, _needed(goal.kept, surest, units)))
 
 
-def frontier(options: Sequence[Option], unit: str) -> list[str]:
+def frontier(options: Sequence[Option], units: Units) -> list[str]:
     """A line for each option that none is both faster and nearer to ONNX than, the fastest first."""
-    shown, best = list[Option](), -1.0
-    for option in sorted(options, key=lambda one: (one.time, -one.agreement)):
-        if option.agreement > best:
+    shown = list[Option]()
+    for option in sorted(options, key=lambda one: (one.time, -one.kept)):
+        if not shown or option.kept > shown[-1].kept:
             shown.append(option)
-            best = option.agreement
-    plain = options[0]
+    before: list[tuple[str, ...]] = [(), *(one.layers for one in shown)]
     return [
-        f"{_time(one.time, unit)} ({one.time / plain.time - 1:+.1%}): agreement {one.agreement:.3f}, "
-        f"{one.low:.3f} or more in 19 of 20 draws: {_layers(one)}"
-        for one in shown
+        f"{units.times(one.time)} ({one.time / options[0].time - 1:+.1%}): {units.figure(one.kept)}, "
+        f"{units.bound(one.low)} in 19 of 20 draws: {_layers(one.layers, last)}"
+        for one, last in zip(shown, before, strict=False)
     ]
 
 
-def _what_it_would_take(wanted: AskedFor, taken: Option, options: Sequence[Option], unit: str) -> str:
+def _what_it_would_take(goal: AskedFor, taken: Option, options: Sequence[Option], units: Units) -> str:
     """Which layers the goal is missed for, and what they cost."""
-    enough = [one for one in options if wanted.reached(one)]
+    enough = [one for one in options if goal.reached(one)]
     if not enough:
-        best = max(options, key=lambda one: (one.agreement, -one.time))
-        return f"nothing that was tried reaches it; the best is {best.agreement:.3f} at {_time(best.time, unit)}"
+        best = max(options, key=lambda one: (one.kept, -one.time))
+        return f"nothing that was tried reaches it; the best: {units.figure(best.kept)} at {units.times(best.time)}"
     cheapest = min(enough, key=lambda one: one.time)
     more = [layer for layer in cheapest.layers if layer not in taken.layers]
-    return f"{_time(cheapest.time - taken.time, unit)} more would do, for {', '.join(more) or 'fewer layers'}"
+    return f"{units.times(cheapest.time - taken.time)} more would do, for {', '.join(more) or 'other layers'}"
 
 
-def _needed(limit: float, option: Option, pictures: int) -> str:
-    number = pictures_needed(option.agreement, limit, option.deviation, pictures)
+def _needed(limit: float, option: Option, units: Units) -> str:
+    number = pictures_needed(option.kept, limit, option.deviation, units.pictures)
     if number is None:
-        return f"no number of pictures would tell: {option.agreement:.3f} is too near to {limit:.3f}"
-    if number <= pictures:
-        return f"{pictures} pictures are enough to tell"
-    return f"about {number} pictures would tell, these are {pictures}"
+        return "no number of pictures would tell: it is too near to the limit"
+    if number <= units.pictures:
+        return f"{units.pictures} pictures are enough to tell"
+    return f"about {number} pictures would tell, these are {units.pictures}"
 
 
-def _sureness_beside_plain(option: Option, pictures: int) -> str:
+def _beside_plain(option: Option, units: Units) -> str:
     if not option.layers:
-        return "no layer in float agrees better within it"
-    return f"it agrees better than plain INT8 in {option.better:.0%} of draws of these {pictures} pictures"
+        return "no layer in float is surely worth anything within it"
+    return f"better than plain INT8 in {option.better:.0%} of draws of these {units.pictures} pictures"
 
 
-def _layers(option: Option) -> str:
-    return ", ".join(option.layers) or "plain INT8"
-
-
-def _time(value: float, unit: str) -> str:
-    return f"{value:.3g} {unit}" if unit == "ms" else f"{value:,.0f} {unit}"
+def _layers(layers: Sequence[str], before: Sequence[str]) -> str:
+    """By what they have more than those of the line before, where they have all of these."""
+    if not layers:
+        return "plain INT8"
+    if before and set(before) <= set(layers):
+        return f"and {', '.join(layer for layer in layers if layer not in before)}"
+    return ", ".join(layers)
