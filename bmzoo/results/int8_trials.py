@@ -26,6 +26,7 @@ class Trial:
     misses: tuple[str, ...]
     said: str
     shortfall: float  # 0 for one that passes, infinite for one that cannot be made
+    sure: str = "not known"  # whether other pictures would say the same, without figures
 
     @property
     def passed(self) -> bool:
@@ -122,8 +123,9 @@ class Trials:
         limits = self._at.weights.using(model).thresholds(target)
         if said := verdict.nothing_compared(figures, limits):
             raise VerifyFailed(f"{self._model.name}: {said}", verdict.nothing_hint(figures))
-        missed = tuple(verdict.misses(figures, limits))
-        return Trial(missed, verdict.summary(figures), verdict.shortfall(figures, limits))
+        missed, drawn = tuple(verdict.misses(figures, limits)), verdict.how_sure(figures, limits)
+        said = ", ".join(filter(None, (verdict.summary(figures), str(drawn or ""))))
+        return Trial(missed, said, verdict.shortfall(figures, limits), _in_words(drawn))
 
     def _cost(self, settings: Int8Settings, quantizer: str) -> int | None:
         try:
@@ -138,6 +140,12 @@ class Trials:
         target = int8_target(model, quantizer)
         table = qtable_input(model, target, self._weights)
         return self._builder.run(deploy_step(model, target, self._weights, table))
+
+
+def _in_words(drawn: verdict.VerdictSureness | None) -> str:
+    if drawn is None:
+        return "not known, as it is by whole outputs"
+    return "yes" if drawn.sure else f"no, {drawn.advice}"
 
 
 def _is_of_ones(scales: str) -> bool:

@@ -103,7 +103,11 @@ class _Climb:
         for name, cost in costs.items():
             if cost["plain"] and cost["taken"]:
                 self._trials.say(f"{name}: costs {cost['taken'] / cost['plain'] - 1:+.1%} beside plain INT8")
-        return {"taken": taken.as_json(), "tried": self._trials.tried, "costs": costs, "left": left}
+        sure = {name: trial.sure for name, trial in trials.items()}
+        for name, word in sure.items():
+            self._trials.say(f"{name}: is this verdict sure: {word}")
+        tried = self._trials.tried
+        return {"taken": taken.as_json(), "tried": tried, "costs": costs, "left": left, "sure": sure}
 
     def _calibration(self) -> tuple[Int8Settings, dict[str, Trial]]:
         """The first calibration that suits every quantizer, or the one that falls short least."""

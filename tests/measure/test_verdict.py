@@ -5,7 +5,7 @@ import pytest
 from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.model import DEFAULT_THRESHOLDS
 from bmzoo.measure.nouns import NOUNS
-from bmzoo.measure.verdict import misses, nothing_compared, nothing_hint, summary
+from bmzoo.measure.verdict import how_sure, misses, nothing_compared, nothing_hint, summary
 
 LIMITS = Thresholds(cosine=0.95, sqnr=10.0, iou=0.5, missed=0.1, extra=0.2)
 
@@ -111,3 +111,36 @@ def test_a_verdict_speaks_of_what_was_compared(what: str, said: str) -> None:
     nothing = {**told, "detections": {**detections, "expected": 0, "missed": 0}}
     assert NOUNS[what].none in nothing_compared(nothing, DEFAULT_THRESHOLDS["int8"])
     assert f"put pictures with {what} first" in nothing_hint(nothing)
+
+
+def found_in(missed: list[int], extra: list[int], expected: int = 5) -> dict[str, Any]:
+    pictures = len(missed)
+    told = {
+        **{"expected": expected * pictures, "missed": sum(missed), "extra": sum(extra), "mean_iou": 0.9},
+        **{"expected_per_image": [expected] * pictures, "missed_per_image": missed, "extra_per_image": extra},
+    }
+    return {**figures(), "detections": told}
+
+
+def test_a_verdict_is_sure_where_other_draws_of_its_pictures_say_the_same() -> None:
+    sure = how_sure(found_in([0] * 8, [0] * 8), LIMITS)
+    assert sure is not None and sure.sure and sure.advice == ""
+    assert str(sure) == "sure: the same in 100% of draws of these 8 pictures"
+
+
+def test_a_verdict_that_is_not_sure_says_how_many_pictures_would_tell() -> None:
+    by_chance = how_sure(found_in([2, 1, *[0] * 6], [0] * 8), LIMITS)
+    assert by_chance is not None and not by_chance.sure
+    assert by_chance.advice.startswith("about ") and by_chance.advice.endswith(" pictures would tell")
+    assert str(by_chance).startswith("not sure: the same in ") and "of draws of these 8 pictures, about " in str(
+        by_chance
+    )
+    at_the_limit = how_sure(found_in([4, *[0] * 7], [0] * 8), LIMITS)
+    assert at_the_limit is not None and at_the_limit.advice == "no number of pictures would tell"
+
+
+def test_a_verdict_by_whole_outputs_or_by_nothing_found_is_drawn_from_nothing() -> None:
+    assert how_sure({**figures(), "detections": None}, LIMITS) is None
+    assert how_sure({**found_in([0], [0]), **{"tensors": figures(cosine=0.5)["tensors"]}}, LIMITS) is None
+    assert how_sure(found_in([0, 0], [1, 0], expected=0), LIMITS) is None
+    assert how_sure(figures(), LIMITS) is None, "figures that were kept before pictures were told apart"

@@ -130,6 +130,13 @@ def test_no_figure_is_in_the_decision(climbing: Project) -> None:
     assert not any("cosine" in value or "." in value.replace("...", "") for row in tried(climbing) for value in row)
 
 
+def test_the_decision_says_whether_other_pictures_would_say_the_same(climbing: Project) -> None:
+    climb(climbing.open())
+    words = "not known, as it is by whole outputs"
+    assert kept(climbing)["sure"] == {"bm1684": words, "bm1684x": words}
+    assert f"bm1684: is this verdict sure: {words}" in "\n".join(climbing.report.said)
+
+
 def test_a_file_by_hand_is_not_overwritten(climbing: Project) -> None:
     path = climbing.root / FILE
     path.parent.mkdir()
