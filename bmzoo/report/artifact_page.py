@@ -54,9 +54,13 @@ def _cause(of: TargetEvidence) -> Markup | None:
 def _table(titles: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequence[int] = ()) -> Markup:
     """A table that scrolls by itself where it is wider than the page; `numbers`: columns that hold them."""
     heads = (tag("th", title, scope="col", class_=_right(i, numbers)) for i, title in enumerate(titles))
-    body = (tag("tr", *(tag("td", cell, class_=_right(i, numbers)) for i, cell in enumerate(row))) for row in rows)
+    body = (tag("tr", *(_cell(cell, i in numbers) for i, cell in enumerate(row))) for row in rows)
     made = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *body), class_="plain")
     return tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=", ".join(titles[:3]))
+
+
+def _cell(cell: Child, number: bool) -> Markup:
+    return tag("td", cell, class_="number") if number else tag("td", cell)
 
 
 def _right(index: int, numbers: Sequence[int]) -> str | None:

@@ -29,14 +29,11 @@ def tag(element: str, /, *children: Child, **attributes: Attribute) -> Markup:
 
     A name in Python becomes one in HTML: `class_` is class, `data_value` is data-value.
     """
-    opened = (
-        f"<{element}{''.join([_attribute(*pair) for pair in attributes.items()])}>"
-        if attributes
-        else f"<{element}>"
-    )
+    given = "".join([_attribute(*pair) for pair in attributes.items()]) if attributes else ""
     if element in VOID:
-        return Markup(opened)
-    return Markup(f"{opened}{''.join([_inner(child) for child in children])}</{element}>")
+        return Markup(f"<{element}{given}>")
+    inner = _inner(children[0]) if len(children) == 1 else "".join([_inner(child) for child in children])
+    return Markup(f"<{element}{given}>{inner}</{element}>")
 
 
 def joined(*parts: Child) -> Markup:

@@ -134,8 +134,8 @@ def _check_timeline(timeline: Mapping[str, Any], cores: int) -> None:
         for engine, layer, start, end in spans:
             _index(engine, 2)
             _index(layer, len(names))
-            _numbers(start, end)
-            if start > end:
+            if type(start) not in _NUMBERS or type(end) not in _NUMBERS or not 0 <= start <= end < math.inf:
+                _numbers(start, end)  # says which of the two is none
                 raise ValueError(f"its timeline ends before it starts: {start} to {end}")
 
 
