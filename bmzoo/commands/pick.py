@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bmzoo.commands.arrange import document, set_names, taken
 from bmzoo.errors import ConfigError
-from bmzoo.measure.sureness import Figures, evidence_of, resamples, sureness
+from bmzoo.measure.sureness import evidence_of, resamples, sureness
 from bmzoo.quantization.budgets.choice import GoalChoice, Option, Units, asked_for, choose_option, frontier
 from bmzoo.quantization.select import LayerCut, table_text
 
@@ -38,7 +36,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     found = {
         **{"layers": [*cut.layers], "loss": None, "cosine": None, "why": cut.why, "mode": request["mode"]},
         **{"pictures": pictures, "plain": None, "said": said, "outcome": choice.outcome},
-        "options": [vars(option) for option in options],
+        "options": [{key: value for key, value in vars(one).items() if key != "draws"} for one in options],
         "rows": list(_rows(document(folder, "ranking.json"), sets["promotions"], choice, units)),
     }
     (folder / "choice.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -50,17 +48,12 @@ def _options(
     """Plain INT8 and each set once."""
     found: dict[tuple[str, ...], Option] = {}
     counts = resamples(agreements["plain"]["pictures"])
-    plain = evidence_of(agreements["plain"]["evidence"]).under(counts)
     for name, layers in (("plain", ()), *zip(set_names(), map(tuple, sets), strict=True)):
         if layers not in found:
-            figures = evidence_of(agreements[name]["evidence"]).under(counts)
-            found[layers] = _option(layers, taken(folder, name, constants), agreements[name], figures, plain)
+            draws = evidence_of(agreements[name]["evidence"]).under(counts)
+            time, bounds = taken(folder, name, constants), sureness(draws)
+            found[layers] = Option(layers, time, agreements[name]["kept"], bounds.low, bounds.deviation, draws)
     return list(found.values())
-
-
-def _option(layers: tuple[str, ...], time: float, agreed: Told, figures: Figures, plain: Figures) -> Option:
-    bounds, better = sureness(figures), float(np.mean(figures > plain))
-    return Option(layers, time, agreed["kept"], bounds.low, bounds.deviation, better)
 
 
 def _said(goal: Told, choice: GoalChoice, options: Sequence[Option], units: Units) -> list[str]:
@@ -68,7 +61,7 @@ def _said(goal: Told, choice: GoalChoice, options: Sequence[Option], units: Unit
     return [
         f"goal: {asked}: {choice.outcome}",
         *(f"goal: {line}" for line in choice.said),
-        *(f"goal: {line}" for line in frontier(options, units)),
+        *(f"goal: {line}" for line in frontier(options, choice.option, units)),
     ]
 
 

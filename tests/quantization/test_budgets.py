@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bmzoo.errors import ToolFailed
@@ -39,7 +40,8 @@ def profile(total: float, **layers: float) -> dict[str, Any]:
 
 
 def option(time: float, kept: float, low: float, *layers: str) -> Option:
-    return Option(layers, time, kept, low, (kept - low) / 1.645)
+    draws = np.linspace(low, 2 * kept - low, 100)
+    return Option(layers, time, kept, low, (kept - low) / 1.645, draws)
 
 
 PLAIN = option(2.0, 0.97, 0.96)
@@ -158,7 +160,12 @@ def test_points_of_ap_are_points_of_agreement() -> None:
             AskedFor(0.995, 2.2),
             CHEAP,
             MISSED,
-            ["1.50 points lost within the time", "0.5 ms more would do, for b", "32 pictures are enough to tell"],
+            [
+                "1.50 points lost within the time",
+                "0.5 ms more would do, for b",
+                "32 pictures are enough to tell",
+                "better than plain INT8 in 100% of draws of these 32 pictures",
+            ],
         ),
         (
             AskedFor(0.9995, None),
@@ -168,10 +175,11 @@ def test_points_of_ap_are_points_of_agreement() -> None:
                 "0.10 points lost",
                 "nothing that was tried reaches it; the best: 0.10 points lost at 3 ms",
                 "about 520 pictures would tell, these are 32",
+                "better than plain INT8 in 100% of draws of these 32 pictures",
             ],
         ),
-        (AskedFor(None, 2.7), DEAR, MET, ["better than plain INT8 in 0% of draws of these 32 pictures"]),
-        (AskedFor(None, 2.0), PLAIN, MET, ["no layer in float is surely worth anything within it"]),
+        (AskedFor(None, 2.7), DEAR, MET, ["better than plain INT8 in 100% of draws of these 32 pictures"]),
+        (AskedFor(None, 2.0), PLAIN, MET, ["no layer in float within it is surely worth anything"]),
         (AskedFor(0.9, 1.5), PLAIN, MISSED, ["the fastest takes 2 ms, allowed: 1.5 ms"]),
     ],
 )
@@ -187,7 +195,26 @@ def test_a_sure_choice_goes_before_one_that_only_looks_better() -> None:
     lucky, sure = option(2.1, 0.999, 0.97, "x"), option(2.2, 0.996, 0.9955, "y")
     assert choose_option(AskedFor(0.995, None), (PLAIN, lucky, sure), UNITS).option == sure
     assert choose_option(AskedFor(0.9954, 2.15), (PLAIN, lucky, sure), UNITS).outcome == UNSURE
-    assert choose_option(AskedFor(None, 2.5), (PLAIN, lucky, sure), UNITS).option == sure
+    assert choose_option(AskedFor(None, 2.5), (PLAIN, lucky, sure), UNITS).option == lucky, "faster, and not worse"
+
+
+def test_no_time_is_spent_on_what_may_be_chance() -> None:
+    """It keeps a little more in most draws of the pictures, and not in nineteen of twenty."""
+    same, little = np.linspace(0.96, 0.98, 100), np.r_[np.full(10, -0.001), np.full(90, 0.001)]
+    chance = Option(("x",), 2.1, 0.9708, 0.9608, 0.006, same + little)
+    plain = Option((), 2.0, 0.97, 0.96, 0.006, same)
+    assert chance.better_than(plain) == 0.9
+    for goal in (AskedFor(None, 2.5), AskedFor(0.999, 2.5)):
+        assert choose_option(goal, (plain, chance), UNITS).option == plain
+    surely = Option(("x",), 2.1, 0.971, 0.961, 0.006, same + 0.001)
+    for goal in (AskedFor(None, 2.5), AskedFor(0.999, 2.5)):
+        assert choose_option(goal, (plain, surely), UNITS).option == surely
+
+
+def test_what_was_taken_is_among_what_is_shown() -> None:
+    dominated = option(2.3, 0.98, 0.979, "z")
+    lines = frontier((*ALL, dominated), dominated, UNITS)
+    assert len(lines) == 5 and "20 draws, taken: z" in lines[2]
 
 
 def test_a_goal_that_lies_on_a_figure_is_beyond_any_number_of_pictures() -> None:
@@ -197,11 +224,11 @@ def test_a_goal_that_lies_on_a_figure_is_beyond_any_number_of_pictures() -> None
 
 def test_the_frontier_leaves_out_what_costs_more_for_nothing() -> None:
     useless = option(2.3, 0.98, 0.97, "z")
-    lines = frontier((*ALL, useless), UNITS)
+    lines = frontier((*ALL, useless), PLAIN, UNITS)
     assert len(lines) == 4
-    assert lines[0] == "2 ms (+0.0%): 3.00 points lost, at most 4.00 in 19 of 20 draws: plain INT8"
+    assert lines[0] == "2 ms (+0.0%): 3.00 points lost, at most 4.00 in 19 of 20 draws, taken: plain INT8"
     assert lines[1].endswith(": a") and lines[2].endswith(": and b") and lines[3].endswith(": and c")
     cycles = Units("cycles", False, 32)
-    assert frontier((option(40000, 0.9, 0.8),), cycles) == [
+    assert frontier((option(40000, 0.9, 0.8),), PLAIN, cycles) == [
         "40,000 cycles (+0.0%): cosine 0.9000, 0.8000 or more in 19 of 20 draws: plain INT8"
     ]

@@ -6,12 +6,16 @@ miss, which makes the drop look larger, nor where INT8 is the one that is right;
 choose by count. Predictions without an AP lose agreement with ONNX instead, networks without a decoder cosine.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bmzoo.config.time_limit import TimeLimit, time_limit
-from bmzoo.measure.sureness import pictures_needed
+from bmzoo.measure.sureness import CERTAINTY, pictures_needed
 
 MET, UNSURE, MISSED = "met", "met in these pictures, but that is not sure", "missed"
 # Times are compared as they are shown and no finer.
@@ -22,8 +26,8 @@ _ROUNDING = 1e-9
 class Option:
     """A set of layers in float: what a picture takes, what is kept of ONNX's AP, 1 for all, and how sure that is.
 
-    `low`: the bound that one draw of pictures in twenty is below; `deviation`: over draws; `better`: the share of
-    draws in which more is kept than by plain INT8 in the same pictures.
+    `draws`: what is kept in each draw of pictures, float64 [times], the same draws for all options; `low`: the
+    bound that one of them in twenty is below; `deviation`: over them.
     """
 
     layers: tuple[str, ...]
@@ -31,7 +35,11 @@ class Option:
     kept: float
     low: float
     deviation: float
-    better: float = 0.0
+    draws: NDArray[np.float64] = field(compare=False, repr=False)
+
+    def better_than(self, other: "Option") -> float:
+        """In which share of the draws more is kept than by another option, in the same pictures."""
+        return float(np.mean(self.draws > other.draws))
 
 
 @dataclass(frozen=True)
@@ -93,36 +101,47 @@ def asked_for(goal: Mapping[str, Any], plain: float) -> AskedFor:
 def choose_option(goal: AskedFor, options: Sequence[Option], units: Units) -> GoalChoice:
     """The cheapest option that surely does, else the surest that does, else the nearest miss.
 
-    `options`: plain INT8 first. Where only time is limited, the one within it whose lower bound is best.
+    `options`: plain INT8 first. Where the goal is missed or only time is limited, the cheapest within it that none
+    is surely better than: time is not spent on what may be chance.
     """
     within = [option for option in options if goal.allows(option)]
     if not within:
         taken = min(options, key=lambda one: (one.time, -one.low))
         over = f"the fastest takes {units.times(taken.time)}, allowed: {units.times(goal.time or 0.0)}"
         return GoalChoice(taken, MISSED, (over,))
-    surest = max(within, key=lambda one: (one.low, -one.time))
     if goal.kept is None:
-        return GoalChoice(surest, MET, (_beside_plain(surest, units),))
+        taken = _cheapest_of_the_best(within)
+        return GoalChoice(taken, MET, (_beside_plain(taken, options[0], units),))
     if sure := [one for one in within if goal.surely(one)]:
         return GoalChoice(min(sure, key=lambda one: (one.time, -one.low)), MET, ())
     if reached := [one for one in within if goal.reached(one)]:
         taken = max(reached, key=lambda one: (one.low, -one.time))
         return GoalChoice(taken, UNSURE, (_needed(goal.kept, taken, units),))
-    costs = _what_it_would_take(goal, surest, options, units)
-    short = f"{units.figure(surest.kept)} within the time" if goal.time is not None else units.figure(surest.kept)
-    return GoalChoice(surest, MISSED, (short, costs, _needed(goal.kept, surest, units)))
+    taken = _cheapest_of_the_best(within)
+    costs = _what_it_would_take(goal, taken, options, units)
+    short = f"{units.figure(taken.kept)} within the time" if goal.time is not None else units.figure(taken.kept)
+    said = (short, costs, _needed(goal.kept, taken, units), _beside_plain(taken, options[0], units))
+    return GoalChoice(taken, MISSED, said)
 
 
-def frontier(options: Sequence[Option], units: Units) -> list[str]:
-    """A line for each option that none is both faster and nearer to ONNX than, the fastest first."""
-    shown = list[Option]()
+def _cheapest_of_the_best(options: Sequence[Option]) -> Option:
+    """The cheapest that the one with the best lower bound does not surely keep more than."""
+    best = max(options, key=lambda one: (one.low, -one.time))
+    equals = [one for one in options if one is best or best.better_than(one) < CERTAINTY]
+    return min(equals, key=lambda one: (one.time, -one.low))
+
+
+def frontier(options: Sequence[Option], taken: Option, units: Units) -> list[str]:
+    """A line for what was taken, and what no other option is both faster and nearer to ONNX than; fastest first."""
+    shown, most = list[Option](), -math.inf
     for option in sorted(options, key=lambda one: (one.time, -one.kept)):
-        if not shown or option.kept > shown[-1].kept:
+        if option.kept > most or option is taken:
             shown.append(option)
+            most = max(most, option.kept)
     before: list[tuple[str, ...]] = [(), *(one.layers for one in shown)]
     return [
         f"{units.times(one.time)} ({one.time / options[0].time - 1:+.1%}): {units.figure(one.kept)}, "
-        f"{units.bound(one.low)} in 19 of 20 draws: {_layers(one.layers, last)}"
+        f"{units.bound(one.low)} in 19 of 20 draws{', taken' if one is taken else ''}: {_layers(one.layers, last)}"
         for one, last in zip(shown, before, strict=False)
     ]
 
@@ -147,10 +166,10 @@ def _needed(limit: float, option: Option, units: Units) -> str:
     return f"about {number} pictures would tell, these are {units.pictures}"
 
 
-def _beside_plain(option: Option, units: Units) -> str:
+def _beside_plain(option: Option, plain: Option, units: Units) -> str:
     if not option.layers:
-        return "no layer in float is surely worth anything within it"
-    return f"better than plain INT8 in {option.better:.0%} of draws of these {units.pictures} pictures"
+        return "no layer in float within it is surely worth anything"
+    return f"better than plain INT8 in {option.better_than(plain):.0%} of draws of these {units.pictures} pictures"
 
 
 def _layers(layers: Sequence[str], before: Sequence[str]) -> str:
