@@ -12,6 +12,7 @@ from bmzoo.config.options import Options
 from bmzoo.config.quantization import Search
 from bmzoo.errors import ConfigError, ToolFailed
 from bmzoo.execute.decisions import Standing
+from bmzoo.execute.toolchain import LocalToolchain, find_installation
 from bmzoo.explain.goals import of_qtable
 from bmzoo.plan.decisions import FLOAT_LAYERS
 from bmzoo.plan.float_layers import cut_step
@@ -20,6 +21,7 @@ from bmzoo.plan.step import Command
 from bmzoo.quantization.tables import float_layers
 from bmzoo.results import calibration, qtable
 from bmzoo.results.artifact import build_artifact
+from bmzoo.system.hashing import Digests
 from bmzoo.workspace import Workspace
 
 FILE = "qtables/tiny.given.bm1688.qtable"
@@ -189,3 +191,21 @@ def test_why_a_layer_is_in_or_out_is_explained_here_and_where_the_table_was_take
     assert "goal: latency +5%: met" in lines
     assert "out: 0.5" in lines and "in: 0.0" in lines
     assert step in of_qtable(at, model, "bm1688").ends
+
+
+@pytest.mark.toolchain
+def test_the_real_compilers_times_are_what_a_table_is_chosen_by(project: Project, tmp_path: Path) -> None:
+    installation = find_installation({})
+    assert installation is not None, "start the tests with ./doit test"
+    (project.data / "pictures" / "selection").rename(project.data / "pictures" / "choosing")
+    project.edit("pictures/selection", "pictures/choosing")
+    ask(project, "{latency: +100%}")
+    tools = LocalToolchain(installation, Digests(tmp_path / "digests.json"))
+    at = Workspace(project.root, {"BMZOO_DATA": str(project.data)}, project.report, toolchain_override=tools)
+    found = find(at)
+    options = found.choice["options"]
+    assert options[0]["layers"] == [] and len(options) > 1
+    assert all(0.2 < option["time"] < 2 for option in options), "ms: what every run costs, and little more"
+    assert len({option["time"] for option in options}) > 1, "float takes another time"
+    assert max(option["kept"] for option in options) > options[0]["kept"], "and is nearer to ONNX"
+    assert found.choice["outcome"] == "met"
