@@ -18,7 +18,7 @@ from bmzoo.quantization.budgets.choice import (
     choose_option,
     frontier,
 )
-from bmzoo.quantization.budgets.prices import LEAST, layer_prices
+from bmzoo.quantization.budgets.prices import LEAST_PRICE, layer_prices
 from bmzoo.quantization.budgets.sets import (
     SETS,
     PricedPromotion,
@@ -54,7 +54,7 @@ ALL = (PLAIN, CHEAP, DEAR, DEAREST)
 def test_a_layer_costs_what_it_takes_longer_in_float_and_at_least_its_casts() -> None:
     plain, floats = profile(2.0, a=0.2, b=0.1, c=0.3), profile(3.0, a=0.7, b=0.1, d=0.4)
     found = layer_prices(plain, floats, ["a", "b", "c", "d", "e"])
-    least = LEAST * 2.0
+    least = LEAST_PRICE * 2.0
     assert found == pytest.approx({"a": 0.5, "b": least, "c": least, "d": 0.4, "e": least})
 
 
@@ -102,7 +102,7 @@ def test_a_promotion_costs_what_it_added_where_it_was_compiled() -> None:
     found = measured(path(("a", 0.6), ("bc", 0.3), ("d", 0.2)), 2.0, [2.5, 2.6, 2.55])
     assert [one.layers for one in found] == [("a",), ("b", "c"), ("d",)]
     assert [one.gain for one in found] == pytest.approx([0.4, 0.3, 0.1])
-    assert [one.price for one in found] == pytest.approx([0.5, 0.1, LEAST * 2.0]), "never nothing"
+    assert [one.price for one in found] == pytest.approx([0.5, 0.1, LEAST_PRICE * 2.0]), "never nothing"
 
 
 PROMOTIONS = (

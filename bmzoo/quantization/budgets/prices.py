@@ -9,18 +9,18 @@ from typing import Any
 # Moves of a layer's data, told under its name: they depend on how layers are grouped, not on the layer.
 _MOVES = ("Load", "Store")
 # What a layer costs at least, as a share of plain INT8: its casts, where it is itself as fast in float.
-LEAST = 0.002
+LEAST_PRICE = 0.002
 
 
 def layer_prices(plain: Mapping[str, Any], floats: Mapping[str, Any], layers: Iterable[str]) -> dict[str, float]:
-    """Layer -> ms that it takes longer in float, at least LEAST of plain INT8, by two `profile.json`.
+    """Layer -> ms that it takes longer in float, at least LEAST_PRICE of plain INT8, by two `profile.json`.
 
     What one of them does not name is computed with another layer, and costs the least. Empty where a chip has no
     profiles: every layer then costs the same.
     """
     if not (plain["known"] and floats["known"]):
         return {}
-    least = LEAST * float(plain["milliseconds"])
+    least = LEAST_PRICE * float(plain["milliseconds"])
     before, after = _times(plain), _times(floats)
     return {layer: max(after.get(layer, 0.0) - before.get(layer, 0.0), least) for layer in layers}
 

@@ -11,7 +11,7 @@ from typing import Any
 from bmzoo.errors import ToolFailed
 from bmzoo.measure.chip_constants import Constants
 from bmzoo.measure.latency import essentials, run_time
-from bmzoo.quantization.budgets.prices import LEAST
+from bmzoo.quantization.budgets.prices import LEAST_PRICE
 
 # How many sets are compiled each time, and so how many promotions of a path are looked at.
 SETS = 8
@@ -39,7 +39,7 @@ def measured(path: Mapping[str, Any], plain: float, times: Sequence[float]) -> l
     promotions = []
     before, loss = plain, path["plain"]["loss"]
     for choice, time in zip(path["choices"][:SETS], times, strict=False):
-        price = max(time - before, LEAST * plain)
+        price = max(time - before, LEAST_PRICE * plain)
         promotions.append(PricedPromotion(tuple(choice["layers"]), loss - choice["loss"], price))
         before, loss = time, choice["loss"]
     return promotions
