@@ -103,8 +103,7 @@ def _names() -> tuple[str, ...]:
 def _profiles(model: Model, chip: str, weights: Weights) -> tuple[tuple[str, Input], ...]:
     """Plain INT8 and the whole network in float, as compiled for the chip."""
     target = int8_target(model, chip)
-    precision = "fp16" if float_mode(chip) == "F16" else "fp32"
-    floats = deploy_step(model, Target(model.name, chip, precision, 1, 1), weights, None)
+    floats = deploy_step(model, Target(model.name, chip, CHIPS[chip].float_mode, 1, 1), weights, None)
     return (
         ("plain.profile.json", Output(deploy_step(model, target, weights, None), "profile.json")),
         ("float.profile.json", Output(floats, "profile.json")),
