@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 TIMES = 1000
 # Of the draws. A bound lies where one draw in twenty is beyond it.
-CERTAINTY = 0.95
+NINETEEN_OF_TWENTY = 0.95
 # The same in standard deviations, one-sided.
 _DEVIATIONS = 1.645
 # Draws at a time: memory stays below 50 MB for 10,000 detections.
@@ -142,7 +142,7 @@ def sureness(figures: Figures) -> Sureness:
     counted = figures[np.isfinite(figures)]
     if not len(counted):
         return Sureness(math.nan, math.nan, math.nan)
-    low, high = np.quantile(counted, (1 - CERTAINTY, CERTAINTY))
+    low, high = np.quantile(counted, (1 - NINETEEN_OF_TWENTY, NINETEEN_OF_TWENTY))
     return Sureness(float(low), float(high), float(counted.std()))
 
 

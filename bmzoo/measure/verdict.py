@@ -7,7 +7,7 @@ from typing import Any
 from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.model import DEFAULT_THRESHOLDS, FLOATS_INSIDE
 from bmzoo.measure.nouns import NOUNS, what_of
-from bmzoo.measure.sureness import CERTAINTY, ShareLimit, same_verdict
+from bmzoo.measure.sureness import NINETEEN_OF_TWENTY, ShareLimit, same_verdict
 
 # What an MLIR calls a precision.
 QUANTIZE_NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
@@ -148,7 +148,7 @@ class VerdictSureness:
 
     @property
     def sure(self) -> bool:
-        return self.same >= CERTAINTY
+        return self.same >= NINETEEN_OF_TWENTY
 
     @property
     def advice(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmzoo.config.time_limit import TimeLimit, time_limit
-from bmzoo.measure.sureness import CERTAINTY, pictures_needed
+from bmzoo.measure.sureness import NINETEEN_OF_TWENTY, pictures_needed
 
 MET, UNSURE, MISSED = "met", "met in these pictures, but that is not sure", "missed"
 # Times are compared as they are shown and no finer.
@@ -127,7 +127,7 @@ def choose_option(goal: AskedFor, options: Sequence[Option], units: Units) -> Go
 def _cheapest_of_the_best(options: Sequence[Option]) -> Option:
     """The cheapest that the one with the best lower bound does not surely keep more than."""
     best = max(options, key=lambda one: (one.low, -one.time))
-    equals = [one for one in options if one is best or best.better_than(one) < CERTAINTY]
+    equals = [one for one in options if one is best or best.better_than(one) < NINETEEN_OF_TWENTY]
     return min(equals, key=lambda one: (one.time, -one.low))
 
 
