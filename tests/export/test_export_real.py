@@ -27,11 +27,12 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def boards_python() -> str:
     """A Python 3.8, which boards have."""
-    found = [str(path) for path in Path.home().glob(".pyenv/versions/3.8.*/bin/python3.8")]
-    python = next(iter(found), None) or shutil.which("python3.8")
-    if python is None:
-        pytest.skip("no Python 3.8 on this machine")
-    return python
+    beside = Path(sys.base_prefix).parent  # of this Python, where pyenv keeps all: its shims refuse unless selected
+    found = [*map(str, sorted(beside.glob("3.8.*/bin/python3.8"))), shutil.which("python3.8")]
+    for python in filter(None, found):
+        if subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0:
+            return python
+    pytest.skip("no Python 3.8 on this machine")
 
 
 @pytest.fixture
