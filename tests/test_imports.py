@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -200,9 +200,15 @@ def test_the_runtime_loads_engines_only_when_used() -> None:
         assert not names & {"onnxruntime", "pymlir", "sophon"}, module
 
 
-def test_the_table_of_tasks_loads_nothing_that_computes() -> None:
+# What a zoo in which nothing is to be done asks whether results are current, and writes its tables by.
+ASKED = ("results.artifact", "results.verify", "results.eval", "results.qtable", "results.calibration")
+
+
+@pytest.mark.parametrize("names", [("tasks.registry",), (*ASKED, "tasks.actions.zoo", "tasks.actions.search")])
+def test_what_every_run_asks_for_loads_nothing_that_computes(names: Sequence[str]) -> None:
     heavy = {"numpy", "onnx", "cv2", "plotly", "boto3"}
-    code = f"import sys, bmzoo.tasks.registry; print(sorted({heavy} & set(sys.modules)))"
+    modules = ", ".join(f"bmzoo.{name}" for name in names)
+    code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
 

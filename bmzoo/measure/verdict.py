@@ -1,13 +1,11 @@
 """Verdicts: an artifact's figures against its thresholds. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.model import DEFAULT_THRESHOLDS, FLOATS_INSIDE
 from bmzoo.measure.nouns import NOUNS, what_of
-from bmzoo.measure.sureness import NINETEEN_OF_TWENTY, ShareLimit, same_verdict
 
 # What an MLIR calls a precision.
 QUANTIZE_NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
@@ -24,7 +22,7 @@ def nothing_hint(figures: Mapping[str, Any]) -> str:
 
 def misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
     """One line for each threshold that is not met; empty when the artifact passes."""
-    return [*_tensor_misses(figures["tensors"], limits), *_detection_misses(figures, limits)]
+    return [*tensor_misses(figures["tensors"], limits), *_detection_misses(figures, limits)]
 
 
 def proof_misses(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
@@ -82,7 +80,8 @@ def mlir_misleads(figures: Mapping[str, Any], limits: Thresholds) -> list[str]:
     return misses(apart["mlir"], limits)
 
 
-def _tensor_misses(tensors: Mapping[str, Mapping[str, float | None]], limits: Thresholds) -> Iterator[str]:
+def tensor_misses(tensors: Mapping[str, Mapping[str, float | None]], limits: Thresholds) -> Iterator[str]:
+    """What is wrong with tensors, whatever is found in them."""
     for name, values in tensors.items():
         cosine, sqnr = values["cosine"], values["sqnr_db"]
         if limits.cosine is not None and (cosine is None or cosine < limits.cosine):
@@ -136,46 +135,6 @@ def _detection_misses(figures: Mapping[str, Any], limits: Thresholds) -> Iterato
             yield f"{detections[key]} of {expected} {told}, allowed: {limit:.0%}"
         elif key == "missed" and both < (limits.faces or 0) <= expected:
             yield f"{both} of {expected} {what} of the ONNX model found, needed: {limits.faces}"
-
-
-@dataclass(frozen=True)
-class VerdictSureness:
-    """In which share of draws of the pictures a verdict is the same, and how many pictures would tell."""
-
-    same: float
-    pictures: int
-    needed: int | None
-
-    @property
-    def sure(self) -> bool:
-        return self.same >= NINETEEN_OF_TWENTY
-
-    @property
-    def advice(self) -> str:
-        """Empty for a sure one."""
-        if self.sure:
-            return ""
-        number = "no number of" if self.needed is None else f"about {self.needed}"
-        return f"{number} pictures would tell"
-
-    def __str__(self) -> str:
-        parts = [f"the same in {self.same:.0%} of draws of these {self.pictures} pictures", self.advice]
-        return f"{'sure' if self.sure else 'not sure'}: {', '.join(filter(None, parts))}"
-
-
-def how_sure(figures: Mapping[str, Any], limits: Thresholds) -> VerdictSureness | None:
-    """Of a verdict by what is found. None for one by tensors, whose worst picture decides: no draw says more."""
-    found = figures["detections"]
-    if found is None or "missed_per_image" not in found or list(_tensor_misses(figures["tensors"], limits)):
-        return None
-    wanted, allowed = found["expected_per_image"], {"missed": limits.missed, "extra": limits.extra}
-    shares = [
-        ShareLimit(found[f"{key}_per_image"], wanted, most) for key, most in allowed.items() if most is not None
-    ]
-    if not shares or not found["expected"]:
-        return None
-    same, needed = same_verdict(shares)
-    return VerdictSureness(same, len(wanted), needed)
 
 
 def summary(figures: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bmzoo.config.model import Model
 from bmzoo.errors import BmzooError, ConfigError, SessionError, ToolFailed, VerifyFailed
 from bmzoo.measure import verdict
+from bmzoo.measure.verdict_sureness import VerdictSureness, how_sure
 from bmzoo.plan import ladder, shared
 from bmzoo.plan.build import deploy_step
 from bmzoo.plan.float_layers import qtable_input
@@ -123,7 +124,7 @@ class Trials:
         limits = self._at.weights.using(model).thresholds(target)
         if said := verdict.nothing_compared(figures, limits):
             raise VerifyFailed(f"{self._model.name}: {said}", verdict.nothing_hint(figures))
-        missed, drawn = tuple(verdict.misses(figures, limits)), verdict.how_sure(figures, limits)
+        missed, drawn = tuple(verdict.misses(figures, limits)), how_sure(figures, limits)
         said = ", ".join(filter(None, (verdict.summary(figures), str(drawn or ""))))
         return Trial(missed, said, verdict.shortfall(figures, limits), _in_words(drawn))
 
@@ -142,7 +143,7 @@ class Trials:
         return self._builder.run(deploy_step(model, target, self._weights, table))
 
 
-def _in_words(drawn: verdict.VerdictSureness | None) -> str:
+def _in_words(drawn: VerdictSureness | None) -> str:
     if drawn is None:
         return "not known, as it is by whole outputs"
     return "yes" if drawn.sure else f"no, {drawn.advice}"

@@ -5,7 +5,8 @@ import pytest
 from bmzoo.config.accuracy import Thresholds
 from bmzoo.config.model import DEFAULT_THRESHOLDS
 from bmzoo.measure.nouns import NOUNS
-from bmzoo.measure.verdict import how_sure, misses, nothing_compared, nothing_hint, summary
+from bmzoo.measure.verdict import misses, nothing_compared, nothing_hint, summary
+from bmzoo.measure.verdict_sureness import how_sure
 
 LIMITS = Thresholds(cosine=0.95, sqnr=10.0, iou=0.5, missed=0.1, extra=0.2)
 
