@@ -201,7 +201,14 @@ def test_the_runtime_loads_engines_only_when_used() -> None:
 
 
 # What a zoo in which nothing is to be done asks whether results are current, and writes its tables by.
-ASKED = ("results.artifact", "results.verify", "results.eval", "results.qtable", "results.calibration")
+ASKED = (
+    "results.artifact",
+    "results.decisions",
+    "results.verify",
+    "results.eval",
+    "results.qtable",
+    "results.calibration",
+)
 
 
 @pytest.mark.parametrize("names", [("tasks.registry",), (*ASKED, "tasks.actions.zoo", "tasks.actions.search")])

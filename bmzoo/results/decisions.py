@@ -111,3 +111,9 @@ def _subtask(at: Workspace, model: Model, step: Step) -> str:
     if step.kind != "cut":
         return ".".join(filter(None, (model.name, step.subject.chip)))
     return step.subject.chip if model.name == at.default_model else f"{model.name}.{step.subject.chip}"
+
+
+def has_int8_settings(at: Workspace, model: Model) -> bool:
+    """Whether the settings of INT8 are decided, by what is here now; results/ladder.py finds them."""
+    step = settings_step(model, at.weights.chosen(model))
+    return at.builder(model).committed(step).standing is Standing.CURRENT

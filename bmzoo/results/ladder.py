@@ -41,12 +41,6 @@ def climb(at: Workspace, model: Model) -> str:
     return f"{at.layout.shown(path)}: {taken}"
 
 
-def is_current(at: Workspace, model: Model) -> bool:
-    """Whether the settings are decided, by what is here now."""
-    step = settings_step(model, at.weights.chosen(model))
-    return at.builder(model).committed(step).standing is Standing.CURRENT
-
-
 def _settle_rest(at: Workspace, model: Model) -> None:
     """Write the decisions that the settings lead to: scales, thresholds, float layers."""
     for quantizer in tables(model):

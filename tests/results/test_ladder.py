@@ -13,7 +13,7 @@ from bmzoo.execute.decisions import content_of, is_ours
 from bmzoo.measure.verdict import misses, shortfall
 from bmzoo.plan.ladder import EQUALIZED, FLOAT_RUNGS, PLAIN_INT8, Int8Settings, climbs, with_search
 from bmzoo.plan.step import Command
-from bmzoo.results import ladder
+from bmzoo.results import decisions, ladder
 from bmzoo.results.artifact import build_artifact
 from bmzoo.system.hashing import sha256
 from bmzoo.workspace import Workspace
@@ -80,7 +80,7 @@ def test_what_is_decided_is_not_tried_again_and_part_of_the_model(climbing: Proj
     at = climbing.open()
     climb(at)
     again = climbing.open()
-    assert ladder.is_current(again, again.configs.models["tiny"])
+    assert decisions.has_int8_settings(again, again.configs.models["tiny"])
     climb(again)
     assert climbing.toolchain.ran == []
     assert climbs(again.configs.models["tiny"])
@@ -159,7 +159,7 @@ def test_other_pictures_make_it_stale(climbing: Project) -> None:
         (climbing.data / "pictures/selection/2.png").read_bytes()
     )
     at = climbing.open()
-    assert not ladder.is_current(at, at.configs.models["tiny"])
+    assert not decisions.has_int8_settings(at, at.configs.models["tiny"])
 
 
 def test_shortfall_is_nothing_exactly_where_nothing_is_missed(climbing: Project) -> None:
