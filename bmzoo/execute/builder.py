@@ -152,7 +152,7 @@ class Builder:
         material = {**facts, "content": hashlib.sha256(content.encode()).hexdigest()}
         key = fingerprint(material)
         known = self.store.lookup(key)
-        if known is not None:
+        if known is not None:  # nearly always, and loading what locks takes longer than all else about a decision
             return known
         with self.store.working_on(key):
             entry = self.store.lookup(key)

@@ -15,8 +15,10 @@ from bmzoo.export.export import bounds, export_target
 from bmzoo.measure.npz import arrays
 from bmzoo.results.verify import verify_target
 from bmzoo.system import files
+from bmzoo.target import Target
 from bmzoo.tasks.registry import TASKS
 from bmzoo.tasks.row import Context
+from bmzoo.workspace import Workspace
 
 STEM = "tiny_int8_2b"
 # Of every target; int8 adds its tables.
@@ -77,23 +79,25 @@ def test_a_batch_of_one_is_run_for_two_pictures_where_there_are_two(
     assert expected == 1 or not np.array_equal(seen[0], seen[1])
 
 
-def test_a_batch_that_has_enough_pictures_is_not_simulated_again(project: Project) -> None:
+def verified(project: Project) -> tuple[Workspace, Target]:
+    """A checkout with one target that can be exported."""
     project.edit("selection}}", "selection, count: 3}}")
     project.build("bm1688_fp32_2b")
     at = project.open()
     target = at.target("bm1688_fp32_2b")
     verify_target(at, target)
+    return at, target
+
+
+def test_a_batch_that_has_enough_pictures_is_not_simulated_again(project: Project) -> None:
+    at, target = verified(project)
     project.toolchain.ran.clear()
     assert export_target(at, target).endswith(" MB, not signed")
     assert project.toolchain.ran == []
 
 
 def test_what_is_not_verified_is_not_exported(project: Project) -> None:
-    project.edit("selection}}", "selection, count: 3}}")
-    project.build("bm1688_fp32_2b")
-    at = project.open()
-    target = at.target("bm1688_fp32_2b")
-    verify_target(at, target)
+    at, target = verified(project)
     told = json.loads(at.layout.verification(target).read_text())
     for change in ({"passed": False}, {"sha256": "0" * 64}):
         files.write(files.json_text({**told, **change}), at.layout.verification(target))
