@@ -62,6 +62,17 @@ def test_overlay_points_at_the_chip_and_leaves_the_package_alone(package: Path, 
     assert sorted(path.relative_to(package) for path in package.rglob("*")) == before
 
 
+def test_overlay_finds_the_simulator_under_the_name_of_releases_up_to_1_24(package: Path, tmp_path: Path) -> None:
+    (package / "lib/libcmodel_bm1688.so").rename(package / "lib/libcmodel_1688.so")
+    (package / "lib/libbmlib_bm1684x.so.0").unlink()
+    overlay(package, "bm1688", tmp_path / "overlay")
+    assert (tmp_path / "overlay/lib/libcmodel.so").resolve() == package / "lib/libcmodel_1688.so"
+    assert (tmp_path / "overlay/lib/libbmlib.so.0").resolve() == package / "lib/libbmlib.so.0"
+    (package / "lib/libcmodel_1688.so").unlink()
+    with pytest.raises(SessionError, match=r"lib/libcmodel_bm1688\.so is missing"):
+        overlay(package, "bm1688", tmp_path / "none")
+
+
 def test_overlay_refuses_what_it_cannot_serve(package: Path, tmp_path: Path) -> None:
     with pytest.raises(SessionError, match="none that runs for this chip: sg2380"):
         overlay(package, "sg2380", tmp_path / "a")

@@ -67,16 +67,16 @@ def overlay(tpuc_root: Path, chip: str, folder: Path) -> Dict[str, str]:
         )
     source, lib = tpuc_root.resolve() / "lib", folder / "lib"
     row = SIMULATORS[chip]
-    cmodel, custom = row.cmodel, row.custom
-    if not (source / cmodel).is_file():
-        raise SessionError(f"{tpuc_root}: not a TPU-MLIR package, or incomplete: lib/{cmodel} is missing")
+    cmodel, custom = _cmodel(source, row), row.custom
+    if not cmodel.is_file():
+        raise SessionError(f"{tpuc_root}: not a TPU-MLIR package, or incomplete: lib/{row.cmodel} is missing")
     third_party = lib / "third_party"
     third_party.mkdir(parents=True)
     own = ("libcmodel.so", "libcmodel_custom.so", "libbmlib.so.0", "third_party")
     _link_entries(source, lib, own)
     _link_entries(source / "third_party", third_party, FOREIGN_LIBC)
     _link_entries(tpuc_root.resolve(), folder, ("lib",))
-    (lib / "libcmodel.so").symlink_to(source / cmodel)
+    (lib / "libcmodel.so").symlink_to(cmodel)
     bmlib = source / row.bmlib  # releases before 1.30 have one variant, under the plain name
     (lib / "libbmlib.so.0").symlink_to(bmlib if bmlib.exists() else source / "libbmlib.so.0")
     if custom and (source / custom).exists():
@@ -91,6 +91,12 @@ def overlay(tpuc_root: Path, chip: str, folder: Path) -> Dict[str, str]:
         PYRUNTIME: row.runtime,
         **{key: value.format(lib=lib) for key, value in row.variables.items()},
     }
+
+
+def _cmodel(source: Path, row: Simulator) -> Path:
+    """The simulator's library; up to 1.24 those of the BM chips have shorter names, as `libcmodel_1688.so`."""
+    short = source / row.cmodel.replace("libcmodel_bm", "libcmodel_")
+    return short if short.is_file() else source / row.cmodel
 
 
 def _link_entries(source: Path, folder: Path, leave_out: Sequence[str]) -> None:
