@@ -49,7 +49,7 @@ HARMFUL = {"__PYVENV_LAUNCHER__", *(f"PIP_{name.upper().replace('-', '_')}" for 
 ADVICE = (
     (
         r"No space left on device|Disk quota exceeded",
-        "free some disk: .venv takes 1.4 GB, and TMPDIR (now {tmp}) 0.5 GB while installing",
+        "free some disk: .venv takes 1.4 GB, another TPU-MLIR 0.8 GB, TMPDIR (now {tmp}) 0.5 GB while installing",
     ),
     (
         r"DO NOT MATCH THE HASHES",
@@ -172,7 +172,13 @@ def check_host(root: Path, bundled: bool, libc: tuple[str, str]) -> None:
 
 def set_glibc_aside(venv: Path) -> None:
     """Move the wheel's glibc out of its library folder, where the loader does not look."""
-    for folder in venv.glob("lib/python3*/site-packages/tpu_mlir/lib/third_party"):
+    for packages in venv.glob("lib/python3*/site-packages"):
+        spare_glibc(packages)
+
+
+def spare_glibc(packages: Path) -> None:
+    """The same of the folder that the wheel was unpacked in."""
+    for folder in packages.glob("tpu_mlir/lib/third_party"):
         aside = folder.parent / "host_glibc_unused"
         for name in BUNDLED_GLIBC:
             if (folder / name).exists():
@@ -196,22 +202,22 @@ def read_text(path: Path) -> str:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[int]:
+def alone(path: Path, what: str = ".venv") -> Iterator[int]:
     """Hold the lock on .venv, waiting for another process that is at it; yields the lock's descriptor."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for another ./doit that is installing into .venv")
+            say(f"waiting for another ./doit that is installing into {what}")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def logged_runner(log: Path, lock_descriptor: int, environ: Mapping[str, str]) -> Run:
-    """A function that runs a command with its output in `log`, and explains how it failed."""
+def logged_runner(log: Path, lock_descriptor: int, environ: Mapping[str, str], what: str = ".venv") -> Run:
+    """A function that runs a command with its output in `log`, and explains how it failed. `what`: is made."""
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
 
@@ -230,12 +236,12 @@ def logged_runner(log: Path, lock_descriptor: int, environ: Mapping[str, str]) -
                 check=False,
             ).returncode
         if code:
-            raise explained(log, code)
+            raise explained(log, code, what)
 
     return run
 
 
-def explained(log: Path, code: int) -> BootstrapError:
+def explained(log: Path, code: int, what: str = ".venv") -> BootstrapError:
     """What the end of the log says about a command that failed."""
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines()]
@@ -245,7 +251,9 @@ def explained(log: Path, code: int) -> BootstrapError:
     if not advice:
         advice = "it was killed, by hand or for want of memory: try again" if code < 0 else "read the log's end"
     shown = "\n  ".join(line[:300] for line in telling[-3:])
-    return BootstrapError(f"installing into .venv failed (exit status {code}):\n  {shown}", f"{advice}; log: {log}")
+    return BootstrapError(
+        f"installing into {what} failed (exit status {code}):\n  {shown}", f"{advice}; log: {log}"
+    )
 
 
 @dataclass(frozen=True)
