@@ -15,9 +15,13 @@ COMMON = "bm1684x"
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths below the checkout; see docs/tasks.md for what lies where."""
+    """Paths below the checkout; see docs/tasks.md for what lies where.
+
+    `version`: of a TPU-MLIR whose zoo stands apart, in `build/upgrade/<version>`; empty for the checkout's own.
+    """
 
     root: Path
+    version: str = ""
 
     @property
     def configs(self) -> Path:
@@ -25,22 +29,35 @@ class Layout:
 
     @cached_property  # every target asks for many paths below
     def build(self) -> Path:
-        return self.root / "build"
+        return self.upgrade / self.version if self.version else self.root / "build"
+
+    @property
+    def upgrade(self) -> Path:
+        """Zoos of other versions of TPU-MLIR, and comparisons of them."""
+        return self.root / "build" / "upgrade"
+
+    def toolchain(self, version: str) -> Path:
+        """Another version of TPU-MLIR, as tools/toolchain.py puts it there."""
+        return self.root / "build" / "toolchains" / version
+
+    def capabilities(self, version: str) -> Path:
+        """What the tools of a version understand."""
+        return self.root / "build" / "toolchains" / f"{version}.json"
 
     @property
     def memory(self) -> Path:
         """Digests of files that have not changed since they were last read."""
-        return self.build / "cache" / "digests.json"
+        return self.root / "build" / "cache" / "digests.json"
 
     @property
     def scenes(self) -> Path:
         """Sets of drawn scenes."""
-        return self.build / "cache" / "scenes"
+        return self.root / "build" / "cache" / "scenes"
 
     def make_build(self) -> None:
         """Make `build/`, where everything made goes, and clear it of what a kill left. Raises BmzooError."""
         try:
-            self.build.mkdir(exist_ok=True)
+            self.build.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self.build, error) from None
         Store(self.build).sweep()

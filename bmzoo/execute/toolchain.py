@@ -19,6 +19,7 @@ from typing import Protocol
 from bmzoo.commands.registry import COMMANDS
 from bmzoo.config.search_methods import LOCKED, RUN_QTABLE, RUN_SENSITIVE_LAYER, SEARCH_QTABLE
 from bmzoo.errors import BmzooError, ToolFailed, error_class
+from bmzoo.execute.dialect import DIALECT, Capabilities, translated
 from bmzoo.execute.failures import ended_by, known_cause
 from bmzoo.plan.step import Command
 from bmzoo.runtime.engines.overlay import overlay
@@ -72,6 +73,8 @@ class Installation:
     root: Path
     version: str
     external: bool  # an installation that is not ours: never modified
+    # What its tools understand, where plans are put in its words; None for one that takes them as they are.
+    knows: Capabilities | None = None
 
 
 def find_installation(environ: Mapping[str, str]) -> Installation | None:
@@ -164,6 +167,8 @@ class LocalToolchain:
         return f"{self._vendor_identity()} {own}" if COMMANDS[tool].installation else own
 
     def run(self, command: Command, folder: Path, log: Path, timeout: float) -> None:
+        if self._installation.knows is not None:
+            command = translated(command, self._installation.knows)
         with log.open("a", encoding="utf-8") as out:
             out.write(f"$ {command}\n")
         start = log.stat().st_size
@@ -238,7 +243,8 @@ class LocalToolchain:
         total = hashlib.sha256()
         for path in files:
             total.update(f"{path.relative_to(root)} {self._digests.of(path)}\n".encode())
-        return f"tpu_mlir {self._installation.version} {total.hexdigest()}"
+        told = "" if self._installation.knows is None else f", told in dialect {DIALECT}"
+        return f"tpu_mlir {self._installation.version} {total.hexdigest()}{told}"
 
     def _digest_sources(self, tool: str) -> str:
         total = hashlib.sha256()

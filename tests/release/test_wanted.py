@@ -32,7 +32,7 @@ from bmzoo.workspace import Workspace
 # Names that only configs tell apart: `m.v1.2.table` is of `m` with weights `v1.2`, or of `m.v1` with `2`.
 NAMES = {"tiny": ("given", "v1.2", "bm1684"), "tiny.v1": ("2", "2.bm1684_int8_1b"), "tiny_int8_1b": ("given",)}
 # Of the layout: what is not the result of any target, model or weights.
-NO_RESULTS = {"make_build", "partial", "shown", "log", "last"}
+NO_RESULTS = {"make_build", "partial", "shown", "log", "last", "toolchain", "capabilities"}
 SEARCHED = """\
 decoder: {kind: none}
 quantization:
