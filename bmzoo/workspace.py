@@ -39,6 +39,7 @@ class Workspace:
     report: "RunReport"
     options: Options = Options()
     toolchain_override: Toolchain | None = None
+    apart: str = ""  # the version of a TPU-MLIR whose results lie apart, see Layout
     layout: Layout = field(init=False)
     searches: frozenset[str] = field(init=False)  # those of TPU-MLIR that are installed
     configs: Catalogue = field(init=False)
@@ -50,7 +51,7 @@ class Workspace:
     _builders: dict[str, "Builder"] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.layout = Layout(self.root)
+        self.layout = Layout(self.root, self.apart)
         self.digests = Digests(self.layout.memory)
         self.last = Last(self.layout)
         given = self.toolchain_override
@@ -102,7 +103,7 @@ class Workspace:
             sources, cluster = (self.sources(model), self.cluster) if model is not None else (Sources(()), None)
             self._builders[name] = Builder(
                 *(self.toolchain, self.store, sources, self.digests, self.layout, self.report),
-                *(cluster, self.last.note, self.options.locked),
+                *(cluster, self.last.note, self.options.locked, self.options.decided_with),
             )
         return self._builders[name]
 

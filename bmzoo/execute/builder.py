@@ -41,6 +41,7 @@ class Builder:
 
     `executor`: where steps run, if not here. `on_result`: a callback for each result that a run built or reused.
     `locked`: a decision that is not committed, or is stale, is an error. `given`: results taken as they are.
+    `decided_with`: the release whose committed decisions count; empty for the toolchain's own.
     """
 
     toolchain: Toolchain
@@ -52,6 +53,7 @@ class Builder:
     executor: Executor | None = None
     on_result: Callable[[Step, Resolved], None] = lambda step, resolved: None
     locked: bool = False
+    decided_with: str = ""
     given: Callable[[Step], Entry | None] = lambda step: None
     resolver: Resolver = field(init=False)
     _runner: Runner = field(init=False)
@@ -122,7 +124,11 @@ class Builder:
 
     def committed(self, step: Step) -> Committed:
         """What the committed file of a decision is worth; `facts` says what that rests on. Raises BmzooError."""
-        return decisions.read_committed(self.layout.decision(step), self.facts(step))
+        return self._read_committed(step, self.facts(step))
+
+    def _read_committed(self, step: Step, facts: Mapping[str, str]) -> Committed:
+        other = {"toolchain": self.decided_with} if self.decided_with and "toolchain" in facts else {}
+        return decisions.read_committed(self.layout.decision(step), {**facts, **other})
 
     def commit(self, step: Step, entry: Entry) -> Entry:
         """Put a decision that was derived into the checkout, from where it is taken from now on."""
@@ -142,7 +148,7 @@ class Builder:
     def _find_decision(self, step: Step, grounds: Mapping[Step, Entry]) -> Entry | None:
         """The committed decision where it is current, else one that was derived here before."""
         facts = self.resolver.facts(step, grounds, again=False)
-        committed = decisions.read_committed(self.layout.decision(step), facts)
+        committed = self._read_committed(step, facts)
         if committed.standing is Standing.CURRENT:
             return self._stored(step, facts, committed.content)
         return None if self.locked else self.store.lookup(fingerprint(facts))
