@@ -81,7 +81,8 @@ PURE = (
         "plan.selftest",
     ),
     *("plan.resources", "release.manifest", "release.outcomes", "release.figures", "release.diff"),
-    *("release.diff_report", "system.markdown", "execute.failures"),
+    *("release.diff_report", "release.upgrade", "release.upgrade_report", "system.markdown"),
+    *("execute.failures", "execute.dialect"),
     *(
         "report.markup",
         "report.profiles",

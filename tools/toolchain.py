@@ -2,7 +2,7 @@
 
 Usage: .venv/bin/python tools/toolchain.py VERSION
 
-Its wheel alone is unpacked there, and runs with the libraries of .venv: every version since 1.21.1 names the same
+Its wheel alone is unpacked there, and runs with the libraries of .venv: 1.22, 1.24, 1.28.1 and 1.30.2 name the same
 numpy, onnx, onnxruntime, onnxsim and protobuf, so that nothing but the compiler varies. Whatever differs is written
 down in `bmzoo.json` beside it, with the URL and the sha256 that the package index gave and pip compared.
 

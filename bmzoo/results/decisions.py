@@ -51,13 +51,14 @@ def refuse_by_hand(at: Workspace, model: Model, step: Step) -> None:
 
 @dataclass(frozen=True)
 class Listed:
-    """A decision of some weights, where it lies, what it is worth, and the task that derives it.
+    """A decision of a model's weights, where it lies, what it is worth, and the task that derives it.
 
     `sound`: None where that cannot be told, as its pictures are not here; or where there is neither the decision
     nor what it would be of.
     """
 
     path: Path
+    model: str
     weights: str
     worth: str
     sound: bool | None
@@ -88,7 +89,7 @@ def _of(at: Workspace, model: Model, weights: Weights) -> Iterator[Listed]:
             if not sound:
                 doubtful[step] = path, sound
             task = f"{command_for(step.decision.kind)}:{_subtask(at, model, step)}"
-            yield Listed(path, weights.name, worth, sound, task)
+            yield Listed(path, model.name, weights.name, worth, sound, task)
 
 
 def _steps(at: Workspace, model: Model, weights: Weights) -> Iterator[Step]:

@@ -136,6 +136,11 @@ TASKS = (
         zoo.diff,
     ),
     Single(
+        "upgrade",
+        "Make the zoo with two versions of TPU-MLIR and say what changes: upgrade 1.28.1 1.30.2 [PATTERN...]",
+        zoo.upgrade,
+    ),
+    Single(
         "report",
         "Write build/report/index.html: the zoo to sort, filter and look at [since=OLD/zoo.json]; builds nothing",
         report.report,

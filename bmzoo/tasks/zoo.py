@@ -1,4 +1,4 @@
-"""The doit tasks of the whole zoo: `zoo`, `diff` and `prune`."""
+"""The doit tasks of the whole zoo: `zoo`, `diff`, `upgrade` and `prune`."""
 
 from bmzoo.results.left_out import left_out
 from bmzoo.results.truth import has_truth
@@ -35,6 +35,19 @@ def diff(context: Context) -> Task:
     return {
         "actions": [guarded(later("tasks.actions.diff:run_diff", context.workspace, context.start))],
         "params": [{"name": "allow_removed", "long": "allow-removed", "type": bool, "default": False}],
+        "pos_arg": "words",
+        "verbosity": 2,
+    }
+
+
+def upgrade(context: Context) -> Task:
+    """Compare what two versions of TPU-MLIR make of the zoo."""
+    return {
+        "actions": [guarded(later("tasks.actions.upgrade:run_upgrade", context.workspace))],
+        "params": [
+            {"name": "decide", "long": "decide", "type": bool, "default": False},
+            {"name": "quick", "long": "quick", "type": bool, "default": False},
+        ],
         "pos_arg": "words",
         "verbosity": 2,
     }

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from bmzoo.config.model import load_all
 from bmzoo.errors import ToolFailed
+from bmzoo.execute.dialect import translated
 from bmzoo.execute.installations import SCRIPT, Provenance, install, knowing, provenance
 from bmzoo.execute.layout import Layout
-from bmzoo.execute.toolchain import Installation
+from bmzoo.execute.toolchain import Installation, find_installation
+from bmzoo.plan.build import recipe
 from bmzoo.system.hashing import Digests
 
+ROOT = Path(__file__).resolve().parents[2]
 TOOL = """\
 import argparse, pathlib
 with (pathlib.Path(__file__).parent / "asked").open("a") as asked: asked.write("once ")
@@ -97,3 +101,16 @@ def test_where_a_version_is_from_is_read_and_nothing_is_made_up(layout: Layout) 
     assert provenance(layout, "1.26") == Provenance()
     path.write_text(json.dumps({"url": "u", "sha256": "s", "libraries": ["onnx 2, here 1"]}))
     assert provenance(layout, "1.26") == Provenance("u", "s", ("onnx 2, here 1",))
+
+
+@pytest.mark.toolchain
+def test_the_installed_version_knows_every_word_of_every_plan(layout: Layout) -> None:
+    installed = find_installation({})
+    assert installed is not None, "start the tests with ./doit test"
+    known = knowing(installed, layout, Digests(layout.memory)).knows
+    assert known is not None and "--disable_affine" in known.tools["model_deploy.py"]
+    models, broken = load_all(ROOT / "configs", ROOT)
+    plans = [recipe(m, target, w) for m in models.values() for w in m.config.weights for target in m.targets]
+    commands = {command for plan in plans for step in plan.steps for command in step.commands}
+    assert not broken and len(commands) > 50
+    assert [command for command in commands if translated(command, known) != command] == []
