@@ -1,7 +1,8 @@
 """What is known of every target, from published documents and the store. Builds and measures nothing."""
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,14 +72,18 @@ def _newer(now: Artifact, before: Artifact | None) -> Artifact:
     return now.model_copy(update=trouble)
 
 
-def evidence(at: Workspace, artifact: Artifact, pictures: Path) -> TargetEvidence:
-    """Read what is there of a target. `pictures`: the folder that shown pictures are written to."""
+def all_evidence(at: Workspace, artifacts: Iterable[Artifact], pictures: Path) -> Iterator[TargetEvidence]:
+    """Read what is there of targets. `pictures`: the folder that shown pictures are written to."""
+    store = Store(at.layout.build, stamping=False)
+    return (_evidence(at, store, artifact, pictures) for artifact in artifacts)
+
+
+def _evidence(at: Workspace, store: Store, artifact: Artifact, pictures: Path) -> TargetEvidence:
     target = artifact.target
     told = at.documents.by(at.layout.provenance(target)) if artifact.sha256 is not None else {}
     verified = at.documents.by(at.layout.verification(target))
     verified = verified if told and verified.get("sha256") == artifact.sha256 else {}
     profile = known_profile(at, target, told)
-    store = Store(at.layout.build, stamping=False)
     return TargetEvidence(
         row=zoo_row(target.qualified(at.default_model), artifact, profile),
         provenance=told,
@@ -113,13 +118,9 @@ def known_profile(at: Workspace, target: Target, told: Mapping[str, Any]) -> Sto
     if wanted is None or not path.is_file():
         return NoProfile("no profile is kept beside the artifact")
     try:
-        if not at.digests.holds(path, wanted):
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != wanted:
             return NoProfile("the profile beside it is not that of the artifact: changed behind bmzoo's back")
-        return stored_profile(json.loads(path.read_bytes()))
+        return stored_profile(json.loads(data))
     except (OSError, ValueError) as error:
         return NoProfile(f"its profile cannot be read: {error}")
-
-
-def all_evidence(at: Workspace, manifest: ZooManifest, pictures: Path) -> Iterator[TargetEvidence]:
-    """Of every target, in the order of the manifest."""
-    return (evidence(at, artifact, pictures) for artifact in manifest.artifacts)

@@ -6,7 +6,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bmzoo.measure.profile_document import LAUNCH_CYCLES
 
@@ -19,8 +19,7 @@ BOUNDS: Mapping[Bound, str] = {
 }
 
 
-@dataclass(frozen=True)
-class LayerTime:
+class LayerTime(NamedTuple):  # a zoo has hundreds of thousands, and a dataclass takes four times as long to make
     """One layer on one core, in ms of a run of the whole batch; `bytes` and `transfers`: what it moves."""
 
     core: int

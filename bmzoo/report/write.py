@@ -1,19 +1,31 @@
 """The report's folder: pages, their style and script, pictures; and nothing that an earlier report left there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from bmzoo.release.manifest import ZooManifest
+from bmzoo.release.manifest import Artifact, ZooManifest
 from bmzoo.report.artifact_page import artifact_page
-from bmzoo.report.gather import TargetEvidence, all_evidence, current_manifest
+from bmzoo.report.gather import all_evidence, current_manifest
 from bmzoo.report.index_page import Since, index_page
 from bmzoo.report.rows import ZooRow
 from bmzoo.system import files
+from bmzoo.system.forks import forked
 from bmzoo.workspace import Workspace
 
 ASSETS = ("report.css", "report.js")
 _PICTURES = "pictures"
+# Pages that a process is worth: they take it 0.3 s.
+FEWEST_PAGES = 64
+
+
+@dataclass(frozen=True)
+class _WrittenPage:
+    """A page's row, and the files that make it."""
+
+    row: ZooRow
+    files: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -31,11 +43,12 @@ def write_report(at: Workspace, manifest: ZooManifest | None = None, since: Sinc
     for name, text in zip(ASSETS, (style, script), strict=True):
         files.write(text, folder / name)
     taken = manifest if manifest is not None else current_manifest(at)
-    kept: set[Path] = {folder / name for name in ASSETS}
-    rows = list(_pages(folder, all_evidence(at, taken, folder / _PICTURES), kept))
-    index = folder / "index.html"
+    written = forked(partial(_pages, at, folder), taken.artifacts, FEWEST_PAGES)
+    rows, index = [page.row for page in written], folder / "index.html"
     files.write(index_page(rows, taken, since, style, script), index)
-    _remove_others(folder, kept | {index})
+    _remove_others(
+        folder, {index, *(folder / name for name in ASSETS), *(f for page in written for f in page.files)}
+    )
     return WrittenReport(index, len(rows))
 
 
@@ -44,12 +57,14 @@ def asset(name: str) -> str:
     return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
 
 
-def _pages(folder: Path, found: Iterable[TargetEvidence], kept: set[Path]) -> Iterator[ZooRow]:
-    for evidence in found:
+def _pages(at: Workspace, folder: Path, artifacts: Sequence[Artifact]) -> list[_WrittenPage]:
+    found = []
+    for evidence in all_evidence(at, artifacts, folder / _PICTURES):
         path = folder / evidence.row.page
         _write(artifact_page(evidence), path)
-        kept |= {path, *(folder / _PICTURES / p.file for p in evidence.album.pictures if p.file)}
-        yield evidence.row
+        shown = (folder / _PICTURES / picture.file for picture in evidence.album.pictures if picture.file)
+        found.append(_WrittenPage(evidence.row, (path, *shown)))
+    return found
 
 
 def _write(text: str, path: Path) -> None:

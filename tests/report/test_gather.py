@@ -13,7 +13,7 @@ from bmzoo.errors import VerifyFailed
 from bmzoo.release.inventory import take
 from bmzoo.release.manifest import manifest_json
 from bmzoo.release.outcomes import Outcomes
-from bmzoo.report.gather import current_manifest, evidence, known_profile
+from bmzoo.report.gather import all_evidence, current_manifest, known_profile
 from bmzoo.report.profiles import NoProfile, StoredProfile
 from bmzoo.report.write import write_report
 from bmzoo.results.artifact import build_artifact
@@ -40,7 +40,8 @@ def made(project: Project, *names: str, verified: bool = True) -> Workspace:
 
 def of(at: Workspace, name: str) -> Any:
     (own,) = [a for a in current_manifest(at).artifacts if str(a.target) == name]
-    return evidence(at, own, at.layout.report / "pictures")
+    (found,) = all_evidence(at, [own], at.layout.report / "pictures")
+    return found
 
 
 def fail(project: Project, name: str, task: str = "build") -> None:
