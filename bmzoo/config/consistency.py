@@ -9,10 +9,10 @@ from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config import search_methods
 from bmzoo.config.drawn import check_drawn
 from bmzoo.config.feeding import check_fed
+from bmzoo.config.goal_rules import check_goals
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.yamlfile import Document, key_path
 from bmzoo.errors import ConfigError, nearest
-from bmzoo.runtime.decoders.registry import DECODERS
 from bmzoo.target import Target, parse
 
 
@@ -32,7 +32,7 @@ def check_keys(
     _check_rules(config, targets, document)
     _check_batches(config, targets, document)
     _check_methods(config, targets, searches, document)
-    _check_goals(config, targets, document)
+    check_goals(config, targets, document)
 
 
 def _check_tables(config: ModelConfig, targets: Sequence[Target], document: Document) -> None:
@@ -137,27 +137,6 @@ def _check_methods(
                         f"means nothing to {section.method}: {getattr(section, key)}",
                         "leave it out; max_float_layers, expected_cos and keep are for every method",
                     )
-
-
-def _check_goals(config: ModelConfig, targets: Sequence[Target], document: Document) -> None:
-    """Check that goals can be measured: the chip's time is known, and something is found that may be lost."""
-    for target in (t for t in targets if t.precision == "int8"):
-        for where, section in config.quantization.searched(target):
-            if (goal := section.goal) is None:
-                continue
-            place = (*where.removesuffix(".search").split("."), "goal")
-            if goal.latency is not None and not CHIPS[target.chip].timed and not goal.latency.startswith("+"):
-                raise document.error(
-                    (*place, "latency"),
-                    f"milliseconds on {target.chip} cannot be known, the compiler tells no times: {goal.latency}",
-                    "a share such as +5% is taken of what its layer groups cost; or say it below chips for others",
-                )
-            if goal.ap_drop is not None and DECODERS[config.decoder.kind].gives == "tensors":
-                raise document.error(
-                    (*place, "ap_drop"),
-                    f"nothing is found by decoder {config.decoder.kind} that could be lost: {goal.ap_drop:g}",
-                    "name a decoder; latency alone takes what is nearest to ONNX within it",
-                )
 
 
 def _check_scenes(config: ModelConfig, document: Document) -> None:

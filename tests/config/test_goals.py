@@ -88,6 +88,52 @@ def test_a_goal_that_cannot_be_is_refused_where_it_stands(
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("quantization", "said"),
+    [
+        (
+            "chips: {bm1688: {goal: {latency: 3 ms}}}, targets: {bm1688_int8_2b: {goal: {latency: +5%}}}",
+            "targets.bm1688_int8_2b: float layers of bm1688 are chosen once, for bm1688_int8_1b "
+            "(goal: {latency: 3 ms}), and not for bm1688_int8_2b as well (goal: {latency: +5%})",
+        ),
+        (
+            "goal: {ap_drop: 1}, targets: {bm1688_int8_1b: {goal: {latency: 3 ms}}}",
+            "targets.bm1688_int8_1b: float layers of bm1688 are chosen once, for bm1688_int8_1b "
+            "(goal: {latency: 3 ms}), and not for bm1688_int8_2b as well (goal: {ap_drop: 1.0})",
+        ),
+        (
+            "goal: {ap_drop: 1}, targets: {bm1684_int8_2b: {max_float_layers: 4}}",
+            "targets.bm1684_int8_2b: float layers of bm1684 are chosen once, for bm1684_int8_1b "
+            "(goal: {ap_drop: 1.0}), and not for bm1684_int8_2b as well (max_float_layers: 4)",
+        ),
+        (
+            "targets: {bm1688_int8_2b: {goal: {ap_drop: 1}}}",
+            "for bm1688_int8_1b (none: plain INT8), and not for bm1688_int8_2b as well (goal: {ap_drop: 1.0})",
+        ),
+    ],
+)
+def test_targets_of_a_chip_cannot_have_goals_of_their_own(quantization: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        model(tmp_path, quantization, ("{kind: none}", "{kind: ultraface}"))
+    assert said in caught.value.message
+    assert caught.value.message.startswith("configs/tiny.yaml:"), "where"
+    assert "one goal below chips: bm168" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "quantization",
+    [
+        "goal: {latency: +5%}, targets: {bm1688_int8_2b: {max_float_layers: 0}}",  # plain INT8 needs no table
+        "goal: {latency: +5%}, targets: {bm1688_int8_2b: {goal: {latency: +5%}}}",
+        "goal: {latency: +5%}, chips: {bm1688: {goal: {latency: 3 ms}}}",
+        "goal: {latency: +5%}, tables: {bm1688_int8_2b: a}, targets: {bm1688_int8_2b: {goal: {latency: 3 ms}}}",
+        "search: {max_float_layers: 8}, targets: {bm1688_int8_2b: {max_float_layers: 4}}",  # no goal at all
+    ],
+)
+def test_targets_of_a_chip_may_say_the_same(quantization: str, tmp_path: Path) -> None:
+    model(tmp_path, quantization)
+
+
 def test_nothing_that_may_be_lost_is_found_without_a_decoder(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"quantization\.goal\.ap_drop: nothing is found by decoder none"
