@@ -7,6 +7,7 @@ from typing import Any
 
 from bmzoo.commands.arrange import document, set_names, taken
 from bmzoo.errors import ConfigError
+from bmzoo.measure.fitted import COMPILER
 from bmzoo.measure.sureness import evidence_of, resamples, sureness
 from bmzoo.quantization.budgets.choice import GoalChoice, Option, Units, asked_for, choose_option, frontier
 from bmzoo.quantization.select import LayerCut, table_text
@@ -60,6 +61,7 @@ def _said(goal: Told, choice: GoalChoice, options: Sequence[Option], units: Unit
     asked = ", ".join(f"{key} {value}" for key, value in goal.items() if value is not None)
     return [
         f"goal: {asked}: {choice.outcome}",
+        *([f"goal: ms are by constants fitted on profiles of {COMPILER}"] if units.time == "ms" else ()),
         *(f"goal: {line}" for line in choice.said),
         *(f"goal: {line}" for line in frontier(options, choice.option, units)),
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from bmzoo.errors import legible
+from bmzoo.measure.latency import Latency, NoLatency
 from bmzoo.report.layer_hints import hints
 from bmzoo.report.profiles import BOUNDS, NoProfile, StoredProfile
 from bmzoo.system.text import aligned
@@ -12,9 +13,14 @@ MAX_NAME = 44
 
 
 def slow_layers(
-    name: str, target: Target, profile: StoredProfile | NoProfile, floats: Collection[str], cost: int | None
+    name: str,
+    target: Target,
+    profile: StoredProfile | NoProfile,
+    floats: Collection[str],
+    cost: int | None,
+    estimate: Latency | NoLatency,
 ) -> str:
-    """The ten costliest layers, or why they are not known."""
+    """The ten costliest layers, or why they are not known. `estimate`: of the whole on a card."""
     if isinstance(profile, NoProfile):
         return _unknown(name, profile, cost)
     found = hints(profile, target, floats)
@@ -32,6 +38,7 @@ def slow_layers(
     used = [bound for bound in BOUNDS if bound in columns["bound by"]]
     lines = [
         *_heading(name, target, profile),
+        _on_a_card(estimate),
         "",
         heading,
         *(line for row, hint in zip(rows, found, strict=True) for line in (row, f"    {hint.helps}")),
@@ -49,6 +56,12 @@ def _heading(name: str, target: Target, profile: StoredProfile) -> list[str]:
         share = f"arithmetic {core.arithmetic:.3f} ms, memory {core.memory:.3f} ms"
         lines.append(f"{which}{share}, at the same time where it can; {core.bytes / 1e6:.1f} MB moved")
     return lines
+
+
+def _on_a_card(estimate: Latency | NoLatency) -> str:
+    if isinstance(estimate, NoLatency):
+        return f"on a card: not known: {estimate.why}"
+    return f"on a card: {estimate} for one picture"
 
 
 def _unknown(name: str, profile: NoProfile, cost: int | None) -> str:

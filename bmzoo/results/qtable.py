@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from bmzoo.chips import CHIPS
 from bmzoo.config import search_methods
 from bmzoo.config.model import Model
 from bmzoo.config.quantization import Search
@@ -12,6 +13,7 @@ from bmzoo.config.weights import Weights
 from bmzoo.errors import VerifyFailed
 from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing, text_of
+from bmzoo.measure.fitted import COMPILER
 from bmzoo.measure.nouns import what_of
 from bmzoo.plan import goal_search
 from bmzoo.plan.float_layers import agree_step, cut_step, ranking_step
@@ -70,6 +72,7 @@ def search_layers(at: Workspace, model: Model, chip: str, search: Search, publis
     overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
     builder = at.builder(model)
     if search.goal is not None and not builder.locked and builder.find(step) is None:
+        _warn_of_another_compiler(at, chip)
         for side_by_side in goal_search.trials(model, chip, weights, search):
             parallel.each(builder.run, side_by_side, TRIALS_AT_ONCE)
     entry = builder.run(step)
@@ -87,6 +90,15 @@ def search_layers(at: Workspace, model: Model, chip: str, search: Search, publis
         text = text_of({"decision": ALONE}, entry.path(TABLE).read_text(encoding="utf-8"))
         files.write(text, at.layout.qtable(model.name, weights.name, chip))
     return found
+
+
+def _warn_of_another_compiler(at: Workspace, chip: str) -> None:
+    """A goal in ms stands on constants, which are good for profiles of the compiler that they were fitted on."""
+    used = at.toolchain.release
+    if CHIPS[chip].timed and used != COMPILER:
+        at.report.warn(
+            f"qtable:{chip}: ms are by constants fitted on profiles of {COMPILER}, and {used} makes these"
+        )
 
 
 def confirm(at: Workspace, model: Model, chip: str, step: Step) -> Confirmed:

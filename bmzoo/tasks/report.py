@@ -72,6 +72,7 @@ def _why_slow(at: Workspace, names: list[str]) -> None:
     from bmzoo.release.float_table import float_table
     from bmzoo.report.gather import known_profile
     from bmzoo.report.terminal import slow_layers
+    from bmzoo.results.latency import of_artifact
 
     if len(names) != 1 or names[0].startswith("-"):
         raise BmzooError(f"one target is needed: {' '.join(names) or 'none given'}", "why-slow TARGET")
@@ -83,5 +84,6 @@ def _why_slow(at: Workspace, names: list[str]) -> None:
     floats = {layer.layer for layer in float_table(at, target, told) or ()}
     cost = told["facts"].get("cost")
     shown = target.qualified(at.default_model)
-    sys.stdout.write(slow_layers(shown, target, known_profile(at, target, told), floats, cost))
+    profile, estimate = known_profile(at, target, told), of_artifact(target, told)
+    sys.stdout.write(slow_layers(shown, target, profile, floats, cost, estimate))
     sys.stdout.flush()

@@ -3,6 +3,7 @@
 import pytest
 from report_samples import NOTHING, document, profile
 
+from bmzoo.measure.latency import Latency, NoLatency
 from bmzoo.report.layer_hints import hints
 from bmzoo.report.terminal import slow_layers
 from bmzoo.target import Target
@@ -61,24 +62,33 @@ def test_a_layer_on_two_cores_is_named_once_by_the_slower_part() -> None:
 
 
 def test_the_terminal_names_layers_with_engine_share_and_bound() -> None:
-    lines = slow_layers("bm1688_int8_1b", target(), profile(), (), 7).splitlines()
+    lines = slow_layers("bm1688_int8_1b", target(), profile(), (), 7, Latency(1.25, 1.0, 2.0)).splitlines()
     assert lines[0] == "bm1688_int8_1b: 1.000 ms for one picture, by the compiler's own profile"
-    assert lines[3].split() == ["layer", "engine", "ms", "share", "bound", "by"]
-    assert lines[5].startswith("    2 cores in place of 1; depthwise, which leaves most multipliers idle")
-    assert lines[4].split() == ["body.dw.conv", "arithmetic", "0.600", "60%", "arithmetic"]
-    assert lines[6].split() == ["body.cast", "memory", "0.300", "30%", "launch"]
+    assert lines[2] == "on a card: about 1.2 ms (1 to 2) for one picture"
+    assert lines[4].split() == ["layer", "engine", "ms", "share", "bound", "by"]
+    assert lines[6].startswith("    2 cores in place of 1; depthwise, which leaves most multipliers idle")
+    assert lines[5].split() == ["body.dw.conv", "arithmetic", "0.600", "60%", "arithmetic"]
+    assert lines[7].split() == ["body.cast", "memory", "0.300", "30%", "launch"]
     assert [line.partition(":")[0] for line in lines[-2:]] == ["arithmetic", "launch"]
 
 
+OTHER = NoLatency("made by tpu_mlir 1.24: what is known is of profiles by tpu_mlir 1.30.2")
+
+
+def test_the_terminal_says_why_the_time_on_a_card_is_not_known() -> None:
+    lines = slow_layers("bm1688_int8_1b", target(), profile(), (), 7, OTHER).splitlines()
+    assert lines[2] == f"on a card: not known: {OTHER.why}"
+
+
 def test_names_of_layers_cannot_steer_the_terminal() -> None:
-    text = slow_layers("t", target(), profile(layers=[row("\x1b[31m" + "x" * 60, "Conv2D", 1.0)]), (), None)
+    text = slow_layers("t", target(), profile(layers=[row("\x1b[31m" + "x" * 60, "Conv2D", 1.0)]), (), None, OTHER)
     assert "\x1b" not in text and r"\x1b[31m" in text and "x..." in text
 
 
 def test_without_a_profile_there_is_the_compilers_cost() -> None:
-    text = slow_layers("bm1684_int8_1b", target("int8", "bm1684"), NOTHING, (), 224141)
+    text = slow_layers("bm1684_int8_1b", target("int8", "bm1684"), NOTHING, (), 224141, OTHER)
     assert text == (
         "bm1684_int8_1b: no profile: the compiler writes no profile for bm1684\n"
         "its cost for a run, of all layers together: 224,141 cycles, says the compiler\n"
     )
-    assert slow_layers("t", target(), NOTHING, (), None).count("\n") == 1
+    assert slow_layers("t", target(), NOTHING, (), None, OTHER).count("\n") == 1

@@ -14,6 +14,7 @@ from bmzoo.errors import ConfigError, ToolFailed
 from bmzoo.execute.decisions import Standing
 from bmzoo.execute.toolchain import LocalToolchain, find_installation
 from bmzoo.explain.goals import of_qtable
+from bmzoo.measure.fitted import COMPILER
 from bmzoo.plan.decisions import FLOAT_LAYERS
 from bmzoo.plan.float_layers import cut_step
 from bmzoo.plan.lowering import int8_target
@@ -111,6 +112,21 @@ def test_what_fits_into_the_time_is_in_float_the_most_gain_for_its_time_first(ti
     assert "goal: latency +5%: met" in found
     assert text.count("# goal: ") >= 4, "and the frontier, with what c would cost"
     assert "draws: and c" in text or "draws: r, y, c" in text
+
+
+def test_constants_of_another_compiler_are_said(timed: Project) -> None:
+    at = ask(timed, "{latency: +5%}")
+    find(at)
+    assert f"# goal: ms are by constants fitted on profiles of {COMPILER}\n" in (timed.root / FILE).read_text()
+    release = timed.toolchain.release
+    said = f"qtable:bm1688: ms are by constants fitted on profiles of {COMPILER}, and {release} makes these"
+    assert release != COMPILER and [w for w in timed.report.warnings if "constants" in w] == [said]
+
+
+def test_constants_of_this_compiler_need_no_warning(timed: Project) -> None:
+    timed.toolchain = TimedToolchain(COMPILER)
+    find(ask(timed, "{latency: +5%}"))
+    assert not [warning for warning in timed.report.warnings if "constants" in warning]
 
 
 def test_a_time_that_allows_all_takes_what_is_nearest_to_onnx(timed: Project) -> None:
