@@ -329,7 +329,7 @@ def _data(of: TargetEvidence) -> dict[str, Any]:
         ]
         if of.profile.timeline is not None:
             found["timeline"] = {**of.profile.timeline, "ends": [core.milliseconds for core in of.profile.cores]}
-    if of.album.pictures:
+    if any(picture.has_places for picture in of.album.pictures):
         found["boxes"] = drawn_boxes(of.album)
     if of.drift.get("rows"):
         found["drift"] = {

@@ -15,28 +15,37 @@ MOST_PICTURES = 8
 QUALITY = 80
 _FOUND, _INPUTS = "found.json", "inputs.npz"
 NOT_KEPT = "what was found in the pictures is not in the store: it was removed by gc, or verified by an older bmzoo"
-NO_BOXES = "this model's decoder gives no boxes: nothing is drawn"
+NOT_DRAWN = "what this model's decoder gives is nothing to look at in a picture"
 
 
 @dataclass(frozen=True)
 class ComparedPicture:
-    """`number`: from 0. Boxes are [x1, y1, x2, y2, score] in pixels; `file` is below the report's folder of
-    pictures, or empty where the picture itself is not kept.
+    """`number`: from 0. `file` is below the report's folder of pictures, or empty where the picture is not kept.
 
-    `pairs`, `missed` and `extra` are indices of `onnx` and `artifact`; what none of them has is too faint.
+    Boxes and regions are rows of corners and a score, in pixels; `pairs`, `missed` and `extra` are indices of
+    `onnx` and `artifact`, and what none of them has is too faint. `overlays` are masks, as PNG in base64, and
+    `said` what is told in words; both of ONNX and of the artifact. `odd`: how much of these differs, also in words.
     """
 
     number: int
     file: str
-    onnx: tuple[tuple[float, ...], ...]
-    artifact: tuple[tuple[float, ...], ...]
-    pairs: tuple[tuple[int, int], ...]
-    missed: frozenset[int]
-    extra: frozenset[int]
+    onnx: tuple[tuple[float, ...], ...] = ()
+    artifact: tuple[tuple[float, ...], ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
+    missed: frozenset[int] = frozenset()
+    extra: frozenset[int] = frozenset()
+    overlays: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    odd: tuple[int, str] = (0, "")
 
     @property
     def differs(self) -> int:
-        return len(self.missed) + len(self.extra)
+        return len(self.missed) + len(self.extra) + self.odd[0]
+
+    @property
+    def has_places(self) -> bool:
+        """Whether what was found has boxes or regions."""
+        return not self.said
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ def album(store: Store, verified: Mapping[str, Any], settings: Mapping[str, Any]
         return PictureEvidence(why=NOT_KEPT)
     told = compared.read_json(_FOUND)["pictures"]
     if told is None:
-        return PictureEvidence(why=NO_BOXES)
+        return PictureEvidence(why=NOT_DRAWN)
     seen = _entry(store, verified.get("pictures"), _INPUTS)
     names = _names(seen, len(told), settings) if seen is not None else [""] * len(told)
     pictures = [_picture(number, name, found) for number, (name, found) in enumerate(zip(names, told, strict=True))]
@@ -80,6 +89,10 @@ def _entry(store: Store, fingerprint: object, name: str) -> Entry | None:
 
 
 def _picture(number: int, name: str, found: Mapping[str, Any]) -> ComparedPicture:
+    if "said" in found:
+        overlays, said = (tuple(map(str, found.get(key, ()))) for key in ("overlays", "said"))
+        odd = (int(found["differs"]), str(found["difference"]))
+        return ComparedPicture(number, name, overlays=overlays, said=said, odd=odd)
     onnx, artifact, pairs = (tuple(map(tuple, found[key])) for key in ("onnx", "artifact", "pairs"))
     return ComparedPicture(
         number, name, onnx, artifact, pairs, frozenset(found["missed"]), frozenset(found["extra"])

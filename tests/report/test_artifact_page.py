@@ -168,9 +168,37 @@ def test_boxes_go_to_the_script_by_figure_with_what_they_are() -> None:
     assert boxes["figures"][0][1][:5] == [50.0, 10.0, 60.0, 20.0, 0.8]
 
 
+def test_masks_lie_over_the_picture_with_their_classes_below() -> None:
+    masks = {"overlays": ("QQ==", "Qg=="), "said": ("sky, cat", "sky, <dog>"), "odd": (7, "2.00% of cells differ")}
+    album = PictureEvidence((ComparedPicture(2, "x.jpg", **masks), ComparedPicture(0, "", **masks)), 2, (100, 80))
+    page = shown(evidence_of(album=album))
+    part = section(page, "Pictures")
+    assert "2 of them differ" in part.text and "surely another class" in part.text
+    assert "missed by the artifact" not in part.text
+    assert [h.text for h in part.all("h3")][0] == "picture 3: 2.00% of cells differ"
+    first, second, third, _ = part.all("svg")
+    assert [one.attributes["href"] for one in first.all("image")] == [
+        *("../pictures/x.jpg", "data:image/png;base64,QQ=="),
+    ]
+    assert second.all("image")[1].attributes["href"] == "data:image/png;base64,Qg=="
+    assert len(third.all("rect", class_="gone")) == 1 and len(third.all("image")) == 1, "its picture is gone"
+    assert [c.text for c in part.all("figcaption")][:2] == ["ONNX: sky, cat", "the artifact: sky, <dog>"]
+    assert "boxes" not in json.loads(page.one("script", id="data").text)
+
+
+def test_what_is_read_stands_below_the_picture() -> None:
+    lines = {"said": ("<b>x</b> (0.90)", ""), "odd": (0, "")}
+    album = PictureEvidence((ComparedPicture(0, "x.jpg", **lines),), 1, (320, 48))
+    part = section(shown(evidence_of(album=album)), "Pictures")
+    assert "Both find the same in all of them." in part.text
+    assert [h.text for h in part.all("h3")] == ["picture 1: alike"]
+    assert [c.text for c in part.all("figcaption")] == ["ONNX: <b>x</b> (0.90)", "the artifact: nothing"]
+    assert [len(svg.all("image")) for svg in part.all("svg")] == [1, 1] and part.all("p", class_="legend") == []
+
+
 def test_boxes_outlive_their_pictures() -> None:
     part = section(shown(evidence_of(album=PictureEvidence((picture(file=""),), 1, (100, 80)))), "Pictures")
-    assert "The pictures themselves are not in the store any more; the boxes are." in part.text
+    assert "The pictures themselves are not in the store any more; what was found is." in part.text
     assert part.all("image") == [] and len(part.all("rect", class_="gone")) == 2
     assert [p.attributes["viewbox"] for p in part.all("svg")] == ["0 0 100 80"] * 2
 

@@ -62,7 +62,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drift = {"layer": HOSTILE, "sqnr_db": 3.0, "below_limit": True, "limit_db": 15.0}
     drift["rows"] = [[HOSTILE, 0.9, 3.0, 1.0], ["exact", 1.0, None, 0.0]]
     a, b, c = (10.0, 10.0, 30.0, 40.0, 0.9), (50.0, 10.0, 60.0, 20.0, 0.8), (70.0, 10.0, 80.0, 20.0, 0.5)
-    picture = ComparedPicture(0, "x.jpg", (b, a), (a, c), ((1, 0),), frozenset({0}), frozenset())
+    quad = (20.0, 50.0, 60.0, 60.0, 50.0, 75.0, 15.0, 70.0, 0.7)
+    picture = ComparedPicture(0, "x.jpg", (b, a, quad), (a, c), ((1, 0),), frozenset({0, 2}), frozenset())
     (folder / "pictures").mkdir()
     cv2.imwrite(str(folder / "pictures" / "x.jpg"), np.zeros((80, 100, 3), np.uint8))
     verified = {"images": 1, "drift": drift}
@@ -191,7 +192,8 @@ def test_boxes_are_drawn_and_what_differs_is_circled_and_on_top(report: Path, wi
     window.open((report / "BM1688" / "hostile.html").as_uri())
     kinds = "[...s.children].map(e => e.classList[1] || e.tagName)"
     found = window.run(f"return [...document.querySelectorAll('svg[data-boxes]')].map(s => {kinds})")
-    assert found == [["image", "both", "missed", "missed"], ["image", "faint", "both"]]
+    assert found == [["image", "both", "missed", "missed", "missed"], ["image", "faint", "both"]]
+    assert window.run("return document.querySelector('polygon.missed').points.length") == 4
     words = window.run("return document.querySelector('rect.missed title').textContent")
     assert words == "missed by the artifact, 0.80"
 

@@ -12,7 +12,7 @@ from conftest import draw
 from bmzoo.commands.prepare import input_spec
 from bmzoo.config.inputs import Input
 from bmzoo.measure.model_facts import resolved_input
-from bmzoo.report.pictures import MOST_PICTURES, NO_BOXES, NOT_KEPT, album, as_pixels
+from bmzoo.report.pictures import MOST_PICTURES, NOT_DRAWN, NOT_KEPT, album, as_pixels
 from bmzoo.runtime.preprocess import prepare, read_image
 from bmzoo.store.local import Store
 
@@ -92,7 +92,18 @@ def test_what_is_gone_is_said(tmp_path: Path) -> None:
 
 def test_a_model_without_boxes_has_none(tmp_path: Path) -> None:
     store = Store(tmp_path / "build")
-    assert album(store, verified(store, tmp_path, None, ["a"]), SETTINGS, tmp_path).why == NO_BOXES
+    assert album(store, verified(store, tmp_path, None, ["a"]), SETTINGS, tmp_path).why == NOT_DRAWN
+
+
+def test_masks_and_texts_come_with_what_differs(tmp_path: Path) -> None:
+    store = Store(tmp_path / "build")
+    alike, other = (
+        {"overlays": ["a", "b"], "said": ["x", "y"], "differs": n, "difference": "much" * bool(n)} for n in (0, 5)
+    )
+    made = album(store, verified(store, tmp_path, [alike, other], ["a", "b"]), SETTINGS, tmp_path / "p")
+    assert [(p.number, p.differs, p.odd[1]) for p in made.pictures] == [(1, 5, "much"), (0, 0, "")]
+    assert made.pictures[0].overlays == ("a", "b") and made.pictures[0].said == ("x", "y")
+    assert len(list((tmp_path / "p").iterdir())) == 2
 
 
 def test_pictures_that_cannot_be_told_apart_by_their_files_still_have_names(tmp_path: Path) -> None:

@@ -27,10 +27,16 @@ def _compare(wanted: Sequence[Mask], found: Sequence[Mask], rule: MatchRule) -> 
 
 
 def _tally(wanted: Mask, found: Mask, margin: float, ground: int) -> Tally:
-    differ = ~(_allows(wanted, found.labels, margin) | _allows(found, wanted.labels, margin))
+    differ = surely_differ(wanted, found, margin)
     expected = (wanted.lead >= margin) & (wanted.labels != ground)
     extra = (found.lead >= margin) & (found.labels != ground) & differ
     return Tally(int(expected.sum()), int((expected & differ).sum()), int(extra.sum()), _mean_iou(wanted, found))
+
+
+def surely_differ(wanted: Mask, found: Mask, margin: float) -> NDArray[np.bool_]:
+    """Where neither could be taken for the other, by cell [h,w]."""
+    alike: NDArray[np.bool_] = _allows(wanted, found.labels, margin) | _allows(found, wanted.labels, margin)
+    return ~alike
 
 
 def _allows(mask: Mask, labels: NDArray[np.int16], margin: float) -> NDArray[np.bool_]:

@@ -368,15 +368,20 @@ function startDrift(drift) {
 function startBoxes(found) {
   if (!found) return;
   document.querySelectorAll("svg[data-boxes]").forEach((picture, number) => {
-    for (const [x1, y1, x2, y2, score, kind] of [...found.figures[number]].sort((a, b) => a[5] - b[5])) {
-      const [name, words] = found.kinds[kind];
-      const [width, height] = [Math.max(0, x2 - x1), Math.max(0, y2 - y1)];
+    for (const row of [...found.figures[number]].sort((a, b) => a.at(-1) - b.at(-1))) {
+      const [corners, score, [name, words]] = [row.slice(0, -2), row.at(-2), found.kinds[row.at(-1)]];
+      const title = svg("title", {}, `${words}, ${score.toFixed(2)}`);
+      if (corners.length > 4) {
+        picture.append(svg("polygon", { points: corners.join(" "), class: `box ${name}` }, title));
+        continue;
+      }
+      const [x, y, x2, y2] = corners;
+      const [width, height] = [Math.max(0, x2 - x), Math.max(0, y2 - y)];
       if (name === "missed" || name === "extra") {
         const radius = Math.max(24, 0.8 * Math.max(width, height));
-        picture.append(svg("circle", { cx: x1 + width / 2, cy: y1 + height / 2, r: radius, class: `ring ${name}` }));
+        picture.append(svg("circle", { cx: x + width / 2, cy: y + height / 2, r: radius, class: `ring ${name}` }));
       }
-      const title = svg("title", {}, `${words}, ${score.toFixed(2)}`);
-      picture.append(svg("rect", { x: x1, y: y1, width, height, class: `box ${name}` }, title));
+      picture.append(svg("rect", { x, y, width, height, class: `box ${name}` }, title));
     }
   });
 }
