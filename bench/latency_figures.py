@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bmzoo.target import Target
 
@@ -38,7 +38,8 @@ FILE = re.compile(
     r"(?P<name>.+?)(?:_(?:bm1684x?|bm1688|cv186x))?_(?P<precision>fp32|fp16|f16|f32|int8)_(?P<batch>\d+)b"
     r"(?:_(?P<cores>\d)core)?\.bmodel"
 )
-# A figure for two cores this near to that of one is of a bmodel that was compiled for one.
+# A figure for two cores this near to that of one is of a bmodel that was compiled for one; and where two cores take
+# longer than one by more than this, one of the two figures is of something else, and nobody knows which.
 ONE_CORE = 1.02
 
 
@@ -74,5 +75,8 @@ def _comparable(figure: Figure, others: Mapping[Target, Figure]) -> bool:
     target = figure.target
     if target.precision == "int8" and target.model not in PLAIN:
         return False
-    single = others.get(Target(target.model, target.chip, target.precision, target.batch))
-    return target.cores == 1 or single is None or single.ms > ONE_CORE * figure.ms
+    single, both = (others.get(replace(target, cores=cores)) for cores in (1, 2))
+    if single is None or both is None:
+        return True
+    ratio = single.ms / both.ms
+    return ratio > ONE_CORE or (target.cores == 1 and ratio * ONE_CORE >= 1)

@@ -63,6 +63,8 @@ def test_published_files_are_told_by_name() -> None:
         "DeepSORT,BM1688,extractor_fp16_1b.bmodel,2.21",
         "DeepSORT,BM1688,extractor_fp16_1b_2core.bmodel,2.22",  # compiled for one core
         "DeepSORT,BM1688,extractor_fp16_4b_2core.bmodel,1.04",
+        "CLIP,BM1688,clip_image_vitb32_bm1688_f16_1b.bmodel,13.67",  # of one core, faster than of two
+        "CLIP,BM1688,clip_image_vitb32_bm1688_f16_1b_2core.bmodel,18.82",
     ]
     assert [(figure.name, figure.ms) for figure in published(rows)] == [
         ("yolov8s.bm1684x_fp16_1b", 5.48),
