@@ -1,12 +1,13 @@
 """What published figures say of the compiler's profiles: constants of chips, and how good estimates are.
 
-    python bench/latency.py [--figures ../shared/reference/published_latency.csv --cache FOLDER [--networks a,b]]
-                            [--write]
+    python bench/latency.py [--figures ../shared/reference/published_latency.csv --cache FOLDER [--networks a,b]
+                             [--cached]] [--write]
 
 Without `--figures` it fits what `bench/latency.json` keeps of profiles and figures, and prints what becomes of each
 figure when its network is left out. With it, the published networks are written as ONNX graphs with random weights
-(`architectures/`) and compiled: hours for all of them, but nothing twice while the folder `--cache` stays. What was
-found is put into `bench/latency.json` and `bmzoo/measure/fitted.py` by `--write`.
+(`architectures/`) and compiled: hours for all of them, but nothing twice while the folder `--cache` stays, and
+nothing at all with `--cached`, which takes the figures of what was compiled so far. What was found is put into
+`bench/latency.json` and `bmzoo/measure/fitted.py` by `--write`.
 """
 
 from __future__ import annotations
@@ -44,13 +45,15 @@ def main() -> int:
     parser.add_argument("--figures", type=Path)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--networks", type=lambda text: tuple(text.split(",")), default=())
+    parser.add_argument("--cached", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
     if options.figures:
         if not options.cache:
             parser.error("--figures needs --cache: a folder to keep profiles in")
-        kept = joined(kept if options.networks else {}, measured(options.figures, options.cache, options.networks))
+        found = measured(options.figures, options.cache, options.networks, options.cached)
+        kept = joined(kept if options.networks else {}, found)
     kept["chips"] = fitted(kept)
     for chip, found in kept["chips"].items():
         print(table(chip, found))
@@ -71,9 +74,12 @@ def joined(before: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any
     return {**found, **{key: {**before.get(key, {}), **found[key]} for key in ("figures", "profiles")}}
 
 
-def measured(figures: Path, cache: Path, networks: Sequence[str]) -> dict[str, Any]:
-    """Profiles of what the figures are of, compiled as far as the cache has none, and the figures."""
-    from latency_profiles import profile_of  # imports onnx, which fitting does without
+def measured(figures: Path, cache: Path, networks: Sequence[str], cached: bool) -> dict[str, Any]:
+    """Profiles of what the figures are of, compiled as far as the cache has none, and the figures.
+
+    `cached`: those that the cache has none of are left out instead.
+    """
+    from latency_profiles import kept_profile, profile_of  # imports onnx, which fitting does without
 
     from bmzoo.execute.toolchain import find_installation, opened
     from bmzoo.system.hashing import Digests
@@ -85,6 +91,8 @@ def measured(figures: Path, cache: Path, networks: Sequence[str]) -> dict[str, A
         if networks and figure.target.model not in networks:
             continue
         target = _compiled(figure)
+        if cached and not kept_profile(target, cache).is_file():
+            continue
         try:
             profiles[f"{target.model}.{target}"] = profile_of(target, tools, cache)
         except ToolFailed as error:

@@ -24,9 +24,14 @@ LOCATION = re.compile(r'^#loc\d* = loc\("([^"]+)"', re.MULTILINE)
 FACTS = ("networks", "dynamic", "cores", "cost")
 
 
+def kept_profile(target: Target, cache: Path) -> Path:
+    """Where the cache has what a target's compilation told."""
+    return cache / "profiles" / f"{target.model}.{target}.json"
+
+
 def profile_of(target: Target, tools: LocalToolchain, cache: Path) -> dict[str, Any]:
     """Compile a target, unless the cache has it. Takes minutes for large networks. Raises ToolFailed."""
-    kept = cache / "profiles" / f"{target.model}.{target}.json"
+    kept = kept_profile(target, cache)
     if not kept.is_file():
         folder = cache / "work"
         shutil.rmtree(folder, ignore_errors=True)
