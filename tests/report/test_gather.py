@@ -13,7 +13,9 @@ from bmzoo.errors import VerifyFailed
 from bmzoo.release.inventory import take
 from bmzoo.release.manifest import manifest_json
 from bmzoo.release.outcomes import Outcomes
+from bmzoo.report import write
 from bmzoo.report.gather import all_evidence, current_manifest, known_profile
+from bmzoo.report.pictures import NOT_DRAWN
 from bmzoo.report.profiles import NoProfile, StoredProfile
 from bmzoo.report.write import write_report
 from bmzoo.results.artifact import build_artifact
@@ -55,7 +57,7 @@ def fail(project: Project, name: str, task: str = "build") -> None:
 def test_a_target_that_was_built_and_verified(project: Project) -> None:
     found = of(made(project, NAME), NAME)
     assert found.row.artifact.status == "verified" and found.verified["passed"] and found.drift == {}
-    assert found.album.why == "this model's decoder gives no boxes: nothing is drawn"
+    assert found.album.why == NOT_DRAWN
     assert found.provenance["steps"]["deploy"]["commands"] and found.float_layers == ()
 
 
@@ -182,3 +184,14 @@ def test_without_a_toolchain_the_report_is_the_same(project: Project) -> None:
     bare = Workspace(project.root, {"BMZOO_DATA": str(project.data), "TPUC_ROOT": "/nowhere"}, project.report)
     write_report(bare)
     assert pages(bare.layout.report) == before
+
+
+def test_several_processes_write_the_same_pages(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = made(project, NAME)
+    write_report(at)
+    before = pages(at.layout.report)
+    shutil.rmtree(at.layout.report)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(3))
+    monkeypatch.setattr(write, "FEWEST_PAGES", 2)
+    found = write_report(project.open())
+    assert found.targets == 8 and pages(at.layout.report) == before
