@@ -169,7 +169,11 @@ def test_boxes_go_to_the_script_by_figure_with_what_they_are() -> None:
 
 
 def test_masks_lie_over_the_picture_with_their_classes_below() -> None:
-    masks = {"overlays": ("QQ==", "Qg=="), "said": ("sky, cat", "sky, <dog>"), "odd": (7, "2.00% of cells differ")}
+    masks: dict[str, Any] = {
+        "overlays": ("QQ==", "Qg=="),
+        "said": ("sky, cat", "sky, <dog>"),
+        "odd": (7, "2.00% of cells differ"),
+    }
     album = PictureEvidence((ComparedPicture(2, "x.jpg", **masks), ComparedPicture(0, "", **masks)), 2, (100, 80))
     page = shown(evidence_of(album=album))
     part = section(page, "Pictures")
@@ -187,7 +191,7 @@ def test_masks_lie_over_the_picture_with_their_classes_below() -> None:
 
 
 def test_what_is_read_stands_below_the_picture() -> None:
-    lines = {"said": ("<b>x</b> (0.90)", ""), "odd": (0, "")}
+    lines: dict[str, Any] = {"said": ("<b>x</b> (0.90)", ""), "odd": (0, "")}
     album = PictureEvidence((ComparedPicture(0, "x.jpg", **lines),), 1, (320, 48))
     part = section(shown(evidence_of(album=album)), "Pictures")
     assert "Both find the same in all of them." in part.text
