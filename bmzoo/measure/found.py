@@ -79,10 +79,15 @@ def _masks(reference: Mask, test: Mask, rule: MatchRule) -> Told:
     share = f"{odd.mean():.2%} of cells differ" if odd.any() else ""
     return {
         "overlays": [_overlay(one, odd) for one in (reference, test)],
-        "said": [", ".join(line.partition(" ")[2] for line in one.lines()[1:6]) for one in (reference, test)],
+        "said": [_largest(one) for one in (reference, test)],
         "differs": int(odd.sum()),
         "difference": share,
     }
+
+
+def _largest(mask: Mask) -> str:
+    """The classes that take most of the picture."""
+    return ("" if mask.names else "class ") + ", ".join(line.partition(" ")[2] for line in mask.lines()[1:6])
 
 
 def _overlay(mask: Mask, odd: NDArray[np.bool_]) -> str:

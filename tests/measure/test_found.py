@@ -102,7 +102,7 @@ def test_masks_are_overlays_with_what_surely_differs_in_red() -> None:
     assert first[0, 2].tolist() == second[0, 2].tolist() == [*colour(3), OPACITY]
     assert first[1, 1].tolist() == second[1, 1].tolist() == [*DIFFERS, 255]
     assert first[1, 0].tolist() == [*colour(1), OPACITY]
-    assert found[0]["said"][0].startswith("sky, cat, ")
+    assert found[0]["said"][0].startswith("sky, cat, ") and found[0]["said"][1].startswith("class 0, ")
     assert (found[0]["differs"], found[0]["difference"]) == (1, "16.67% of cells differ")
 
 
