@@ -11,7 +11,7 @@ from test_imports import LAYERS
 from bmzoo.config.model import load
 
 # Words after which a task takes whatever follows.
-TAKES_WORDS = {"attest", "detect", "diff", "new", "plan", "report", "upgrade", "why-slow"}
+TAKES_WORDS = {"attest", "detect", "diff", "new", "plan", "report", "tables", "upgrade", "why-slow"}
 DOIT = {"list", "clean", "help", "info"}
 # What an example calls a model of the reader's.
 EXAMPLES = ("slim_320.", "mine.")

@@ -129,6 +129,11 @@ class Layout:
         return self.build / "RESULTS.md"
 
     @property
+    def published_tables(self) -> Path:
+        """The published tables with ours beside them, in English."""
+        return self.build / "TABLES.md"
+
+    @property
     def report(self) -> Path:
         """The zoo as pages for a browser."""
         return self.build / "report"

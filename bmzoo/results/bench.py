@@ -10,6 +10,7 @@ from bmzoo.measure.stages import machine, stage_times
 from bmzoo.plan.fed import pictures
 from bmzoo.plan.shared import import_step
 from bmzoo.results.decoding import told_decoder
+from bmzoo.runtime.engines.card import CardSession
 from bmzoo.runtime.engines.registry import open_session
 from bmzoo.runtime.preprocess import read_image
 from bmzoo.runtime.settings import Settings
@@ -42,6 +43,7 @@ def time_stages(at: Workspace, model: Model, target: Target | None) -> str:
     )
     found = at.sources(model).pictures(pictures(config.verify.images)).files[:8]
     session = open_session(network)
+    engine = "card" if isinstance(session, CardSession) else "onnx" if target is None else "simulator"
     try:
         times = stage_times(session, [read_image(path) for path in found], settings, ROUNDS[network.suffix])
     finally:
@@ -50,6 +52,7 @@ def time_stages(at: Workspace, model: Model, target: Target | None) -> str:
         "schema": published.DOCUMENT_SCHEMA,
         "network": at.layout.shown(network),
         "weights": weights,
+        "engine": engine,
         "machine": machine(),
         "milliseconds_per_image": times,
     }

@@ -43,6 +43,21 @@ def evaluate_target(at: Workspace, target: Target) -> str:
     return _line(figures, difference)
 
 
+def figures_by(at: Workspace, model: Model, target: Target | None, flavour: str, make: bool) -> dict[str, Any]:
+    """`ap.json` of a target's lowering, or of ONNX for None, on pictures resized by a flavour.
+
+    Empty where it is not there; `make`: evaluate where it is not.
+    """
+    model, weights = _with_truth(at, at.weights.using(model)), at.weights.chosen(model)
+    if target is None:
+        step = evaluate_onnx(model, weights, flavour)
+    else:
+        step = evaluate_lowering(model, target, weights, flavour)
+    builder = at.builder(model)
+    entry = builder.run(step) if make else builder.find(step)
+    return entry.read_json("ap.json") if entry is not None else {}
+
+
 def is_current_onnx(at: Workspace, model: Model) -> bool:
     return _is_current(at, model, "onnx", at.builder(model).find(_onnx_step(at, model)))
 

@@ -21,7 +21,7 @@ from bmzoo.tasks import variables
 
 # Tasks whose further words are theirs, whatever those look like; rows of registry.py say so too.
 IN_FRONT = "options of doit stand in front of all tasks: ./doit -n 2 TASK"
-TAKERS = ("attest", "detect", "plan", "diff", "explain", "new", "report", "upgrade", "why-slow")
+TAKERS = ("attest", "detect", "plan", "diff", "explain", "new", "report", "tables", "upgrade", "why-slow")
 
 
 def given() -> variables.Given:

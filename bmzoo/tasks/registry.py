@@ -146,6 +146,11 @@ TASKS = (
         report.report,
     ),
     Single(
+        "tables",
+        "Write the published tables with ours beside them: build/TABLES.md, in two languages [see tables --help]",
+        report.tables,
+    ),
+    Single(
         "why-slow",
         "Name the ten costliest layers of a built target, and what would help: why-slow bm1688_int8_1b",
         report.why_slow,

@@ -1,4 +1,4 @@
-"""The doit tasks that show what is known: `report` as pages, `why-slow` in the terminal. They build nothing."""
+"""The doit tasks that show what is known: `report` as pages, `tables` as Markdown, `why-slow` in the terminal."""
 
 import sys
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bmzoo.errors import BmzooError, ConfigError, nearest
 from bmzoo.tasks.guard import Task, guarded
+from bmzoo.tasks.later import later
 from bmzoo.tasks.row import Context
 from bmzoo.tasks.variables import belongs_in_front
 from bmzoo.workspace import Workspace
@@ -22,6 +23,12 @@ SINCE = "since"
 def report(context: Context) -> Task:
     """Write the pages."""
     action = guarded(partial(_report, context.workspace, context.start))
+    return {"actions": [action], "pos_arg": "words", "verbosity": 2}
+
+
+def tables(context: Context) -> Task:
+    """Write the published tables with ours."""
+    action = guarded(later("tasks.actions.tables:run_tables", context.workspace, context.start))
     return {"actions": [action], "pos_arg": "words", "verbosity": 2}
 
 

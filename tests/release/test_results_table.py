@@ -1,12 +1,9 @@
-from pathlib import Path
-
-import pytest
 from manifests import artifact
+from published_figures import published as figures
 
-from bmzoo.errors import SourceError
 from bmzoo.release.manifest import Accuracy, Agreement, Estimate, ZooManifest
 from bmzoo.release.results_table import render
-from bmzoo.results.reference import Published, read_accuracy, read_latency
+from bmzoo.results.reference import Published
 
 PAGE = "Agreement with the ONNX model"
 FP32 = artifact(precision="fp32", cost=8000, size=2_000_000)
@@ -20,7 +17,7 @@ def rows(text: str, title: str) -> list[list[str]]:
 
 
 def test_figures_stand_beside_the_published_ones() -> None:
-    published = Published(
+    published = figures(
         {"BM1688/m_int8_1b.bmodel": 86.2, "BM1688/m_fp32_1b.bmodel": 89.2},
         {"BM1688/m_int8_1b.bmodel": 4.3, "BM1688/m_fp32_1b.bmodel": 17.2},
     )
@@ -76,7 +73,7 @@ def test_estimates_stand_beside_the_published_times() -> None:
     why = "the compiler writes no profile for bm1684"
     unknown = [artifact(chip="bm1684", no_estimate=why), artifact(chip="bm1684", batch=4, no_estimate=why)]
     dynamic = artifact(chip="bm1684x", no_estimate="it is dynamic")
-    published = Published({}, {"BM1688/m_int8_1b.bmodel": 4.3})
+    published = figures({}, {"BM1688/m_int8_1b.bmodel": 4.3})
     text = render(ZooManifest(artifacts=(known, *unknown, dynamic)), published)
     head, first, second, *_ = rows(text, "Cost and size")
     cells = dict(zip(head, first, strict=True))
@@ -91,11 +88,11 @@ def test_estimates_stand_beside_the_published_times() -> None:
 def test_figures_of_other_weights_do_not_stand_beside_the_published_ones() -> None:
     files = {"BM1688/m_int8_1b.bmodel": 4.3, "BM1688/m_fp32_1b.bmodel": 17.2}
     drawn = [FP32.model_copy(update={"weights": "embedded"}), artifact(weights="embedded")]
-    text = render(ZooManifest(artifacts=tuple(drawn)), Published(files, files))
+    text = render(ZooManifest(artifacts=tuple(drawn)), figures(files, files))
     assert "4.3" not in text and "17.2" not in text and "of another, larger set" not in text
     assert "Weights of `m`: `embedded`." in text and "weights `embedded`: easy 83.00" in text
     text = render(
-        ZooManifest(artifacts=(*drawn, artifact(chip="bm1684"))), Published({"BM1684/m_int8_1b.bmodel": 4.25})
+        ZooManifest(artifacts=(*drawn, artifact(chip="bm1684"))), figures({"BM1684/m_int8_1b.bmodel": 4.25}, {})
     )
     assert " 4.2 " in text, "another chip's figures are of the official weights"
 
@@ -120,48 +117,9 @@ def test_text_from_tools_is_shown_and_not_obeyed() -> None:
     assert r"- model `other`: why\|not" in text
 
 
-def test_published_tables_are_read(tmp_path: Path) -> None:
-    accuracy, latency = tmp_path / "a.csv", tmp_path / "l.csv"
-    accuracy.write_text(
-        "platform,program,bmodel,widerface_easy_ap_percent\n"
-        "BM1688 SoC,retinaface_opencv.py,m_int8_1b.bmodel,86.2\n"
-        "BM1688 SoC,retinaface_bmcv.py,m_int8_1b.bmodel,86.5\n"
-        "SRM1-20,retinaface_opencv.py,m_int8_1b.bmodel,88.0\n"
-    )
-    latency.write_text("bmodel,ms_per_image\nBM1688/m_int8_1b.bmodel,4.37\n")
-    assert read_accuracy(accuracy)["BM1688/m_int8_1b.bmodel"] == 86.2
-    assert read_latency(latency) == {"BM1688/m_int8_1b.bmodel": 4.37}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("bmodel,ms\nx,1\n", "missing column: ms_per_image"),
-        ("bmodel,ms_per_image\nx,1\ny,fast\n", "l.csv:3: not a number from 0 to 1e+06: fast"),
-        ("bmodel,ms_per_image\ny,nan\n", "l.csv:2: not a number"),
-        ("bmodel,ms_per_image\ny\n", "l.csv:2: not a number"),
-        ("", "missing column: bmodel"),
-    ],
-)
-def test_a_damaged_table_is_named(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "l.csv"
-    path.write_text(text)
-    with pytest.raises(SourceError) as caught:
-        read_latency(path)
-    assert said in caught.value.message
-
-
-def test_the_published_tables_of_this_workplace_can_be_read() -> None:
-    folder = Path(__file__).parents[3] / "shared" / "reference"
-    if not folder.is_dir():
-        pytest.skip("no published figures here")
-    assert len(read_accuracy(folder / "sophon_demo_accuracy.csv")) > 12
-    assert len(read_latency(folder / "sophon_demo_bmrt_latency.csv")) == 15
-
-
 def test_figures_on_drawn_values_say_so() -> None:
     drawn = "random inputs: state normal std 0.5"
     agreement = Agreement(pictures=3, cosine=1.0, sqnr_db=90.0, worst="y", drawn=drawn)
-    head, row = rows(render(ZooManifest(artifacts=(artifact(agreement=agreement),)), Published({}, {})), PAGE)
+    head, row = rows(render(ZooManifest(artifacts=(artifact(agreement=agreement),)), Published()), PAGE)
     assert dict(zip(head, row, strict=True))["on"] == drawn
-    assert "on" not in rows(render(ZooManifest(artifacts=(artifact(),)), Published({}, {})), PAGE)[0]
+    assert "on" not in rows(render(ZooManifest(artifacts=(artifact(),)), Published()), PAGE)[0]

@@ -73,7 +73,7 @@ def test_the_manifest_the_tables_and_the_report_say_so(unverified: Project) -> N
     own = next(a for a in manifest.artifacts if str(a.target) == "sg2262_fp32_2b")
     assert (own.status, own.stage) == ("unverified", "verify")
     assert own.cause == f"unverified: nothing here runs it: {WHY}"
-    page = render(manifest, Published({}, {}))
+    page = render(manifest, Published())
     assert "1 unverified" in page and "tiny_fp32_2b (unverified)" in page
     assert "- `SG2262/tiny_fp32_2b.bmodel`: verify: unverified: nothing here runs it" in page
     row = zoo_row("sg2262_fp32_2b", own, profile())
