@@ -9,13 +9,16 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from bmzoo.commands.__main__ import run as run_own
 from bmzoo.commands.registry import COMMANDS
 from bmzoo.config import search_methods
+from bmzoo.config.fused import RAW_SUFFIX
 from bmzoo.errors import ToolFailed
 from bmzoo.execute.toolchain import failure
 from bmzoo.plan.step import Command
@@ -179,7 +182,7 @@ class FakeToolchain:
     def _run_network(self, model: Path, inputs: Path, outputs: Path, more: float = 0.0) -> None:
         data = model.read_bytes().split(b"\0ONNX", 1)[1]
         with np.load(inputs) as archive:
-            feeds = dict(archive.items())
+            feeds = _preprocessed(dict(archive.items()))
         found = OnnxSession(data).run(feeds)
         for name, value in found.items() if self.noise + more else ():
             # The same noise for the same picture, in whatever batch it comes.
@@ -187,6 +190,15 @@ class FakeToolchain:
             noise = np.random.default_rng(0).standard_normal(value.shape[1:]) * size
             found[name] = (value + noise * (self.noise + more)).astype(np.float32)
         write_arrays(outputs, {f"{k}_f32": v for k, v in found.items()})
+
+
+def _preprocessed(feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What a compiled model with preprocessing in it makes of pixels in BGR: here, where nothing is taken off."""
+    if not any(name.endswith(RAW_SUFFIX) for name in feeds):
+        return feeds
+    assert all(x.dtype == np.uint8 for x in feeds.values())
+    planes = {name: x.transpose(0, 3, 1, 2) if x.shape[3] == 3 else x for name, x in feeds.items()}
+    return {name.removesuffix(RAW_SUFFIX): x.astype(np.float32) for name, x in planes.items()}
 
 
 def _options(args: tuple[str, ...]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bmzoo.commands.prepare import input_spec
 from bmzoo.commands.requests import read_request
+from bmzoo.config.fused import as_fed
 from bmzoo.measure.evaluate import predict_each
 from bmzoo.measure.groundtruth import data_set, known_pictures
 from bmzoo.measure.metrics.metric import Judged, MetricRow
@@ -28,7 +29,7 @@ from bmzoo.runtime.settings import Settings, with_characters
 def run(folder: Path, args: tuple[str, ...]) -> None:
     """Write `ap.json`. Raises SourceError for ground truth that does not fit, SessionError for the network."""
     request = read_request(folder, args[0])
-    settings = Settings(input_spec(request["input"]), _decoder(folder, request))
+    settings = Settings(input_spec(as_fed(request["input"], request.get("raw", ""))), _decoder(folder, request))
     session = open_session(folder / request["network"], log=folder / "engine.log")
     try:
         document = _evaluated(session, settings, request, folder / request["truth"])

@@ -53,6 +53,7 @@ class OwnCommand:
 COMMANDS: Mapping[str, OwnCommand] = {
     "import": OwnCommand("import_", ("commands/import_.py", "onnx_import/*.py", *_WORDS, *_SESSION)),
     "prepare": OwnCommand("prepare", _PREPARING),
+    "raw": OwnCommand("raw", ("commands/raw.py", "config/fused.py", "measure/npz.py", *_PREPARING)),
     "shapes": OwnCommand("shapes", ("commands/shapes.py",)),
     "calibrate": OwnCommand(
         "calibrate",
@@ -97,7 +98,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "evaluate": OwnCommand(
         "evaluate",
         (
-            *("commands/evaluate.py", "measure/evaluate.py", "measure/average_precision.py"),
+            *("commands/evaluate.py", "config/fused.py", "measure/evaluate.py", "measure/average_precision.py"),
             *("measure/groundtruth.py", "measure/picture.py", "measure/listed.py", "measure/wider.py"),
             *("measure/metrics/*.py", "measure/truths/*.py", "runtime/listing.py"),
             *("runtime/settings.py", *_PREPARING, *_MEASURING, *_ENGINES),

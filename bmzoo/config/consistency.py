@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bmzoo.chips import CALIBRATED, CHIPS
 from bmzoo.config import search_methods
 from bmzoo.config.drawn import check_drawn
-from bmzoo.config.feeding import check_fed
+from bmzoo.config.feeding import check_fed, check_fused
 from bmzoo.config.goal_rules import check_goals
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.yamlfile import Document, key_path
@@ -26,6 +26,7 @@ def check_keys(
     if any(t.precision in CALIBRATED for t in targets) and config.calibration is None:
         raise document.error(("calibration",), "missing key: int8 and int4 targets need one", "see docs/config.md")
     check_fed(config, document)
+    check_fused(config, targets, document)
     _check_scenes(config, document)
     _check_tables(config, targets, document)
     _check_searched(config, targets, document)

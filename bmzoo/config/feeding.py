@@ -1,10 +1,14 @@
 """Whether the sections of a config agree on what the network is fed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from bmzoo.chips import CHIPS
+from bmzoo.config.fused import order_of
 from bmzoo.config.inputs import Input
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.yamlfile import Document, Location
+from bmzoo.runtime.picture_words import CHANNELS_OF
+from bmzoo.target import Target
 
 
 def check_fed(config: ModelConfig, document: Document) -> None:
@@ -19,6 +23,40 @@ def check_fed(config: ModelConfig, document: Document) -> None:
         hint = "calibration: {images: {folder: ..., count: ...}}"
         raise document.error(("calibration", "count"), "is for models that take no pictures", hint)
     _check_size(config, config.input, document)
+
+
+def check_fused(config: ModelConfig, targets: Sequence[Target], document: Document) -> None:
+    """Check that preprocessing which is to be compiled in can be, in one format for each target."""
+    for index, selection in enumerate(config.targets):
+        wanted = selection.fuse_preprocess
+        if wanted is None:
+            continue
+        asked = [target for target in targets if selection.asks_for(target)]
+        others = (s.fuse_preprocess for s in config.targets for t in asked if s.asks_for(t))
+        said = _why_not_fused(config, wanted, asked) or next(
+            (f"another entry asks the same target for {one}" for one in others if one not in (None, wanted)), ""
+        )
+        if said:
+            raise document.error(("targets", index, "fuse_preprocess"), f"{said}: {wanted}", "leave it out")
+
+
+def _why_not_fused(config: ModelConfig, wanted: str, targets: Sequence[Target]) -> str:
+    """Why the compiler cannot build preprocessing in, or an empty text."""
+    picture = config.input
+    if picture is None or config.inputs:
+        return "is for networks that take a picture and nothing else"
+    if picture.resize == "center_crop":
+        return "the crop would be compiled in as well, and pictures are cropped before"
+    channels = CHANNELS_OF[order_of(wanted)[0]]
+    if channels != picture.channels:
+        return f"has {channels} channels, and the network takes {picture.pixel_format}"
+    return next((said for target in targets if (said := _why_no_chip_fuses(target.chip))), "")
+
+
+def _why_no_chip_fuses(chip: str) -> str:
+    if chip == "bm1684":  # fp32 and int8 tried, with TPU-MLIR 1.30.2
+        return "TPU-MLIR's lowering for bm1684 aborts with it (TopToTpuPass.cpp)"
+    return f"only bmodels are known to take it, and not {chip}" if CHIPS[chip].suffix != ".bmodel" else ""
 
 
 def _check_unpictured(config: ModelConfig, document: Document) -> None:

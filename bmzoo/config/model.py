@@ -85,6 +85,10 @@ class Model:
         """Extra model_deploy flags of all entries that include the target, each once, in order."""
         return _deploy_flags(self, target)
 
+    def fused(self, target: Target) -> str:
+        """The format of pixels that the target's artifact is fed; empty where it is fed what they become."""
+        return _fused(self, target)
+
     def thresholds(self, target: Target, beside: Thresholds = NO_THRESHOLDS) -> Thresholds:
         """The target's thresholds: defaults of its precision, then every matching rule in order.
 
@@ -133,11 +137,17 @@ class Model:
         return tables.get(str(target), tables.get(target.chip))
 
 
-# Both are remembered, as every command asks for them of every target, several times.
+# All are remembered, as every command asks for them of every target, several times.
 @lru_cache(maxsize=8192)
 def _deploy_flags(model: Model, target: Target) -> tuple[str, ...]:
     flags = (flag for s in model.config.targets if s.asks_for(target) for flag in s.deploy)
     return tuple(dict.fromkeys(flags))
+
+
+@lru_cache(maxsize=8192)
+def _fused(model: Model, target: Target) -> str:
+    wanted = (s.fuse_preprocess for s in model.config.targets if s.asks_for(target))
+    return next((one for one in wanted if one), "")
 
 
 @lru_cache(maxsize=8192)

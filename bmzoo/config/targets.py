@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, model_validator
 
 from bmzoo.chips import CHIPS
 from bmzoo.config.fields import Batches, Chips, CoreCounts, Precisions, Section, as_tuple
+from bmzoo.config.fused import FusedFormat
 from bmzoo.errors import nearest
 from bmzoo.target import Target
 
@@ -43,6 +44,10 @@ class Selection(Section):
     """TPU cores for each run, one number or several."""
     deploy: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     """Further flags of model_deploy, from the list of allowed ones."""
+    fuse_preprocess: FusedFormat | None = None
+    """Compile mean, scale and the order of channels into the artifact, which is fed bytes in this format then:
+    planes (`_planar`) or pixel after pixel (`_packed`), in the order of the word. Pictures are resized before.
+    """
     unverified: bool = False
     """Whether to build for chips whose simulator does not run: only their lowering can be compared with ONNX."""
 

@@ -14,6 +14,7 @@ from bmzoo.export.statement import ATTESTATION, CHECK, FORMAT, stated
 from bmzoo.export.wheel import runtime_wheel
 from bmzoo.measure.npz import arrays
 from bmzoo.plan.build import shown_step
+from bmzoo.plan.fed import feed
 from bmzoo.system import files
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
@@ -60,7 +61,8 @@ def _members(at: Workspace, target: Target) -> dict[str, bytes]:
         raise VerifyFailed(f"{name}: not verified", f"./doit verify:{name}")
     published = (layout.artifact(target), layout.provenance(target), layout.verification(target))
     shown = at.builder(model).run(shown_step(model, target, at.weights.chosen(model)))
-    count = max(target.batch, len(next(iter(arrays(shown.path(_SHOWN[0])).values()))))
+    fed = feed(model, target).file
+    count = max(target.batch, len(next(iter(arrays(shown.path(fed)).values()))))
     check = {
         "format": FORMAT,
         "target": f"{target.model} {target}",
@@ -74,7 +76,7 @@ def _members(at: Workspace, target: Target) -> dict[str, bytes]:
     wheel, runtime = runtime_wheel()
     return {
         **{path.name: path.read_bytes() for path in published},
-        **{name: shown.path(name).read_bytes() for name in _SHOWN},
+        **{name: shown.path(file).read_bytes() for name, file in zip(_SHOWN, (fed, _SHOWN[1]), strict=True)},
         **_tables(at, model, target),
         "config.yaml": model.path.read_bytes(),
         CHECK: files.json_text(check).encode(),

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
+from bmzoo.config.fused import deploy_words
 from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
 from bmzoo.plan.decoding import compared_by, decoder_files
-from bmzoo.plan.fed import fed, input_request
+from bmzoo.plan.fed import fed, feed, input_request
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import LOWERED, compiler_inputs, lowering
 from bmzoo.plan.shared import calibration, document, import_step, transform_for
@@ -66,7 +67,11 @@ def _recipe(model: Model, target: Target, weights: Weights) -> Recipe:
     deploy = deploy_step(model, target, weights, table)
     if target.unverified:
         simulate = _run_lowering(
-            model, target, source, lowering(model, target, weights, table, str(target)), weights
+            model,
+            target,
+            source,
+            lowering(model, target, weights, table, str(target), model.fused(target)),
+            weights,
         )
     else:
         simulate = _simulate_step(model, target, source, deploy, weights)
@@ -79,13 +84,13 @@ def deploy_step(model: Model, target: Target, weights: Weights, table: Input | N
     transform = transform_for(model, target, weights, target.batch)
     calibrate = calibration(model, target, weights)
     inputs, checks, args = compiler_inputs(model, target, transform, calibrate, table)
-    made = target.compiled
+    made, fused = target.compiled, deploy_words(model.fused(target))
     return Step(
         "deploy",
         subject(target, weights),
         (
             *checks,
-            Command("model_deploy.py", (*args, "--num_core", str(target.cores), "--model", made)),
+            Command("model_deploy.py", (*args, *fused, "--num_core", str(target.cores), "--model", made)),
             Command("profile", (target.chip,)),
             Command("normalize", (made,)),
             Command("model_tool", ("--info", made), stdout="info.txt"),
@@ -124,31 +129,40 @@ def _simulated(  # noqa: PLR0913
     model: Model, target: Target, source: Step, deploy: Step, about: Subject, number: int, *, fewer: bool = False
 ) -> Step:
     request = {**input_request(model), "minimum": 1, "slots": number, **({"fewer": True} if fewer else {})}
+    feeding = feed(model, target)
     return Step(
         "simulate",
         about,
         (
             Command("prepare", ("request.json",)),
-            Command("simulate", (target.chip, "--model", target.compiled, "--inputs", RAN[0], "--outputs", RAN[1])),
+            *feeding.commands,
+            Command(
+                "simulate", (target.chip, "--model", target.compiled, "--inputs", feeding.file, "--outputs", RAN[1])
+            ),
         ),
         (
             ("model.json", Output(source, "model.json")),
             (target.compiled, Output(deploy, target.compiled)),
             *fed(model, model.config.verify.images, number),
         ),
-        RAN,
-        (document("request.json", request),),
+        (*RAN, *feeding.outputs),
+        (document("request.json", {**request, **feeding.told}),),
         timeout=SIMULATION_TIMEOUT * (number // target.batch),
     )
 
 
 def _run_lowering(model: Model, target: Target, source: Step, lower: Step, weights: Weights) -> Step:
     """What a target means to compute, on a batch: its MLIR in TPU-MLIR's interpreter."""
-    request = {**input_request(model), "minimum": 1, "slots": target.batch}
+    feeding = feed(model, target)
+    request = {**input_request(model), "minimum": 1, "slots": target.batch, **feeding.told}
     return Step(
         "infer",
         subject(target, weights),
-        (Command("prepare", ("request.json",)), Command("infer", ("lowered.mlir", *RAN))),
+        (
+            Command("prepare", ("request.json",)),
+            *feeding.commands,
+            Command("infer", ("lowered.mlir", feeding.file, RAN[1])),
+        ),
         (
             *((name, Output(lower, name)) for name in LOWERED),
             ("model.json", Output(source, "model.json")),

@@ -26,17 +26,18 @@ def evaluate_onnx(model: Model, weights: Weights, flavour: str = "") -> Step:
 
 def evaluate_lowering(model: Model, target: Target, weights: Weights, flavour: str = "") -> Step:
     """Figures of a target's lowering, the same for all its batches and cores."""
-    return evaluate_lowered(using(model, weights), lower_step(model, target, weights), flavour)
+    model = using(model, weights)
+    return evaluate_lowered(model, lower_step(model, target, weights), flavour, model.fused(target))
 
 
 @lru_cache(maxsize=1024)
-def evaluate_lowered(model: Model, lower: Step, flavour: str = "") -> Step:
-    """Figures of any lowering of the model."""
+def evaluate_lowered(model: Model, lower: Step, flavour: str = "", fused: str = "") -> Step:
+    """Figures of any lowering of the model; `fused`: of the preprocessing compiled in, if any."""
     source = next(step for transform in lower.needs for step in transform.needs if step.kind == "import")
     inputs = [*((name, Output(lower, name)) for name in LOWERED), ("model.json", Output(source, "model.json"))]
     if reads_own_characters(model):
         inputs.append((NAMED, Output(source, "model.onnx")))
-    return _evaluate_step(*_resized_by(flavour, model, lower.subject), "lowered.mlir", tuple(inputs))
+    return _evaluate_step(*_resized_by(flavour, model, lower.subject), "lowered.mlir", tuple(inputs), fused)
 
 
 def _resized_by(flavour: str, model: Model, subject: Subject) -> tuple[Model, Subject]:
@@ -49,12 +50,15 @@ def _resized_by(flavour: str, model: Model, subject: Subject) -> tuple[Model, Su
     return replace(model, config=model.config.model_copy(update=fed)), told
 
 
-def _evaluate_step(model: Model, subject: Subject, network: str, inputs: tuple[tuple[str, Input], ...]) -> Step:
+def _evaluate_step(
+    model: Model, subject: Subject, network: str, inputs: tuple[tuple[str, Input], ...], fused: str = ""
+) -> Step:
     settings = model.config.evaluate
     assert settings is not None, "only for models with ground truth"
     folder, inside = groundtruth.tree(settings.truth)
     request = {
         **picture_request(model),
+        **({"raw": fused} if fused else {}),
         "network": network,
         "decoder": decoder_request(model),
         "confidence": settings.confidence,

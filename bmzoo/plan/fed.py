@@ -1,7 +1,7 @@
 """What steps feed a network: pictures and samples, as inputs of a step, and what `prepare` is told. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,8 +11,11 @@ from bmzoo.config.images import Images
 from bmzoo.config.inputs import TensorInput
 from bmzoo.config.model import Model
 from bmzoo.plan import step
-from bmzoo.plan.step import File, Pictures, Tree
+from bmzoo.plan.step import Command, File, Pictures, Tree
+from bmzoo.target import Target
 
+# Pixels, where they are what a network takes.
+RAW = "raw.npz"
 # Below a step's folder: a folder for each input with samples.
 GIVEN = "given"
 SAMPLE_SUFFIXES = (".npy", ".npz")
@@ -50,6 +53,27 @@ def picture_request(model: Model) -> Mapping[str, Any]:
     """What the config says of pictures, as the commands that read what comes out of a network want it."""
     picture = model.config.input
     return {"input": picture.model_dump() if picture is not None else None}
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a network is run on after `prepare`: commands that make it, its file, the outputs that these add to a
+    step's, and what the step's request says for it.
+    """
+
+    commands: tuple[Command, ...] = ()
+    file: str = "inputs.npz"
+    outputs: tuple[str, ...] = ()
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+def feed(model: Model, target: Target) -> Feed:
+    """Pixels for a target that has preprocessing compiled in; what `prepare` wrote for every other."""
+    fused = model.fused(target)
+    if not fused:
+        return Feed()
+    made = Command("raw", ("request.json", "inputs.npz", RAW))
+    return Feed((made,), RAW, (RAW,), {"raw": fused})
 
 
 def is_shaped_by_file(model: Model) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from bmzoo.chips import CALIBRATED, CHIPS, QUANTIZE
+from bmzoo.config.fused import deploy_words
 from bmzoo.config.model import Model
 from bmzoo.config.weights import Weights
 from bmzoo.plan.shared import calibration, mlir_inputs, transform_for
@@ -57,8 +58,13 @@ def thresholds(model: Model, calibrate: Step | None) -> Input:
     return File(settings.table)
 
 
-def lowering(model: Model, target: Target, weights: Weights, qtable: Input | None, what: str) -> Step:
-    """The target's lowering at batch 1: the same arithmetic as the artifact's, fast to run. `what`: for people."""
+def lowering(  # noqa: PLR0913
+    model: Model, target: Target, weights: Weights, qtable: Input | None, what: str, fused: str = ""
+) -> Step:
+    """The target's lowering at batch 1: the same arithmetic as the artifact's, fast to run. `what`: for people.
+
+    fused: the format of pixels that it takes, where preprocessing is compiled in.
+    """
     transform = transform_for(model, target, weights, 1)
     calibrate = calibration(model, target, weights)
     inputs, checks, args = compiler_inputs(model, target, transform, calibrate, qtable)
@@ -67,7 +73,10 @@ def lowering(model: Model, target: Target, weights: Weights, qtable: Input | Non
         Subject(model.name, weights.name, detail=what),
         (
             *checks,
-            Command("model_deploy.py", (*args, "--not_gen_bmodel", "--debug", "--model", "model.bmodel")),
+            Command(
+                "model_deploy.py",
+                (*args, *deploy_words(fused), "--not_gen_bmodel", "--debug", "--model", "model.bmodel"),
+            ),
             Command("lowered", ()),
         ),
         inputs,

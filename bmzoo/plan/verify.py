@@ -16,7 +16,7 @@ from bmzoo.config.search_methods import method_of
 from bmzoo.config.weights import Weights
 from bmzoo.plan.build import Recipe, recipe, simulated
 from bmzoo.plan.decoding import compared_by, decoder_files
-from bmzoo.plan.fed import fed, input_request
+from bmzoo.plan.fed import fed, feed, input_request
 from bmzoo.plan.float_layers import qtable_input
 from bmzoo.plan.lowering import LOWERED, lowering
 from bmzoo.plan.shared import document, import_step, transform_for, weights_file
@@ -54,7 +54,8 @@ def siblings(model: Model, target: Target) -> tuple[Target, ...]:
     """Targets that must agree with this one picture by picture: the same at batch 1, and the same on one core."""
     wanted = {replace(target, batch=1), replace(target, cores=1)} - {target}
     places = _places(model)
-    return tuple(sorted(wanted & places.keys(), key=lambda other: places[other]))
+    alike = (other for other in wanted & places.keys() if model.fused(other) == model.fused(target))
+    return tuple(sorted(alike, key=lambda other: places[other]))
 
 
 @lru_cache(maxsize=256)
@@ -92,16 +93,20 @@ def _all_lowered_alike(model: Model, chip: str, precision: str) -> bool:
 
 
 def _lowered_alike(model: Model, one: Target, other: Target) -> bool:
-    return all(of(one) == of(other) for of in (model.deploy_flags, model.table, model.search))
+    return all(of(one) == of(other) for of in (model.deploy_flags, model.fused, model.table, model.search))
 
 
 @lru_cache(maxsize=8192)
-def lower_step(model: Model, target: Target, weights: Weights) -> Step:
-    """The chip's MLIR of a target at batch 1, before code generation: the same arithmetic, fast to run."""
+def lower_step(model: Model, target: Target, weights: Weights, fused: bool = True) -> Step:
+    """The chip's MLIR of a target at batch 1, before code generation: the same arithmetic, fast to run.
+
+    fused: with the preprocessing that is compiled in, where it is.
+    """
     shared = family(model, target)
     table = qtable_input(model, shared, weights)
     usual = shared == replace(shared, batch=1, cores=1)
-    return lowering(model, shared, weights, table, f"{shared.chip}_{shared.precision}" if usual else str(shared))
+    what = f"{shared.chip}_{shared.precision}" if usual else str(shared)
+    return lowering(model, shared, weights, table, what, model.fused(target) if fused else "")
 
 
 def count(model: Model, target: Target) -> int:
@@ -116,14 +121,15 @@ def infer_step(model: Model, target: Target, weights: Weights, lower: Step, fewe
 
     fewer: on as many as there are, where those that the config asks for are not all there.
     """
-    number = count(model, target)
+    number, feeding = count(model, target), feed(model, target)
     request = {**input_request(model), "minimum": 1, "slots": number, **({"fewer": True} if fewer else {})}
     return Step(
         "infer",
         replace(lower.subject, detail=f"{lower.subject.detail} {number} pictures"),
         (
             Command("prepare", ("request.json",)),
-            Command("infer", ("lowered.mlir", "inputs.npz", "outputs.npz")),
+            *feeding.commands,
+            Command("infer", ("lowered.mlir", feeding.file, "outputs.npz")),
         ),
         (
             *((name, Output(lower, name)) for name in LOWERED),
@@ -131,7 +137,7 @@ def infer_step(model: Model, target: Target, weights: Weights, lower: Step, fewe
             *fed(model, model.config.verify.images, number),
         ),
         ("inputs.npz", "outputs.npz"),
-        (document("request.json", request),),
+        (document("request.json", {**request, **feeding.told}),),
     )
 
 
@@ -189,7 +195,7 @@ def _simulated_alone(model: Model, build: Recipe) -> Step:
 def drift_step(model: Model, target: Target, weights: Weights) -> Step:
     """Tensor by tensor, the lowering against the float model on the first picture: where it goes wrong first."""
     model = using(model, weights)
-    lower = lower_step(model, target, weights)
+    lower = lower_step(model, target, weights, fused=False)
     transform = transform_for(model, target, weights, 1)
     build = recipe(model, target, weights)
     request = {**input_request(model), "minimum": 1, "slots": 1}

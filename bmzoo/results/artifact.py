@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bmzoo.config.fused import as_fed
 from bmzoo.config.model import Model
 from bmzoo.errors import VerifyFailed
 from bmzoo.execute import published
@@ -105,8 +106,10 @@ def _keep_evidence(
 
 def _fed(model: Model, target: Target, told: Mapping[str, Any]) -> dict[str, Any]:
     """What is fed to the artifact: how pictures become its input, and its inputs where that does not say all."""
-    section = model.config.input
-    picture = {"input": resolved_input(section.model_dump(), told)} if section is not None else {}
+    section, fused = model.config.input, model.fused(target)
+    picture = {"input": as_fed(resolved_input(section.model_dump(), told), fused)} if section is not None else {}
+    if fused:  # the one input, under another name: `facts` has its shape
+        return {**picture, "fuse_preprocess": fused}
     ports = [{**port, "shape": [size or target.batch for size in port["shape"]]} for port in told.get("inputs", ())]
     return {**picture, **({"inputs": ports} if ports else {})}
 

@@ -1,6 +1,7 @@
 """`bench`: stage times per image of an artifact, on the engine that this machine has for it, or of ONNX."""
 
 from bmzoo.commands.prepare import input_spec
+from bmzoo.config.fused import as_fed
 from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.execute import published
@@ -36,7 +37,7 @@ def time_stages(at: Workspace, model: Model, target: Target | None) -> str:
         )
     told = at.builder(model).run(import_step(model, at.weights.chosen(model))).read_json("model.json")
     settings = Settings(
-        input_spec(resolved_input(config.input.model_dump(), told)),
+        input_spec(as_fed(resolved_input(config.input.model_dump(), told), model.fused(target) if target else "")),
         decoder_spec(told_decoder(at, model, network.parent), network.parent),
         config.verify.confidence,
         config.decoder.nms,

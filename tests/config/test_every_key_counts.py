@@ -200,6 +200,7 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Selection.precision": [("targets.0.precision", "int8")],
     "Selection.batch": [("targets.1.batch", 4)],
     "Selection.cores": [("targets.1.cores", 1)],
+    "Selection.fuse_preprocess": [("targets.1.fuse_preprocess", "bgr_packed")],
     "Selection.deploy": [("targets.1.deploy", ["--high_precision"])],
     # Without it the entry is refused.
     "Selection.unverified": [
@@ -222,6 +223,7 @@ BESIDE: Mapping[str, Mapping[str, Any]] = {
         }
         for key in ("ap_drop", "latency")
     },
+    "targets.1.fuse_preprocess": {"inputs": {}},
     "decoder.anchors": {"decoder": {"kind": "yolov5"}},
     "decoder.classes": {"decoder": {"kind": "yolov8"}},
     "decoder.characters": {"decoder": {"kind": "ctc_text"}},
