@@ -34,6 +34,7 @@ input: x, [1, 3, 8, 8], float32, scale: 1, zero_point: 0
 output: y, [1, 2, 8, 8], float32, scale: 1, zero_point: 0
 device mem size: 300 (weight: 200, instruct: 100, runtime: 0)
 """
+PART = b"\0PART"  # between the bmodels that one is combined of
 CVIMODEL_INFO = """For cv181x chip ONLY
 fake Build at 1970-01-01 00:00:00
 000  weight    weight                   200         0           00
@@ -159,6 +160,12 @@ class FakeToolchain:
         if command.args[0] == "--info":
             info = CVIMODEL_INFO if command.args[1].endswith(".cvimodel") else INFO.format(chip="FAKE", cores=1)
             (folder / command.stdout).write_text(info, encoding="utf-8")
+        elif command.args[0] == "--combine":
+            *parts, _, made = command.args[1:]
+            (folder / made).write_bytes(PART.join((folder / part).read_bytes() for part in parts))
+        elif command.args[0] == "--extract":
+            for stage, content in enumerate((folder / command.args[1]).read_bytes().split(PART)):
+                (folder / f"bm_net0_stage{stage}.bmodel").write_bytes(content)
 
     def _simulate(self, folder: Path, command: Command) -> None:
         options = _options(command.args[1:])

@@ -1,5 +1,6 @@
 """Every path that the project reads or writes, from the checkout's root."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +76,12 @@ class Layout:
 
     def artifact(self, target: Target) -> Path:
         return self.build / target.artifact
+
+    def combined(self, targets: Sequence[Target]) -> Path:
+        """Artifacts that differ in batch only, in one file; beside it lies a .json as every artifact has."""
+        path, batches = Path(targets[0].artifact), "_".join(f"{target.batch}b" for target in targets)
+        head, _, tail = path.name.rpartition(f"_{targets[0].batch}b")
+        return self.build / "combined" / path.with_name(f"{head}_{batches}{tail}")
 
     def provenance(self, target: Target) -> Path:
         return self.build / f"{target.stem}.json"

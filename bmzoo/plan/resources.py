@@ -34,6 +34,7 @@ BY_KIND: Mapping[str, Needs] = {
     "cut": Needs(1, GB),
     "agree": Needs(2, 2 * GB),
     "deploy": Needs(1, 2 * GB),
+    "combine": Needs(1, GB),
     "simulate": Needs(1, 2 * GB),
     "measure": Needs(1, GB),
     "lower": Needs(1, 2 * GB),

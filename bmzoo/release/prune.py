@@ -27,6 +27,7 @@ from bmzoo.workspace import Workspace
 
 _MODELS = frozenset(chip.suffix for chip in CHIPS.values())
 _SUFFIXES = (".verify.json", ".profile.json", *_MODELS, ".json")
+_COMBINED = re.compile(r".+_[^_]+(?:_[0-9]+b){2,}(?:_[0-9]+core)?")
 _ARTIFACT = re.compile(r"(?P<model>.+)_(?P<rest>[^_]+_[0-9]+b(?:_[0-9]+core)?)")
 # What `tune` writes, or wrote.
 _TUNED = {"tune.json", "table.md", "pareto.html", "pareto.png"}
@@ -52,7 +53,15 @@ def find_orphans(at: Workspace, tracked: Collection[Path] | None) -> tuple[Orpha
     if not at.models and not at.configs.broken:
         raise ConfigError("configs/: no config at all: nothing says what is left over", "is this the right branch?")
     keep = wanted(at)
-    results = (*_artifacts(at), *_exports(at), *_evaluations(at), *_benchmarks(at), *_tuned(at), *_evidence(at))
+    results = (
+        *_artifacts(at),
+        *_combined(at),
+        *_exports(at),
+        *_evaluations(at),
+        *_benchmarks(at),
+        *_tuned(at),
+        *_evidence(at),
+    )
     found = (*results, *_models(at, keep), *_tables(at))
     return tuple(_spare(at, one, tracked) for one in found if not {one.path, one.path.resolve()} & keep)
 
@@ -124,6 +133,14 @@ def _exports(at: Workspace) -> Iterator[Orphan]:
         for path in _files(at.layout.build / "export" / chip.folder):
             target = _target(path.with_suffix(chip.suffix), chip.name)
             if target is not None and path == at.layout.export(target):
+                yield Orphan(path)
+
+
+def _combined(at: Workspace) -> Iterator[Orphan]:
+    """Artifacts of several batches in one file, whose parts are kept by themselves."""
+    for chip in CHIPS.values():
+        for path in _files(at.layout.build / "combined" / chip.folder):
+            if path.suffix in (chip.suffix, ".json") and _COMBINED.fullmatch(path.stem):
                 yield Orphan(path)
 
 

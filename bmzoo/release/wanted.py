@@ -7,6 +7,7 @@ from pathlib import Path
 from bmzoo.config.model import Model, using
 from bmzoo.config.weights import Weights
 from bmzoo.execute.layout import Layout
+from bmzoo.plan.combine import combinations
 from bmzoo.plan.ladder import climbs
 from bmzoo.plan.shared import tables
 from bmzoo.plan.step import Step
@@ -24,6 +25,9 @@ def wanted(at: Workspace) -> frozenset[Path]:
     found: set[Path] = set()
     for model in at.models.values():
         found.update(path for target in model.targets for path in of_target(layout, target))
+        for together in combinations(model).values():
+            combined = layout.combined(together)
+            found.update((combined, combined.with_suffix(".json")))
         for weights in model.config.weights:
             found.update(of_weights(layout, model, weights))
             if climbs(at.configs.models[model.name]):

@@ -156,6 +156,12 @@ TASKS = (
         report.why_slow,
     ),
     Group(
+        "combine",
+        "Put all batches of a chip, precision and number of cores into one bmodel: combine:bm1688_int8_2core",
+        subjects.COMBINED,
+        targets.combine,
+    ),
+    Group(
         "export",
         "Pack a verified target for a board, with a check to run there: build/export/ [key=PRIVATE.pem signs it]",
         subjects.EXPORTABLE,

@@ -24,6 +24,7 @@ class Kind(Enum):
     SINGLE = "no subtasks"
     MODEL = "a model, or a model and a batch"
     TARGET = "a target, or the ONNX model in its place"
+    FAMILY = "a chip, a precision and cores, with the model in front unless it is the default one"
     CHIP = "a chip, with the model in front unless it is the default one"
 
 

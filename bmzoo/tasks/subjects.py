@@ -6,6 +6,7 @@ from itertools import groupby
 from bmzoo import target as targets
 from bmzoo.chips import CHIPS
 from bmzoo.config.model import Model
+from bmzoo.plan.combine import combinations
 from bmzoo.plan.ladder import climbs
 from bmzoo.plan.shared import tables
 from bmzoo.target import Target
@@ -97,11 +98,18 @@ def _searchable(at: Workspace) -> Iterator[TaskSubject[str]]:
     return (subject for subject in _chips(at) if subject.model.config.quantization.images is not None)
 
 
+def _combined(at: Workspace) -> Iterator[TaskSubject[tuple[Target, ...]]]:
+    for model in at.models.values():
+        for name, together in combinations(model).items():
+            yield TaskSubject(named(at, model, name), model, together)
+
+
 TARGETS = By(Kind.TARGET, _targets)
 EXPORTABLE = By(Kind.TARGET, _exportable)  # those of them that sophon.sail, by which an archive is checked, runs
 VERIFIABLE = By(Kind.TARGET, _verifiable)  # those whose artifacts something runs here
 EVALUATED = By(Kind.TARGET, _evaluated)  # and the ONNX models, of models with ground truth
 TIMED = By(Kind.TARGET, _timed)  # and the ONNX models, of models with a decoder
+COMBINED = By(Kind.FAMILY, _combined)  # targets that differ in batch only, where there are several
 MODELS = By(Kind.MODEL, _models)
 CALIBRATIONS = By(Kind.MODEL, _calibrated)  # and quantizer, with calibration tables of bmzoo's own
 CLIMBING = By(Kind.MODEL, _climbing)  # models whose config says nothing of INT8

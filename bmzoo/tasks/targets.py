@@ -85,6 +85,19 @@ def bench(context: Context, subject: TaskSubject[Target | None]) -> Task:
     }
 
 
+def combine(context: Context, subject: TaskSubject[tuple[Target, ...]]) -> Task:
+    """Combine the artifacts of targets that differ in batch only."""
+    at = context.workspace
+    path = at.layout.combined(subject.of)
+    return {
+        "doc": at.layout.shown(path),
+        "actions": [guarded(later("tasks.actions.targets:run_combine", at, subject.model, subject.of))],
+        "task_dep": [f"build:{target.qualified(at.default_model)}" for target in subject.of],
+        "targets": [str(path), str(path.with_suffix(".json"))],
+        "clean": True,
+    }
+
+
 def export(context: Context, subject: TaskSubject[Target]) -> Task:
     """Write the archive of a target for a board."""
     at, target = context.workspace, subject.of

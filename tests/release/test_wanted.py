@@ -15,6 +15,7 @@ from bmzoo.config.weights import Weights
 from bmzoo.execute.decisions import text_of
 from bmzoo.execute.layout import Layout
 from bmzoo.plan.build import recipe
+from bmzoo.plan.combine import combinations
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.float_layers import agree_step, ranking_step
 from bmzoo.plan.ladder import climbs
@@ -104,6 +105,9 @@ def arguments(model: Model) -> dict[str, Iterable[Callable[[Any], Path]]]:
         "verification": by_target("verification"),
         "profile": by_target("profile"),
         "export": by_target("export"),
+        "combined": (
+            partial(lambda at, of: at.combined(of), of=together) for together in combinations(model).values()
+        ),
         "refused": by_target("refused"),
         "irreproducible": by_target("irreproducible"),
         "bench": (partial(lambda at, of: at.bench(of(at)), of=network) for network in networks),

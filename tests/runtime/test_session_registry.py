@@ -20,7 +20,7 @@ class Spy:
 
 @pytest.fixture(autouse=True)
 def spies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MlirSession", "SimulatorSession", "CardSession"):
+    for name in ("MlirSession", "open_simulator", "CardSession"):
         monkeypatch.setattr(registry, name, type(name, (Spy,), {}))
     absent = replace(registry.ENGINES["card"], here=lambda: False)
     monkeypatch.setitem(registry.ENGINES, "card", absent)
@@ -35,10 +35,10 @@ def test_onnx(tiny_onnx: Path) -> None:
     [
         ("a.mlir", "auto", "MlirSession"),
         ("a.b.mlir", "mlir", "MlirSession"),
-        ("a.bmodel", "auto", "SimulatorSession"),
-        ("a.bmodel", "simulator", "SimulatorSession"),
+        ("a.bmodel", "auto", "open_simulator"),
+        ("a.bmodel", "simulator", "open_simulator"),
         ("a.bmodel", "card", "CardSession"),
-        ("a.cvimodel", "auto", "SimulatorSession"),
+        ("a.cvimodel", "auto", "open_simulator"),
     ],
 )
 def test_the_suffix_decides(name: str, engine: str, expected: str) -> None:

@@ -91,6 +91,7 @@ def test_subtasks_are_named_as_their_kind_says(row: Row, project: Project) -> No
     form = {
         Kind.TARGET: r"(other\.)?(bm1684|bm1688)_(fp32|int8)_[12]b|(other\.)?onnx",
         Kind.MODEL: r"tiny|other|(other\.)?[12]b",
+        Kind.FAMILY: r"(other\.)?(bm1684|bm1688)_(fp32|int8)",
         Kind.CHIP: r"(other\.)?(bm1684|bm1688)",
     }
     names = [task["name"] for task in tasks]

@@ -12,7 +12,7 @@ from bmzoo.errors import SessionError, nearest
 from bmzoo.runtime.engines.card import CardSession, has_card
 from bmzoo.runtime.engines.mlir import MlirSession
 from bmzoo.runtime.engines.session import OnnxSession
-from bmzoo.runtime.engines.simulator import SimulatorSession
+from bmzoo.runtime.engines.stages import open_simulator
 
 if TYPE_CHECKING:
     from bmzoo.runtime.engines.session import Session
@@ -47,7 +47,7 @@ ENGINES: Dict[str, Engine] = {
     "onnx": Engine((".onnx",), lambda path, given: OnnxSession(path, given.threads)),
     "mlir": Engine((".mlir",), lambda path, given: MlirSession(path, _root(given), **given.of_worker())),
     "simulator": Engine(
-        (".bmodel", ".cvimodel"), lambda path, given: SimulatorSession(path, _root(given), **given.of_worker())
+        (".bmodel", ".cvimodel"), lambda path, given: open_simulator(path, _root(given), **given.of_worker())
     ),
     "card": Engine((".bmodel",), lambda path, given: CardSession(path), has_card),
 }
