@@ -91,6 +91,7 @@ def _artifact(
         agreement=_agreement(verified if current else told["verdict"]),
         accuracy=None if "eval" in problems else accuracy(target.model, told["weights"], name),
         contract=told.get("contract"),
+        fuse_preprocess=told.get("fuse_preprocess"),
     )
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from bmzoo.config.fields import Batch, ChipName, Cores, Digest, Name, Precision, Ratio
+from bmzoo.config.fused import FusedFormat
 from bmzoo.errors import SourceError
 from bmzoo.measure.metrics.registry import FACES_AP, ordered
 from bmzoo.system.text import printable
@@ -141,13 +142,13 @@ class Artifact(_Part):
     agreement: Agreement | None = None
     accuracy: Accuracy | None = None
     contract: Literal["toolchain"] | None = None  # left out where the model keeps to onnx 1.6.0
+    fuse_preprocess: FusedFormat | None = None  # what bytes it is fed; left out where it is fed floats
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         told: dict[str, Any] = handler(self)
-        if self.contract is None:
-            told.pop("contract", None)
-        return told
+        usual = [key for key in ("contract", "fuse_preprocess") if getattr(self, key) is None]
+        return {key: value for key, value in told.items() if key not in usual}
 
     @property
     def target(self) -> Target:

@@ -12,6 +12,8 @@ from bmzoo.export.archive import unpacked
 from bmzoo.measure.npz import arrays
 from bmzoo.plan.build import shown_step
 from bmzoo.plan.verify import proof, siblings
+from bmzoo.release.inventory import take
+from bmzoo.release.outcomes import Outcomes
 from bmzoo.results.artifact import build_artifact
 from bmzoo.results.verify import verify_target
 from bmzoo.runtime.preprocess import prepare_batch
@@ -31,6 +33,12 @@ def test_the_artifact_says_that_it_is_fed_pixels(fused: Project) -> None:
     assert "raw" in fused.build(NAME)
     told = json.loads((fused.root / "build/BM1688/tiny_fp32_1b.json").read_text())
     assert told["fuse_preprocess"] == "bgr_packed" and "inputs" not in told
+    at = fused.open()
+    in_manifest = {one.file: one.fuse_preprocess for one in take(at, Outcomes()).artifacts}
+    assert in_manifest["BM1688/tiny_fp32_1b.bmodel"] == "bgr_packed" and set(in_manifest.values()) == {
+        None,
+        "bgr_packed",
+    }
     fed = told["input"]
     assert (fed["mean"], fed["scale"], fed["dtype"], fed["layout"]) == ([0.0] * 3, [1.0] * 3, "uint8", "nhwc")
 
