@@ -123,8 +123,8 @@ def _scaling(known: Known) -> Side:
         "batch": [str(one.target.batch) for one, _ in rows],
         "estimated_ms": [shown(found.ms) for _, found in rows],
         "nine_in_ten": [_interval(found) for _, found in rows],
-        "pictures_per_second": [f"{1000 / found.ms:.0f}" for _, found in rows],
-        "runs_per_second": [f"{1000 / found.ms / one.target.batch:.1f}" for one, found in rows],
+        "pictures_per_second": [shown(1000 / found.ms) for _, found in rows],
+        "runs_per_second": [shown(1000 / found.ms / one.target.batch) for one, found in rows],
     }
     reasons = _grouped(
         ("because", one.found.why, "{} {}x{}".format(one.target, *one.size))

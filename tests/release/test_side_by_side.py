@@ -96,7 +96,7 @@ def test_scaling_counts_pictures_and_runs_in_a_second() -> None:
         "estimated_ms": ["0.5"],
         "nine_in_ten": ["0.4 - 0.8"],
         "pictures_per_second": ["2000"],
-        "runs_per_second": ["500.0"],
+        "runs_per_second": ["500"],
     }
     assert reasons(side) == {"because": ("bm1684_int8_4b 320x416", "1")}
 
