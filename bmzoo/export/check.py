@@ -201,9 +201,9 @@ def run_engine(sail: Any, artifact: Path, device: int, inputs: Arrays) -> Arrays
             results.append(engine.process(graph, {name: np.ascontiguousarray(a) for name, a in part.items()}))
         return {name: np.concatenate([np.array(one[name], np.float32) for one in results]) for name in results[0]}
     except Exception as error:  # sail's classes have no common base, and differ between releases
-        raise Unusable(
-            "{}: cannot be run: {}".format(artifact.name, error), "see what the driver says: dmesg"
-        ) from error
+        simulated = getattr(sail, "__bmzoo__", False)
+        hint = "see what the simulator's log says" if simulated else "see what the driver says: dmesg"
+        raise Unusable("{}: cannot be run: {}".format(artifact.name, error), hint) from error
 
 
 def difference(wanted: Any, given: Any, relative: float, sqnr_db: Optional[float]) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # An interpreter of the version that the TPU-MLIR wants, with numpy, where it is not this one.
 PYTHON = "BMZOO_SAIL_PYTHON"
+# Seconds for a batch: floats take minutes, and more on a busy machine.
+_BATCH_TIMEOUT = 1800.0
 
 
 def tpuc_root() -> Path:
@@ -53,7 +55,7 @@ class Parts:
         self._folder: Optional[tempfile.TemporaryDirectory[str]] = None
         self._sessions: Dict[Tuple[int, int], SimulatorSession] = {}
         self._lock = threading.Lock()
-        whole = SimulatorSession(path, root, self._python)
+        whole = SimulatorSession(path, root, self._python, _BATCH_TIMEOUT)
         self.info = whole.info
         if sum(len(network.stages) for network in self.info.networks) == 1:
             self._sessions[0, 0] = whole
@@ -72,7 +74,7 @@ class Parts:
             if (network, stage) not in self._sessions:
                 assert self._folder is not None, "a bmodel of one stage has its session"
                 file = part(Path(self._folder.name), network, stage)
-                self._sessions[network, stage] = SimulatorSession(file, self._root, self._python)
+                self._sessions[network, stage] = SimulatorSession(file, self._root, self._python, _BATCH_TIMEOUT)
             return self._sessions[network, stage]
 
     def close(self) -> None:

@@ -212,7 +212,12 @@ def test_a_board_that_cannot_run_it(board: Run, capsys: pytest.CaptureFixture[st
             raise RuntimeError("bmrt_launch failed")
 
     assert board(by=sail(Fails)) == 2
-    assert "tiny_int8_2b.bmodel: cannot be run: bmrt_launch failed" in capsys.readouterr().err
+    said = "tiny_int8_2b.bmodel: cannot be run: bmrt_launch failed\nhint: see what the {} says\n"
+    assert capsys.readouterr().err == said.format("driver").replace("says\n", "says: dmesg\n")
+    simulated = sail(Fails)
+    simulated.__bmzoo__ = True  # type: ignore[attr-defined]
+    assert board(by=simulated) == 2
+    assert capsys.readouterr().err == said.format("simulator's log")
 
 
 @pytest.mark.parametrize("name", ["outputs.npz", "tiny_int8_2b.bmodel", "check.json"])
