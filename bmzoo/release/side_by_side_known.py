@@ -67,7 +67,8 @@ def _easy(at: Workspace, model: Model, target: Target | None, flavour: str, aske
     try:
         told = figures_by(at, model, target, flavour, make)
     except BmzooError as error:
-        asked.failed.append(error)
+        if make:  # what is not asked for, and cannot be looked up, is not there
+            asked.failed.append(error)
         return None
     metric, figures = told_metric(told) if told else ("", {})
     return figures.get(EASY) if metric == FACES_AP else None
@@ -89,19 +90,21 @@ def _bench(at: Workspace, network: Path) -> Mapping[str, Any]:
 
 def _sized(at: Workspace, model: Model, asked: Asked) -> Iterator[Sized]:
     for target, size in _variants(model, asked):
+        make = asked.scaling and any(_alike(one) == _alike(target) for one in asked.targets)
         try:
-            one = _estimate(at, model, target, size, asked)
+            one = _estimate(at, model, target, size, make)
         except BmzooError as error:
+            if not make:
+                continue
             asked.failed.append(error)
             one = Sized(target, size, NoLatency(error.message.splitlines()[0]))
         if one is not None:
             yield one
 
 
-def _estimate(at: Workspace, model: Model, target: Target, size: tuple[int, int], asked: Asked) -> Sized | None:
+def _estimate(at: Workspace, model: Model, target: Target, size: tuple[int, int], make: bool) -> Sized | None:
     if not CHIPS[target.chip].timed:  # nothing that would compile could say how long it takes
         return Sized(target, size, estimated(target, {}, {}, ""))
-    make = asked.scaling and any(_alike(one) == _alike(target) for one in asked.targets)
     return sized(at, model, target, size, make)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,6 +87,13 @@ def test_other_sizes_are_compiled_when_asked_and_once(measured: Project) -> None
     assert measured.toolchain.ran.count("model_deploy.py") == 2
     assert re.search(r"\| 32x64 +\| bm1688_fp32_2b +\| +2 \| +\d", text)
     assert tables(measured, *words) == text and measured.toolchain.ran == []
+
+
+def test_what_cannot_be_looked_up_and_is_not_asked_for_is_no_failure(measured: Project) -> None:
+    shutil.rmtree(measured.data / "pictures")
+    assert "Nothing is compiled for other sizes yet" in tables(measured)
+    with pytest.raises(SourceError):
+        tables(measured, "--measure", "scaling", "--targets", "bm1688_int8_1b", "--sizes", "32x64")
 
 
 def test_bmcv_is_evaluated_when_asked(measured: Project) -> None:
