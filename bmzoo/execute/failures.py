@@ -61,6 +61,12 @@ SIGNATURES = (
         "the chip's code generator refuses what the compiler made of a group of layers: {said}",
         "try `deploy: [--disable_layer_group]` below `targets`, or another precision",
     ),
+    # Once in the second of two runs of fp16 on two cores of bm1688, on a busy machine; the same passed again.
+    _signature(
+        r"SendMsg: \d+: msg_que_\[msg_id\]\.remain_wait_cnt",
+        "the simulator's cores lost count of each other's messages, which happens by chance on a busy machine",
+        "run it again: what is done is kept",
+    ),
     _signature(
         r"pyruntime_bm\.cpp:\d+: .*PythonModel.*Assertion `flag == true' failed",
         "the chip's runtime cannot load the artifact",

@@ -36,6 +36,13 @@ LOGS = {
         "the chip's code generator refuses what the compiler made of a group of layers: atomic_conv_gen_cmd",
         "--disable_layer_group",
     ),
+    "cores out of step": (
+        "ERROR: ASSERT /workspace/tpu-latest/bm1686/cmodel/src/cmodel_arch.cpp: SendMsg: 137: "
+        "msg_que_[msg_id].remain_wait_cnt == 0 || wait_cnt == msg_que_[msg_id].remain_wait_cnt\n"
+        "ASSERT info: msg id:33 is in use",
+        "the simulator's cores lost count of each other's messages",
+        "run it again",
+    ),
     "not loaded": (
         "python: /__w/tpu-mlir/tpu-mlir/bindings/pyruntime/pyruntime_bm.cpp:314: PythonModel::PythonModel("
         "const std::string &, int, const std::string &): Assertion `flag == true' failed.",
