@@ -42,7 +42,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Side:
+class BesideTable:
     """A table: its title and column headings are keys of the dictionaries. `reasons`: why cells are empty."""
 
     title: str
@@ -51,12 +51,12 @@ class Side:
     reasons: tuple[Said, ...] = ()
 
 
-def sides(known: Known, published: Published) -> tuple[Side, ...]:
+def sides(known: Known, published: Published) -> tuple[BesideTable, ...]:
     """All tables, those without a row too."""
     return _accuracy(known, published), _latency(known, published), _stages(known, published), _scaling(known)
 
 
-def _accuracy(known: Known, published: Published) -> Side:
+def _accuracy(known: Known, published: Published) -> BesideTable:
     rows = [*published.accuracy, *_unpublished(known, published.accuracy)]
     percent = {(one.platform, one.program, one.bmodel): one.values[0] for one in published.accuracy}
     ours = [known.accuracy.get((row.file, flavour_of(row.program))) for row in rows]
@@ -76,10 +76,10 @@ def _accuracy(known: Known, published: Published) -> Side:
         "our_easy": [f"{100 * one[0]:.2f}" if one else "" for one in ours],
         "our_to_onnx": [f"{100 * (one[0] - one[1]):+.2f}" if one else "" for one in ours],
     }
-    return Side("accuracy", (Said("accuracy_note"), *_nothing(published.accuracy)), columns, reasons)
+    return BesideTable("accuracy", (Said("accuracy_note"), *_nothing(published.accuracy)), columns, reasons)
 
 
-def _latency(known: Known, published: Published) -> Side:
+def _latency(known: Known, published: Published) -> BesideTable:
     files = list(dict.fromkeys([*published.milliseconds, *known.files]))
     found = [known.estimates.get(file) for file in files]
     columns = {
@@ -92,10 +92,10 @@ def _latency(known: Known, published: Published) -> Side:
     reasons = _unestimated(dict(zip(files, found, strict=True)), known)
     card = () if known.measured else (Said("no_card"),)
     notes = (Said("latency_note"), *card, *_nothing(published.milliseconds))
-    return Side("latency", notes, columns, reasons)
+    return BesideTable("latency", notes, columns, reasons)
 
 
-def _stages(known: Known, published: Published) -> Side:
+def _stages(known: Known, published: Published) -> BesideTable:
     rows = [*published.programs, *_unpublished(known, published.programs)]
     found = [known.estimates.get(row.file) for row in rows]
     columns = {
@@ -112,10 +112,10 @@ def _stages(known: Known, published: Published) -> Side:
     timed = () if known.stages else (Said("not_timed"),)
     notes = (Said("stages_note"), *timed, *_nothing(published.programs))
     estimates = {row.file: one for row, one in zip(rows, found, strict=True) if row.chip}
-    return Side("stages", notes, columns, _unestimated(estimates, known) + _boxes(rows))
+    return BesideTable("stages", notes, columns, _unestimated(estimates, known) + _boxes(rows))
 
 
-def _scaling(known: Known) -> Side:
+def _scaling(known: Known) -> BesideTable:
     rows = [(one, one.found) for one in known.sized if isinstance(one.found, Latency)]
     columns = {
         "size": ["{}x{}".format(*one.size) for one, _ in rows],
@@ -132,7 +132,7 @@ def _scaling(known: Known) -> Side:
         if isinstance(one.found, NoLatency)
     )
     notes = (Said("scaling_note"), *(() if rows else (Said("nothing_sized"),)))
-    return Side("scaling", notes, columns, reasons)
+    return BesideTable("scaling", notes, columns, reasons)
 
 
 def flavour_of(program: str) -> str:

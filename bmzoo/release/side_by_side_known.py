@@ -23,7 +23,7 @@ EASY = "easy"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ToMeasure:
     """What is measured where it is not there, and of what. Nothing is where `accuracy` and `scaling` are false."""
 
     targets: tuple[Target, ...]
@@ -34,7 +34,7 @@ class Asked:
     failed: list[BmzooError] = field(default_factory=list)  # what could not be measured; the rest goes on
 
 
-def known(at: Workspace, model: Model, asked: Asked) -> Known:
+def known(at: Workspace, model: Model, asked: ToMeasure) -> Known:
     """All that is known of a model's targets. Failures to measure are added to `asked.failed`."""
     told = {target: at.documents.by(at.layout.provenance(target)) for target in model.targets}
     return Known(
@@ -46,7 +46,9 @@ def known(at: Workspace, model: Model, asked: Asked) -> Known:
     )
 
 
-def _accuracy(at: Workspace, model: Model, asked: Asked) -> Iterator[tuple[tuple[str, str], tuple[float, float]]]:
+def _accuracy(
+    at: Workspace, model: Model, asked: ToMeasure
+) -> Iterator[tuple[tuple[str, str], tuple[float, float]]]:
     """By artifact and flavour, of all targets whose lowering is the same as one that was evaluated."""
     if not has_truth(at, model):
         return
@@ -62,7 +64,7 @@ def _accuracy(at: Workspace, model: Model, asked: Asked) -> Iterator[tuple[tuple
                 yield (target.artifact, flavour), (value, onnx)
 
 
-def _easy(at: Workspace, model: Model, target: Target | None, flavour: str, asked: Asked) -> float | None:
+def _easy(at: Workspace, model: Model, target: Target | None, flavour: str, asked: ToMeasure) -> float | None:
     make = asked.accuracy and (target is None or target in asked.targets)
     try:
         told = figures_by(at, model, target, flavour, make)
@@ -88,7 +90,7 @@ def _bench(at: Workspace, network: Path) -> Mapping[str, Any]:
     return at.documents.by(at.layout.bench(network))
 
 
-def _sized(at: Workspace, model: Model, asked: Asked) -> Iterator[Sized]:
+def _sized(at: Workspace, model: Model, asked: ToMeasure) -> Iterator[Sized]:
     for target, size in _variants(model, asked):
         make = asked.scaling and any(_alike(one) == _alike(target) for one in asked.targets)
         try:
@@ -108,7 +110,7 @@ def _estimate(at: Workspace, model: Model, target: Target, size: tuple[int, int]
     return sized(at, model, target, size, make)
 
 
-def _variants(model: Model, asked: Asked) -> Iterator[tuple[Target, tuple[int, int]]]:
+def _variants(model: Model, asked: ToMeasure) -> Iterator[tuple[Target, tuple[int, int]]]:
     """Every size and batch that is asked for, of each chip, precision and number of cores."""
     if model.config.input is None:
         return

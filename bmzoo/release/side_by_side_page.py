@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bmzoo.release.side_by_side import Said, Side
-from bmzoo.release.side_by_side_words import WORDS
+from bmzoo.release.side_by_side import BesideTable, Said
+from bmzoo.release.side_by_side_words import PAGE_WORDS
 from bmzoo.system.markdown import plain, table
 
 # Columns that are words and not numbers.
 _LEFT = ("platform", "program", "artifact", "size", "target")
 # By language, in the name of a file, other than English.
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
-    "": {key: english for key, (english, _) in WORDS.items()},
-    ".zh-CN": {key: chinese for key, (_, chinese) in WORDS.items()},
+    "": {key: english for key, (english, _) in PAGE_WORDS.items()},
+    ".zh-CN": {key: chinese for key, (_, chinese) in PAGE_WORDS.items()},
 }
 
 
-def page(model: str, tables: Sequence[Side], problems: Sequence[str], words: Mapping[str, str]) -> str:
+def page(model: str, tables: Sequence[BesideTable], problems: Sequence[str], words: Mapping[str, str]) -> str:
     """The whole page; columns without a figure are left out. `problems`: what of the published was not read."""
     parts = [f"# {words['title'].format(model=plain(model))}\n", f"{words['about']}\n"]
     for one in tables:
@@ -25,7 +25,7 @@ def page(model: str, tables: Sequence[Side], problems: Sequence[str], words: Map
     return "\n".join(parts)
 
 
-def _section(side: Side, words: Mapping[str, str]) -> Iterator[str]:
+def _section(side: BesideTable, words: Mapping[str, str]) -> Iterator[str]:
     yield f"## {words[side.title]}\n"
     yield from (_sentence(note, words) for note in side.notes)
     yield ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-WORDS: Mapping[str, tuple[str, str]] = {
+PAGE_WORDS: Mapping[str, tuple[str, str]] = {
     "title": ("Published tables and ours: {model}", "已发布的表与本项目的对照：{model}"),
     "about": (
         "Written by `./doit tables`. An empty cell (–) has its reason below the table; a column without any figure "

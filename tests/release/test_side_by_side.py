@@ -5,9 +5,9 @@ import re
 import pytest
 
 from bmzoo.measure.latency import Latency, NoLatency
-from bmzoo.release.side_by_side import Known, Side, flavour_of, float_file, sides
+from bmzoo.release.side_by_side import BesideTable, Known, flavour_of, float_file, sides
 from bmzoo.release.side_by_side_page import LANGUAGES, page
-from bmzoo.release.side_by_side_words import WORDS
+from bmzoo.release.side_by_side_words import PAGE_WORDS
 from bmzoo.results.reference import ProgramFigures, Published
 from bmzoo.results.sized import Sized
 from bmzoo.target import Target
@@ -35,18 +35,18 @@ KNOWN = Known(
 )
 
 
-def table(title: str, known: Known = KNOWN, published: Published = PUBLISHED) -> Side:
+def table(title: str, known: Known = KNOWN, published: Published = PUBLISHED) -> BesideTable:
     return next(one for one in sides(known, published) if one.title == title)
 
 
-def row(side: Side, artifact: str, **where: str) -> dict[str, str]:
+def row(side: BesideTable, artifact: str, **where: str) -> dict[str, str]:
     """The cells of the only row of an artifact with these cells."""
     lines = [dict(zip(side.columns, cells, strict=True)) for cells in zip(*side.columns.values(), strict=True)]
     (one,) = [line for line in lines if artifact.endswith(line["artifact"]) and where.items() <= line.items()]
     return one
 
 
-def reasons(side: Side) -> dict[str, tuple[str, str]]:
+def reasons(side: BesideTable) -> dict[str, tuple[str, str]]:
     return {one.key: (one.values["first"], one.values["count"]) for one in side.reasons}
 
 
@@ -117,9 +117,9 @@ def test_without_published_figures_their_columns_are_left_out_and_that_is_said()
     assert "|" not in nothing and "Nothing is compiled for other sizes yet" in nothing
 
 
-@pytest.mark.parametrize("key", WORDS)
+@pytest.mark.parametrize("key", PAGE_WORDS)
 def test_every_sentence_takes_the_same_words_in_both_languages(key: str) -> None:
-    english, chinese = WORDS[key]
+    english, chinese = PAGE_WORDS[key]
     assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", chinese))
     assert english and chinese and re.findall(r"`[^`]+`", english) == re.findall(r"`[^`]+`", chinese)
 

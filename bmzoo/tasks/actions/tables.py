@@ -9,7 +9,7 @@ from pathlib import Path
 from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError
 from bmzoo.release.side_by_side import sides
-from bmzoo.release.side_by_side_known import Asked, known
+from bmzoo.release.side_by_side_known import ToMeasure, known
 from bmzoo.release.side_by_side_page import LANGUAGES, page
 from bmzoo.results.reference import WEIGHTS, Published, reference
 from bmzoo.system import files
@@ -44,7 +44,7 @@ def run_tables(at: Workspace, start: Path, words: Sequence[str]) -> None:
         return
     model = at.models[at.default_model]
     published = _comparable(at, model, reference(at, start / args.published if args.published else None))
-    asked = Asked(
+    asked = ToMeasure(
         _targets(model, args.targets),
         tuple(args.sizes),
         tuple(args.batches),
