@@ -16,7 +16,8 @@ from bmzoo.commands.table import rounded
 from bmzoo.errors import SourceError, VerifyFailed
 from bmzoo.measure.given_names import as_given, given_names
 from bmzoo.measure.npz import arrays
-from bmzoo.quantization.certainty import Certainty, copies, movement
+from bmzoo.measure.picture_statistics import copies
+from bmzoo.quantization.certainty import Certainty, movement
 from bmzoo.quantization.histograms import Histogram, difference, histogram, together
 from bmzoo.quantization.observing import HINT, Observation, Observer, grouped, observers
 from bmzoo.quantization.table_tensors import Tapped, tap

@@ -64,7 +64,8 @@ COMMANDS: Mapping[str, OwnCommand] = {
                 f"quantization/{name}.py"
                 for name in ("table_tensors", "folding", "lowered_layers", "relu_concat", "session", "tables")
             ),
-            *("system/partial.py", "measure/npz.py", "measure/given_names.py", *_ENGINES),
+            *("system/partial.py", "measure/npz.py", "measure/given_names.py", "measure/picture_statistics.py"),
+            *_ENGINES,
         ),
         installation=True,
     ),
@@ -86,6 +87,19 @@ COMMANDS: Mapping[str, OwnCommand] = {
         "profile", ("commands/profile.py", "measure/profile.py", "measure/profile_document.py", "measure/replay.py")
     ),
     "measure": OwnCommand("measure", _MEASURING),
+    "audit": OwnCommand(
+        "audit",
+        (
+            *("commands/audit.py", "measure/audit/*.py", "measure/normalisations.py", "measure/sureness.py"),
+            *(
+                "measure/picture_statistics.py",
+                "measure/specs.py",
+                "onnx_import/first_layer.py",
+                "system/partial.py",
+            ),
+            *(*_PREPARING, *_DECODING, *_SESSION),
+        ),
+    ),
     "golden": OwnCommand("golden", ("commands/golden.py",)),
     "lowered": OwnCommand("lowered", ("commands/lowered.py",)),
     "infer": OwnCommand("infer", ("commands/infer.py", *_ENGINES), installation=True),

@@ -6,8 +6,9 @@ from pathlib import Path
 from bmzoo.config_import.draft import Draft, as_written
 from bmzoo.config_import.facts import CHANNELS, PicturePort
 from bmzoo.config_import.picture_sets import PictureSets
-from bmzoo.config_import.usual import AS_BYTES, Normalisation, UsualInput, usual_input
+from bmzoo.config_import.usual import AS_BYTES, UsualInput, usual_input
 from bmzoo.errors import BmzooError
+from bmzoo.measure.normalisations import Normalisation
 from bmzoo.runtime.picture_words import CHANNELS_OF
 
 

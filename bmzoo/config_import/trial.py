@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bmzoo.config_import.facts import PicturePort
 from bmzoo.config_import.likings import LIKINGS, Liking, Outputs
-from bmzoo.config_import.usual import USUAL_ONES, Normalisation, UsualInput
+from bmzoo.config_import.usual import UsualInput
+from bmzoo.measure.normalisations import USUAL_ONES, Normalisation
 from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.preprocess import InputSpec, prepare, read_image
 

@@ -7,42 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bmzoo.config.scene_sets import LINES
+from bmzoo.measure.normalisations import CAFFE, IMAGENET, PIXEL_VALUES, SIGNED, UNIT, Normalisation
 
-_ZERO, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-_TO_ONE = (1 / 255,) * 3
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Numbers as people know them by a name: mean and scale in the order red, green, blue."""
-
-    name: str
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-
-    def ordered(self, pixel_format: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and scale in the order of a pixel format; of green for gray."""
-        if pixel_format == "gray":
-            return self.mean[1:2], self.scale[1:2]
-        order = -1 if pixel_format.startswith("bgr") else 1
-        return self.mean[::order], self.scale[::order]
-
-
-PIXEL_VALUES = Normalisation("pixel values", _ZERO, _ONE)
-UNIT = Normalisation("0 to 1", _ZERO, _TO_ONE)
-SIGNED = Normalisation("-1 to 1", (127.5,) * 3, (1 / 127.5,) * 3)
 _NEARLY_SIGNED = Normalisation("(x - 127) / 128", (127.0,) * 3, (1 / 128,) * 3)
 _NEARLY_SIGNED_HALF = Normalisation("(x - 127.5) / 128", (127.5,) * 3, (1 / 128,) * 3)
-# Deng et al., "ImageNet"; the numbers of torchvision.
-IMAGENET = Normalisation(
-    "ImageNet's", (123.675, 116.28, 103.53), (1 / (0.229 * 255), 1 / (0.224 * 255), 1 / (0.225 * 255))
-)
 # PaddleOCR gives the numbers for red, green and blue to blue, green and red.
 _PADDLE = Normalisation("ImageNet's as PaddleOCR has them", IMAGENET.mean[::-1], IMAGENET.scale[::-1])
-CAFFE = Normalisation("Caffe's means", (123.0, 117.0, 104.0), _ONE)
 # What turns pixels into the integers that some networks take: taken off each, and no scale.
 AS_BYTES: Mapping[str, int] = {"uint8": 0, "int8": 128}
-USUAL_ONES = (PIXEL_VALUES, UNIT, SIGNED, IMAGENET, CAFFE)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,10 @@ class Layout:
         """The archive for a board."""
         return self.build / "export" / f"{target.stem}.tar"
 
+    def audit(self, model: str, weights: str) -> Path:
+        """Whether the preprocessing is the network's own."""
+        return self.build / "audit" / f"{model}.{weights}.json"
+
     def evaluation(self, model: str, weights: str, engine: str) -> Path:
         """Average precision of one engine: `onnx`, or `<chip>_<precision>` for a lowering."""
         return self.build / "eval" / f"{model}.{weights}.{engine}.json"

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bmzoo.quantization.histograms import Histogram
 from bmzoo.quantization.thresholds import LEAST_THRESHOLD, clipping
@@ -20,8 +19,6 @@ SAMPLES = 20
 UNSTABLE = 0.15
 # Enough pictures: nine tensors of ten move by no more than this.
 ENOUGH = 0.05
-# Two pictures that differ by less than this share of their contrast are one.
-SAME = 0.1
 # These look at each picture by itself.
 _BY_PICTURE = ("aciq_laplace", "aciq_gauss")
 
@@ -91,14 +88,3 @@ def resampled(seen: Histogram, by_picture: bool) -> list[Histogram]:
         )
         for i, draw in enumerate(draws)
     ]
-
-
-def copies(small: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Pairs of pictures that are one and the same, or nearly. `small`: a picture a row; one colour is none."""
-    contrast = small.std(axis=1)
-    found = []
-    for second in range(1, len(small)):
-        apart = np.sqrt(np.mean((small[:second] - small[second]) ** 2, axis=1))
-        limit = SAME * np.minimum(contrast[:second], contrast[second])
-        found += [(int(first), second) for first in np.flatnonzero(apart < limit)]
-    return found

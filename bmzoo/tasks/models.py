@@ -1,10 +1,12 @@
-"""The doit tasks by model, whose results its targets share: `model`, `transform` and `calibrate`."""
+"""The doit tasks by model, whose results its targets share: `model`, `transform`, `calibrate`, and `audit`."""
+
+from collections.abc import Mapping
 
 from bmzoo.config.model import Model
 from bmzoo.plan.shared import transform_step
 from bmzoo.plan.step import Step
 from bmzoo.results import model as imported
-from bmzoo.tasks.guard import Task, guarded, quietly
+from bmzoo.tasks.guard import Task, guarded, params, quietly
 from bmzoo.tasks.later import later
 from bmzoo.tasks.row import Context, TaskSubject
 from bmzoo.workspace import Workspace
@@ -57,6 +59,20 @@ def quantize(context: Context, subject: TaskSubject[None]) -> Task:
         "actions": [guarded(later("tasks.actions.quantize:run_quantize", at, own))],
         "uptodate": [quietly(later("results.decisions:has_int8_settings", at, own))],
         "task_dep": [f"model:{own.name}"],
+    }
+
+
+AUDIT_OPTIONS: Mapping[str, str] = {"pictures": "how many pictures to ask, at most; default: 32"}
+
+
+def audit(context: Context, subject: TaskSubject[None]) -> Task:
+    """Ask a model's network how it wants to be fed."""
+    at, own = context.workspace, subject.model
+    return {
+        "doc": f"whether {own.name} is fed as it was trained",
+        "actions": [guarded(later("tasks.actions.audit:run_audit", at, own))],
+        "task_dep": [f"model:{own.name}"],
+        "params": params(AUDIT_OPTIONS),
     }
 
 

@@ -101,6 +101,12 @@ TASKS = (
         models.quantize,
     ),
     Group(
+        "audit",
+        "Ask the network whether its pictures are fed as it was trained: channels, mean, scale, resize, padding.",
+        subjects.PICTURED,
+        models.audit,
+    ),
+    Group(
         "rank",
         "Rank the layers by their sensitivity to INT8, measured on the selection pictures.",
         subjects.SEARCHABLE_CHIPS,

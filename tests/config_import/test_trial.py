@@ -14,7 +14,8 @@ from bmzoo.config_import import trial
 from bmzoo.config_import.facts import picture_port
 from bmzoo.config_import.likings import LIKINGS
 from bmzoo.config_import.picture_sets import PictureSets
-from bmzoo.config_import.usual import IMAGENET, UNIT, USUAL_INPUTS, Normalisation, UsualInput, usual_input
+from bmzoo.config_import.usual import USUAL_INPUTS, UsualInput, usual_input
+from bmzoo.measure.normalisations import IMAGENET, UNIT, Normalisation
 from bmzoo.onnx_import.onnx_file import ValueInfo
 
 SIDE = 64

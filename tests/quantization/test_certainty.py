@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bmzoo.quantization.certainty import ENOUGH, Certainty, copies, movement, resampled
+from bmzoo.measure.picture_statistics import copies
+from bmzoo.quantization.certainty import ENOUGH, Certainty, movement, resampled
 from bmzoo.quantization.histograms import Histogram, histogram, together
 from bmzoo.quantization.thresholds import clipping
 

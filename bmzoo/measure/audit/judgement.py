@@ -1,0 +1,128 @@
+"""What is wrong with how a network is fed, axis by axis: the best of what is surely better, and then what is left.
+
+One thing is mended at a time, and everything tried again from there: where two are wrong, either alone may look
+right in many ways, and what follows from the first is not named as a second.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmzoo.measure.audit.alternatives import AXES, MEAN, NUMBERS, ORDER, SCALE, Alternative
+from bmzoo.measure.audit.sure import Gain, gain
+from bmzoo.measure.audit.trials import Trial
+
+WRONG, RIGHT, UNKNOWN = "wrong", "as trained", "cannot be told"
+_NUMERIC = (ORDER, MEAN, SCALE, NUMBERS)
+# Faults that are mended one after the other.
+MOST = 3
+# Alternatives this near to the best are as good: then the one that changes least is taken.
+_AS_GOOD = 0.97
+
+Section = Mapping[str, Any]
+Try = Callable[[Section, NDArray[np.float64] | None], Trial]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An alternative beside what is configured. `by`: what says so, for people; `wins` and `loses`: whether it is
+    surely better, or worse.
+    """
+
+    alternative: Alternative
+    wins: bool
+    loses: bool
+    gain: Gain | None
+    total: float
+    by: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is said of an axis. `compared`: the better one, or the one that does best beside the configured one."""
+
+    axis: str
+    verdict: str
+    compared: Compared | None
+
+
+@dataclass
+class Judgement:
+    """Rows for every axis there is, and the section as it should be. `found`: in each picture, that way."""
+
+    rows: list[Row] = field(default_factory=list)
+    section: dict[str, Any] = field(default_factory=dict)
+    found: NDArray[np.float64] | None = None
+
+    @property
+    def wrong(self) -> list[Row]:
+        return [row for row in self.rows if row.verdict == WRONG]
+
+
+def judged(section: Section, others: Callable[[Section], Sequence[Alternative]], attempt: Try) -> Judgement:
+    """Try everything, mend what is surely wrong, try again. `attempt`: feeds the network. Raises SessionError."""
+    result = Judgement(section=dict(section))
+    for _ in range(MOST):
+        base = attempt(result.section, None)
+        compared = _compared(base, others(result.section), result.section, attempt)
+        best = _best(compared, base)
+        if best is None:
+            break
+        result.rows.append(Row(best.alternative.axis, WRONG, best))
+        result.section = best.alternative.of(result.section)
+    else:
+        base = attempt(result.section, None)
+        compared = _compared(base, others(result.section), result.section, attempt)
+    result.found = base.found
+    named = {row.axis for row in result.rows}
+    result.rows += [_row(axis, compared, base) for axis in AXES if axis not in named and _on(axis, compared)]
+    return result
+
+
+def _compared(base: Trial, tried: Sequence[Alternative], section: Section, attempt: Try) -> list[Compared]:
+    # A network that is shouted at finds what is not there: then nothing is given up for finding less.
+    beside = base.found if base.heard is None or base.heard.plausible else None
+    return [_beside(base, attempt(one.of(section), beside), one, len(tried)) for one in tried]
+
+
+def _beside(base: Trial, other: Trial, alternative: Alternative, tried: int) -> Compared:
+    """An alternative beside what is configured, by what is found, and by the first layer where numbers differ."""
+    quiet = other.heard is not None and not other.heard.plausible
+    deaf = base.heard is not None and not base.heard.plausible
+    nearer = farther = False
+    if alternative.axis in _NUMERIC and base.heard is not None and other.heard is not None:
+        nearer = other.heard.surely_nearer(base.heard, tried)
+        farther = base.heard.surely_nearer(other.heard, tried)
+    if base.found is None or other.found is None:
+        return Compared(alternative, nearer, farther, None, 0.0, "first layer" if nearer or farther else "")
+    if other.given_up:
+        return Compared(alternative, False, True, None, float(other.found.sum()), "finds less than half")
+    better, worse = gain(base.found, other.found), gain(other.found, base.found)
+    loses = worse.sure(tried)
+    wins = (better.sure(tried) and not quiet) or (nearer and (deaf or not loses))
+    return Compared(alternative, wins, loses or farther, better, float(other.found.sum()), "finds")
+
+
+def _best(compared: Sequence[Compared], base: Trial) -> Compared | None:
+    """Of those that win the one that finds most; of those that are as good, the one that changes least."""
+    wins = [one for one in compared if one.wins]
+    if not wins:
+        return None
+    most = max(one.total for one in wins)
+    near = [one for one in wins if one.total >= _AS_GOOD * most] if base.found is not None else wins
+    return min(near, key=lambda one: (len(one.alternative.changes), -one.total, AXES.index(one.alternative.axis)))
+
+
+def _on(axis: str, compared: Sequence[Compared]) -> list[Compared]:
+    return [one for one in compared if one.alternative.axis == axis]
+
+
+def _row(axis: str, compared: Sequence[Compared], base: Trial) -> Row:
+    """An axis on which nothing is surely better: as trained where all else is surely worse."""
+    open_ones = [one for one in _on(axis, compared) if not one.loses]
+    if not open_ones:
+        return Row(axis, RIGHT, None)
+    return Row(axis, UNKNOWN, max(open_ones, key=lambda one: one.total))
