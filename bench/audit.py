@@ -33,9 +33,9 @@ from bmzoo.commands.prepare import input_spec  # noqa: E402
 from bmzoo.commands.requests import read_request  # noqa: E402
 from bmzoo.config.model import Model  # noqa: E402
 from bmzoo.measure.audit.alternatives import AXES, alternatives  # noqa: E402
-from bmzoo.measure.audit.findings import Shown, document  # noqa: E402
+from bmzoo.measure.audit.findings import Shown, audit_document  # noqa: E402
 from bmzoo.measure.audit.judgement import judged  # noqa: E402
-from bmzoo.measure.audit.trials import Network, Trial  # noqa: E402
+from bmzoo.measure.audit.trials import AskedNetwork, Attempt  # noqa: E402
 from bmzoo.measure.picture_statistics import nearly_same, statistics  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
 from bmzoo.plan.audit import audit_pictures, audit_step  # noqa: E402
@@ -101,7 +101,7 @@ class Study:
         judge = network.judge(input_spec(section))
         attempts = command._Attempts(network, judge, Pieces(self.folder / key, 1))
 
-        def attempt(now: Mapping[str, Any], beside: Any) -> Trial:
+        def attempt(now: Mapping[str, Any], beside: Any) -> Attempt:
             return _of(attempts(now, None if beside is None else self._whole(attempts)), picked)
 
         return self._document(section, network, judge, attempt, [statistics(self.pictures[i]) for i in picked])
@@ -109,7 +109,9 @@ class Study:
     def _whole(self, attempts: Any) -> Any:
         return attempts(self.section, None).found
 
-    def _document(self, section: Section, network: Network, judge: Any, attempt: Any, own: Any) -> dict[str, Any]:
+    def _document(
+        self, section: Section, network: AskedNetwork, judge: Any, attempt: Any, own: Any
+    ) -> dict[str, Any]:
         crops = judge is not None and judge.turned
 
         def others(now: Mapping[str, Any]) -> list[Any]:
@@ -117,16 +119,16 @@ class Study:
 
         result = judged(section, others, attempt)
         shown = Shown(len(own), len(own), own, (), "calibration")
-        return document(section, result, judge, shown, len(others(section)), network.listener is not None)
+        return audit_document(section, result, judge, shown, len(others(section)), network.listener is not None)
 
 
-def _of(trial: Trial, picked: Any) -> Trial:
+def _of(trial: Attempt, picked: Any) -> Attempt:
     """A trial over some of its pictures."""
     some = [index for index in picked if trial.found is None or index < len(trial.found)]
     heard = trial.heard
     if heard is not None and heard.apart is not None:
         heard = replace(heard, apart=heard.apart[picked])
-    return Trial(None if trial.found is None else trial.found[some], heard, trial.given_up)
+    return Attempt(None if trial.found is None else trial.found[some], heard, trial.given_up)
 
 
 def faults(section: Section) -> Iterator[tuple[str, str, Section]]:

@@ -22,11 +22,11 @@ from bmzoo.commands.requests import model_facts, read_request
 from bmzoo.commands.tensor_samples import tensor_sources
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.measure.audit.alternatives import alternatives
-from bmzoo.measure.audit.findings import Shown, document
+from bmzoo.measure.audit.findings import Shown, audit_document
 from bmzoo.measure.audit.judgement import judged
-from bmzoo.measure.audit.likeness import Judge
+from bmzoo.measure.audit.likeness import Likeness
 from bmzoo.measure.audit.loudness import Heard
-from bmzoo.measure.audit.trials import Listener, Network, Trial, hopeless
+from bmzoo.measure.audit.trials import AskedNetwork, Attempt, Listener, hopeless
 from bmzoo.measure.picture_statistics import Statistics, nearly_same, statistics
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.onnx_import.first_layer import first_layer
@@ -62,7 +62,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     (folder / "audit.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
-def _audited(folder: Path, network: Network, section: Section, shown: Shown) -> dict[str, Any]:
+def _audited(folder: Path, network: AskedNetwork, section: Section, shown: Shown) -> dict[str, Any]:
     judge = network.judge(input_spec(section))
     crops = judge is not None and judge.turned
 
@@ -72,7 +72,7 @@ def _audited(folder: Path, network: Network, section: Section, shown: Shown) -> 
     tried = others(section)
     attempts = _Attempts(network, judge, Pieces(folder, len(tried) + 1))
     result = judged(section, others, attempts)
-    return document(section, result, judge, shown, len(tried), network.listener is not None)
+    return audit_document(section, result, judge, shown, len(tried), network.listener is not None)
 
 
 def _fits(section: Section) -> bool:
@@ -88,11 +88,11 @@ def _fits(section: Section) -> bool:
 class _Attempts:
     """Trials by what is fed, each made once."""
 
-    network: Network
-    judge: Judge | None
+    network: AskedNetwork
+    judge: Likeness | None
     pieces: Pieces
 
-    def __call__(self, section: Section, beside: NDArray[np.float64] | None) -> Trial:
+    def __call__(self, section: Section, beside: NDArray[np.float64] | None) -> Attempt:
         name = hashlib.sha256(json.dumps(section, sort_keys=True).encode()).hexdigest()[:16]
         told = self.pieces.find(name)
         trial = _trial(told) if told is not None else None
@@ -102,7 +102,7 @@ class _Attempts:
         return trial
 
 
-def _told(trial: Trial) -> dict[str, Any]:
+def _told(trial: Attempt) -> dict[str, Any]:
     apart = trial.heard.apart if trial.heard is not None else None
     return {
         "found": None if trial.found is None else trial.found.tolist(),
@@ -112,12 +112,14 @@ def _told(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _trial(told: Mapping[str, Any]) -> Trial:
+def _trial(told: Mapping[str, Any]) -> Attempt:
     found, apart = (None if told[key] is None else np.array(told[key]) for key in ("found", "apart"))
-    return Trial(found, None if told["ratio"] is None else Heard(told["ratio"], apart), told["given_up"])
+    return Attempt(found, None if told["ratio"] is None else Heard(told["ratio"], apart), told["given_up"])
 
 
-def _network(stack: ExitStack, folder: Path, request: Mapping[str, Any], pictures: Sequence[Picture]) -> Network:
+def _network(
+    stack: ExitStack, folder: Path, request: Mapping[str, Any], pictures: Sequence[Picture]
+) -> AskedNetwork:
     facts = model_facts(folder)
     sources = tensor_sources(folder, request, facts)
     session = stack.enter_context(closing(OnnxSession(folder / "model.onnx", threads=1)))
@@ -132,7 +134,7 @@ def _network(stack: ExitStack, folder: Path, request: Mapping[str, Any], picture
         return {name: one.sample(index) for name, one in others.items()}
 
     threads = len(os.sched_getaffinity(0))
-    return Network(session, listener, facts["input"], decoder, pictures, feeds, threads)
+    return AskedNetwork(session, listener, facts["input"], decoder, pictures, feeds, threads)
 
 
 def _read(folder: Path, longest: int, names: Mapping[str, str]) -> tuple[dict[str, Picture], list[str]]:

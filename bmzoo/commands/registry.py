@@ -93,6 +93,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
             *("commands/audit.py", "measure/audit/*.py", "measure/normalisations.py", "measure/sureness.py"),
             *(
                 "measure/picture_statistics.py",
+                "system/parallel.py",
                 "measure/specs.py",
                 "onnx_import/first_layer.py",
                 "system/partial.py",

@@ -40,4 +40,5 @@ def _next(path: Path, shown: str, name: str, searches: frozenset[str]) -> str:
     except BmzooError as error:
         return f"  to be said before it builds:\n    {error.message.replace(chr(10), chr(10) + '    ')}"
     int8 = [target for target in found.targets if target.precision == "int8"]
-    return f"  next: ./doit build:{name}.{(int8 or found.targets)[0]}"
+    ask = f"; ./doit audit:{name} asks whether pictures are fed as it was trained" if found.config.input else ""
+    return f"  next: ./doit build:{name}.{(int8 or found.targets)[0]}{ask}"

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmzoo.measure.audit.alternatives import Alternative, alternatives
-from bmzoo.measure.audit.judgement import RIGHT, UNKNOWN, WRONG, Judgement, judged
+from bmzoo.measure.audit.judgement import CANNOT_BE_TOLD, RIGHT, WRONG, Judgement, judged
 from bmzoo.measure.audit.loudness import Heard
-from bmzoo.measure.audit.trials import Trial
+from bmzoo.measure.audit.trials import Attempt
 
 SECTION = {
     "pixel_format": "rgb",
@@ -27,12 +27,12 @@ def others(section: Section) -> list[Alternative]:
     return list(alternatives(section, False))
 
 
-def network(worse: Callable[[Section], float]) -> Callable[[Section, NDArray[np.float64] | None], Trial]:
+def network(worse: Callable[[Section], float]) -> Callable[[Section, NDArray[np.float64] | None], Attempt]:
     """Finds the more the less `worse` a section is, 0 to 1, with a little noise of its own."""
 
-    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Trial:
+    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Attempt:
         noise = np.random.default_rng(crc32(str(sorted(section.items())).encode())).normal(0, 0.01, 32)
-        return Trial(PICTURES * (1 - worse(section)) * (1 + noise), None)
+        return Attempt(PICTURES * (1 - worse(section)) * (1 + noise), None)
 
     return attempt
 
@@ -58,7 +58,7 @@ def test_a_right_config_has_nothing_wrong_and_says_what_cannot_be_told() -> None
     found = judged(SECTION, others, network(right))
     assert not found.wrong and found.section == SECTION
     assert verdicts(found)["channel order"] == RIGHT and verdicts(found)["scale"] == RIGHT
-    assert verdicts(found)["padding"] == UNKNOWN  # this network does not mind
+    assert verdicts(found)["padding"] == CANNOT_BE_TOLD  # this network does not mind
 
 
 def test_one_fault_is_named_alone_and_mended() -> None:
@@ -76,15 +76,15 @@ def test_two_faults_are_named_one_after_the_other() -> None:
 
 def test_a_network_that_sees_nothing_at_all_names_nothing() -> None:
     found = judged(SECTION, others, network(lambda section: 1.0))
-    assert not found.wrong and set(verdicts(found).values()) == {UNKNOWN}
+    assert not found.wrong and set(verdicts(found).values()) == {CANNOT_BE_TOLD}
 
 
 def test_shouting_is_not_finding() -> None:
     """A way that finds more, and drowns what the network was trained with, is not better."""
 
-    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Trial:
+    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Attempt:
         loud = section["scale"][0] > 1
-        return Trial(PICTURES * (3 if loud else 1), Heard(0.005 if loud else 1.0, None))
+        return Attempt(PICTURES * (3 if loud else 1), Heard(0.005 if loud else 1.0, None))
 
     assert not judged(SECTION, others, attempt).wrong
     found = judged({**SECTION, "scale": (255 / 128,) * 3}, others, attempt)
@@ -92,8 +92,8 @@ def test_shouting_is_not_finding() -> None:
 
 
 def test_the_first_layer_alone_tells_a_scale() -> None:
-    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Trial:
-        return Trial(None, Heard(1 / (section["scale"][0] * 128), None))
+    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Attempt:
+        return Attempt(None, Heard(1 / (section["scale"][0] * 128), None))
 
     wrong = {**SECTION, "scale": (1 / 128 / 255,) * 3}
     found = judged(wrong, others, attempt)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bmzoo.measure.audit.likeness import JUDGES, Seen, mirrored, moved
+from bmzoo.measure.audit.likeness import LIKENESSES, Seen, mirrored, moved
 from bmzoo.runtime.predictions.classes import Classes
 from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.predictions.mask import Mask
@@ -24,7 +24,7 @@ def boxes(*rows: tuple[float, ...], labels: tuple[int, ...] = ()) -> Detections:
 
 
 def alike(one: object, other: object, mirror: bool = True) -> float:
-    return JUDGES[type(one)].alike(Seen(one, SIZE), Seen(other, SIZE, mirror))
+    return LIKENESSES[type(one)].alike(Seen(one, SIZE), Seen(other, SIZE, mirror))
 
 
 def test_an_object_is_found_again_on_the_other_side() -> None:
@@ -40,10 +40,15 @@ def test_each_object_counts_once_and_only_for_its_class() -> None:
     assert alike(boxes((10, 10, 30, 30, 0.9), labels=(3,)), boxes((70, 10, 90, 30, 0.7), labels=(4,))) == 0
 
 
+def test_boxes_that_are_no_numbers_are_none() -> None:
+    odd = boxes((np.inf, 0, 1, 1, 0.9), (np.nan, 0, 1, 1, 0.8), (0, 0, 3e38, 1, 0.7), (10, 10, 30, 30, 0.6))
+    assert alike(odd, odd, mirror=False) == pytest.approx(0.6)
+
+
 def test_pictures_of_other_sizes_are_compared_by_shares() -> None:
     one = Seen(boxes((10, 10, 30, 30, 0.9)), (100, 50))
     other = Seen(boxes((20, 20, 60, 60, 0.9)), (200, 100))
-    assert JUDGES[Detections].alike(one, other) == pytest.approx(0.9)
+    assert LIKENESSES[Detections].alike(one, other) == pytest.approx(0.9)
 
 
 def test_regions_are_their_upright_boxes() -> None:

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bmzoo.measure.audit.sure import CHANCE, MARGIN, fewest, gain, signed_ranks
+from bmzoo.measure.audit.sure import CHANCE, LEAST_GAIN, fewest, gain, signed_ranks
 
 
 def by_hand(more: list[float]) -> float:
@@ -45,8 +45,8 @@ def test_what_is_better_in_every_picture_is_sure_only_with_enough_of_them() -> N
 
 def test_a_small_gain_does_not_matter_however_sure() -> None:
     before = np.linspace(1, 2, 40)
-    assert not gain(before, before * (1 + MARGIN * 0.9)).sure(1)
-    assert gain(before, before * (1 + MARGIN * 1.1)).sure(1)
+    assert not gain(before, before * (1 + LEAST_GAIN * 0.9)).sure(1)
+    assert gain(before, before * (1 + LEAST_GAIN * 1.1)).sure(1)
 
 
 def test_one_picture_that_gains_all_is_not_sure() -> None:

@@ -169,9 +169,9 @@ def test_what_was_tried_before_a_kill_is_kept(finder: Project) -> None:
 
 def audit_with_a_failure(project: Project) -> bool:
     """Audit until a trial fails, as by a kill."""
-    from bmzoo.measure.audit.trials import Network
+    from bmzoo.measure.audit.trials import AskedNetwork
 
-    before: Callable[..., Any] = Network.tried
+    before: Callable[..., Any] = AskedNetwork.tried
     calls: list[int] = []
 
     def failing(*args: Any) -> Any:
@@ -181,7 +181,7 @@ def audit_with_a_failure(project: Project) -> bool:
         return before(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Network, "tried", failing)
+        patch.setattr(AskedNetwork, "tried", failing)
         with pytest.raises(BmzooError, match="killed"):
             asked(project)
     return len(calls) == 6

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bmzoo.measure.audit.judgement import WRONG, Judgement, Row
-from bmzoo.measure.audit.likeness import Judge
+from bmzoo.measure.audit.judgement import WRONG, AxisRow, Judgement
+from bmzoo.measure.audit.likeness import Likeness
 from bmzoo.measure.audit.sure import fewest
 from bmzoo.measure.picture_statistics import Statistics, unlike
 
@@ -33,14 +33,14 @@ class Shown:
     where: str
 
 
-def document(
-    section: Mapping[str, Any], result: Judgement, judge: Judge | None, shown: Shown, tried: int, heard: bool
+def audit_document(
+    section: Mapping[str, Any], result: Judgement, judge: Likeness | None, shown: Shown, tried: int, heard: bool
 ) -> dict[str, Any]:
     """`audit.json`. `tried`: how many alternatives there were; `heard`: whether the first layer tells anything.
 
     Of pictures in which there is nothing to find no axis is told.
     """
-    wrong = _of_pictures(result, judge, shown, tried)
+    wrong = _of_pictures(result, judge, shown)
     telling = not any(one["what"] == ANOTHER_WORLD for one in wrong)
     mended = result.section if telling else section
     changed = {key: value for key, value in mended.items() if value != section[key]}
@@ -60,10 +60,10 @@ def document(
     }
 
 
-def _of_pictures(result: Judgement, judge: Judge | None, shown: Shown, tried: int) -> list[dict[str, str]]:
+def _of_pictures(result: Judgement, judge: Likeness | None, shown: Shown) -> list[dict[str, str]]:
     """What is wrong with the pictures: too few, noise, or none that the network is for."""
     found = []
-    least = fewest(tried) if tried else 0
+    least = fewest(result.hardest)
     if shown.different < least:
         same = f", {shown.different} of them different" if shown.different < shown.pictures else ""
         said = f"{shown.pictures} pictures{same}: nothing is sure with fewer than {least}"
@@ -85,7 +85,7 @@ def _notes(shown: Shown) -> list[str]:
     return unlike(shown.own, shown.verify, _VERIFY) if shown.where != _VERIFY else []
 
 
-def _axis(row: Row, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def _axis(row: AxisRow, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     one = row.compared
     told: dict[str, Any] = {"axis": row.axis, "verdict": row.verdict}
     if one is None:

@@ -4,6 +4,7 @@ One thing is mended at a time, and everything tried again from there: where two 
 right in many ways, and what follows from the first is not named as a second.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,17 +14,17 @@ from numpy.typing import NDArray
 
 from bmzoo.measure.audit.alternatives import AXES, MEAN, NUMBERS, ORDER, SCALE, Alternative
 from bmzoo.measure.audit.sure import Gain, gain
-from bmzoo.measure.audit.trials import Trial
+from bmzoo.measure.audit.trials import Attempt
 
-WRONG, RIGHT, UNKNOWN = "wrong", "as trained", "cannot be told"
+WRONG, RIGHT, CANNOT_BE_TOLD = "wrong", "as trained", "cannot be told"
 _NUMERIC = (ORDER, MEAN, SCALE, NUMBERS)
 # Faults that are mended one after the other.
-MOST = 3
+_MOST_FAULTS = 3
 # Alternatives this near to the best are as good: then the one that changes least is taken.
 _AS_GOOD = 0.97
 
 Section = Mapping[str, Any]
-Try = Callable[[Section, NDArray[np.float64] | None], Trial]
+Try = Callable[[Section, NDArray[np.float64] | None], Attempt]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Row:
+class AxisRow:
     """What is said of an axis. `compared`: the better one, or the one that does best beside the configured one."""
 
     axis: str
@@ -53,25 +54,28 @@ class Row:
 class Judgement:
     """Rows for every axis there is, and the section as it should be. `found`: in each picture, that way."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[AxisRow] = field(default_factory=list)
+    hardest: int = 1  # by how much the allowed chance was divided at most
     section: dict[str, Any] = field(default_factory=dict)
     found: NDArray[np.float64] | None = None
 
     @property
-    def wrong(self) -> list[Row]:
+    def wrong(self) -> list[AxisRow]:
         return [row for row in self.rows if row.verdict == WRONG]
 
 
 def judged(section: Section, others: Callable[[Section], Sequence[Alternative]], attempt: Try) -> Judgement:
     """Try everything, mend what is surely wrong, try again. `attempt`: feeds the network. Raises SessionError."""
     result = Judgement(section=dict(section))
-    for _ in range(MOST):
+    for _ in range(_MOST_FAULTS):
         base = attempt(result.section, None)
-        compared = _compared(base, others(result.section), result.section, attempt)
+        tried = others(result.section)
+        result.hardest = max(result.hardest, *_shares(tried).values(), 1)
+        compared = _compared(base, tried, result.section, attempt)
         best = _best(compared, base)
         if best is None:
             break
-        result.rows.append(Row(best.alternative.axis, WRONG, best))
+        result.rows.append(AxisRow(best.alternative.axis, WRONG, best))
         result.section = best.alternative.of(result.section)
     else:
         base = attempt(result.section, None)
@@ -82,13 +86,25 @@ def judged(section: Section, others: Callable[[Section], Sequence[Alternative]],
     return result
 
 
-def _compared(base: Trial, tried: Sequence[Alternative], section: Section, attempt: Try) -> list[Compared]:
+def _compared(base: Attempt, tried: Sequence[Alternative], section: Section, attempt: Try) -> list[Compared]:
     # A network that is shouted at finds what is not there: then nothing is given up for finding less.
     beside = base.found if base.heard is None or base.heard.plausible else None
-    return [_beside(base, attempt(one.of(section), beside), one, len(tried)) for one in tried]
+    shares = _shares(tried)
+    return [_beside(base, attempt(one.of(section), beside), one, shares[_family(one.axis)]) for one in tried]
 
 
-def _beside(base: Trial, other: Trial, alternative: Alternative, tried: int) -> Compared:
+def _shares(tried: Sequence[Alternative]) -> dict[str, int]:
+    """By what the allowed chance is divided for an alternative: each family gets as much, however large."""
+    count = Counter(_family(one.axis) for one in tried)
+    return {family: len(count) * number for family, number in count.items()}
+
+
+def _family(axis: str) -> str:
+    """Mean and scale are tried together in many ways; the other axes have few."""
+    return NUMBERS if axis in (MEAN, SCALE, NUMBERS) else axis
+
+
+def _beside(base: Attempt, other: Attempt, alternative: Alternative, tried: int) -> Compared:
     """An alternative beside what is configured, by what is found, and by the first layer where numbers differ."""
     quiet = other.heard is not None and not other.heard.plausible
     deaf = base.heard is not None and not base.heard.plausible
@@ -106,7 +122,7 @@ def _beside(base: Trial, other: Trial, alternative: Alternative, tried: int) -> 
     return Compared(alternative, wins, loses or farther, better, float(other.found.sum()), "finds")
 
 
-def _best(compared: Sequence[Compared], base: Trial) -> Compared | None:
+def _best(compared: Sequence[Compared], base: Attempt) -> Compared | None:
     """Of those that win the one that finds most; of those that are as good, the one that changes least."""
     wins = [one for one in compared if one.wins]
     if not wins:
@@ -120,9 +136,9 @@ def _on(axis: str, compared: Sequence[Compared]) -> list[Compared]:
     return [one for one in compared if one.alternative.axis == axis]
 
 
-def _row(axis: str, compared: Sequence[Compared], base: Trial) -> Row:
+def _row(axis: str, compared: Sequence[Compared], base: Attempt) -> AxisRow:
     """An axis on which nothing is surely better: as trained where all else is surely worse."""
     open_ones = [one for one in _on(axis, compared) if not one.loses]
     if not open_ones:
-        return Row(axis, RIGHT, None)
-    return Row(axis, UNKNOWN, max(open_ones, key=lambda one: one.total))
+        return AxisRow(axis, RIGHT, None)
+    return AxisRow(axis, CANNOT_BE_TOLD, max(open_ones, key=lambda one: one.total))

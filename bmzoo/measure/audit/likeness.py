@@ -23,6 +23,7 @@ _IOU = 0.5  # the loosest that COCO counts
 _CUT = 0.03  # of each side, where a view is moved
 _BACKGROUND = 0
 _GRID = 64  # cells a side in which masks are compared
+_FARTHEST = 100.0  # sides of the picture: a box beyond is none
 _MOST = 200  # objects of a picture that are looked at, the surest first: a network that babbles sees thousands
 
 Picture = NDArray[np.uint8]
@@ -38,7 +39,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Likeness:
     """How a kind of prediction is judged. `view`: the picture again; `mirrored`: whether it is the other way round.
 
     `alike`: how much two have in common, in `unit`; `least`: where something was found. `turned`: whether the
@@ -89,6 +90,8 @@ def _flat(seen: Seen) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray
         corners, labels = what.boxes, what.labels
     corners, labels, scores = corners[:_MOST], labels[:_MOST], what.scores[:_MOST]
     boxes = corners.reshape(-1, 4).astype(np.float64) / np.array([*seen.size, *seen.size])
+    sound = np.abs(boxes).max(axis=1, initial=0.0) < _FARTHEST  # neither infinite nor no number
+    boxes, scores, labels = boxes[sound], scores[sound], labels[sound]
     if seen.mirrored:
         boxes[:, [0, 2]] = 1 - boxes[:, [2, 0]]
     return boxes, scores, labels
@@ -148,10 +151,10 @@ def _characters(one: Seen, other: Seen) -> float:
 
 
 # By the class of predictions; those that are not here do not show how they are fed.
-JUDGES: Mapping[type, Judge] = {
-    Detections: Judge(mirrored, _boxes, 0.25, "objects", mirrored=True),
-    Regions: Judge(mirrored, _boxes, 0.25, "regions", mirrored=True),
-    Mask: Judge(mirrored, _pixels, 0.005, "of the picture", mirrored=True),
-    Classes: Judge(moved, _class, 0.1, "of a class", turned=True),
-    Text: Judge(moved, _characters, 0.5, "characters"),
+LIKENESSES: Mapping[type, Likeness] = {
+    Detections: Likeness(mirrored, _boxes, 0.25, "objects", mirrored=True),
+    Regions: Likeness(mirrored, _boxes, 0.25, "regions", mirrored=True),
+    Mask: Likeness(mirrored, _pixels, 0.005, "of the picture", mirrored=True),
+    Classes: Likeness(moved, _class, 0.1, "of a class", turned=True),
+    Text: Likeness(moved, _characters, 0.5, "characters"),
 }

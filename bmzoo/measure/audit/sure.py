@@ -1,8 +1,8 @@
 """Whether a network does surely better another way: the same pictures both ways, picture by picture. Pure.
 
-Wilcoxon's signed-rank test (Individual Comparisons by Ranking Methods, 1945), exact and one-sided, also with ties;
-for as many alternatives as are tried its bound is divided by their number (Bonferroni). How much better it is, and
-whether by enough, is a bootstrap over pictures (Efron, 1979).
+Wilcoxon's signed-rank test (Individual Comparisons by Ranking Methods, 1945), exact and one-sided, also with ties.
+As many alternatives are tried, its bound is divided by their number (Bonferroni), in equal shares for each axis. How
+much better it is, and whether by enough, is a bootstrap over pictures (Efron, 1979).
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from bmzoo.measure.sureness import resamples
 # How often a right config may be called wrong, over all alternatives together.
 CHANCE = 0.02
 # How much more must be found: below, it does not matter, whatever is the cause.
-MARGIN = 0.03
+LEAST_GAIN = 0.03
 
 Values = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class Gain:
 
     def sure(self, tried: int) -> bool:
         """Whether it is surely better, and by enough. `tried`: how many alternatives there were."""
-        return self.chance * tried < CHANCE and self.low > 0 and self.share > MARGIN
+        return self.chance * tried < CHANCE and self.low > 0 and self.share > LEAST_GAIN
 
 
 def gain(before: Values, after: Values) -> Gain:

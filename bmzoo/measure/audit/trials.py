@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmzoo.measure.audit.likeness import JUDGES, Judge, Seen
+from bmzoo.measure.audit.likeness import LIKENESSES, Likeness, Seen
 from bmzoo.measure.audit.loudness import Heard, heard
 from bmzoo.runtime.decoders.decode import BadOutputs, decode
 from bmzoo.runtime.decoders.spec import DecoderSpec
@@ -17,10 +17,10 @@ from bmzoo.runtime.resizing import Geometry
 from bmzoo.system import parallel
 
 # Scores below are noise, and would only take time.
-CONFIDENCE = 0.1
-NMS = 0.45
+_CONFIDENCE = 0.1
+_NMS = 0.45
 # Other pictures that each is compared with, for what is found in any picture.
-OTHERS = 3
+_OTHERS = 3
 # Pictures after which a way is given up that finds less than half.
 _FIRST = 6
 _HOPELESS = 0.5
@@ -41,7 +41,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Attempt:
     """`found` [pictures]: how much in each, of the first ones where it was `given_up`; None without a judge."""
 
     found: NDArray[np.float64] | None
@@ -50,7 +50,7 @@ class Trial:
 
 
 @dataclass
-class Network:
+class AskedNetwork:
     """A network with what it is judged on. `others`: its further inputs, by the number of a picture.
 
     threads: how many pictures are looked at at a time; sessions should have one thread each.
@@ -65,25 +65,25 @@ class Network:
     threads: int = 1
     _views: dict[int, list[tuple[Picture, Picture]]] = field(init=False, default_factory=dict)
 
-    def judge(self, spec: InputSpec) -> Judge | None:
+    def judge(self, spec: InputSpec) -> Likeness | None:
         """How its predictions are judged; None for those that do not show how it is fed. Raises SessionError."""
         tensor, geometry = prepare(self.pictures[0], spec)
-        return JUDGES.get(type(self._predicted(spec, 0, tensor, geometry)))
+        return LIKENESSES.get(type(self._predicted(spec, 0, tensor, geometry)))
 
-    def tried(self, spec: InputSpec, judge: Judge | None, beside: NDArray[np.float64] | None = None) -> Trial:
+    def tried(self, spec: InputSpec, judge: Likeness | None, beside: NDArray[np.float64] | None = None) -> Attempt:
         """Fed that way. `beside`: what is found another way, to give up early. Raises SessionError."""
         listened = self._heard(spec)
         if judge is None:
-            return Trial(None, listened)
+            return Attempt(None, listened)
         seen = self._seen(spec, judge, range(min(_FIRST, len(self.pictures))))
         if len(seen) < len(self.pictures):
             first = _found(seen, judge)
             if hopeless(first, beside):
-                return Trial(first, listened, given_up=True)
+                return Attempt(first, listened, given_up=True)
             seen += self._seen(spec, judge, range(len(seen), len(self.pictures)))
-        return Trial(_found(seen, judge), listened)
+        return Attempt(_found(seen, judge), listened)
 
-    def _seen(self, spec: InputSpec, judge: Judge, indices: Sequence[int]) -> list[Views]:
+    def _seen(self, spec: InputSpec, judge: Likeness, indices: Sequence[int]) -> list[Views]:
         """What is seen in each of some pictures, on all cores."""
         found: dict[int, Views] = {}
 
@@ -100,7 +100,7 @@ class Network:
         tensor, geometry = prepare(view, spec)
         return Seen(self._predicted(spec, index, tensor, geometry), (view.shape[1], view.shape[0]), is_mirrored)
 
-    def _viewed(self, judge: Judge, index: int) -> list[tuple[Picture, Picture]]:
+    def _viewed(self, judge: Likeness, index: int) -> list[tuple[Picture, Picture]]:
         """A picture and its other view, upright and maybe upside down."""
         if index not in self._views:
             turned = (0, 2) if judge.turned else (0,)
@@ -112,7 +112,8 @@ class Network:
         """The prediction for one picture; None where what comes out is no number."""
         heads = self.session.run(self._feeds(self.session, tensor, index))
         try:
-            return decode(heads, self.decoder, (spec.height, spec.width), CONFIDENCE, NMS, [geometry])[0]
+            with np.errstate(all="ignore"):  # sizes overflow where a network is fed numbers far too large
+                return decode(heads, self.decoder, (spec.height, spec.width), _CONFIDENCE, _NMS, [geometry])[0]
         except BadOutputs:
             return None
 
@@ -145,17 +146,17 @@ def hopeless(first: NDArray[np.float64] | None, beside: NDArray[np.float64] | No
     return bool(first.sum() < _HOPELESS * beside[: len(first)].sum())
 
 
-def _found(seen: Sequence[Views], judge: Judge) -> NDArray[np.float64]:
+def _found(seen: Sequence[Views], judge: Likeness) -> NDArray[np.float64]:
     """What is found in each picture and again in its other view, without what is found in any."""
     number = len(seen)
     found = np.zeros(number)
     for index, views in enumerate(seen):
         own = np.mean([_alike(one, other, judge) for one, other in views])
-        others = [seen[(index + step) % number] for step in range(1, min(OTHERS, number - 1) + 1)]
+        others = [seen[(index + step) % number] for step in range(1, min(_OTHERS, number - 1) + 1)]
         any_picture = [_alike(one, other, judge) for one, _ in views for some in others for _, other in some]
         found[index] = own - (np.mean(any_picture) if any_picture else 0.0)
     return found
 
 
-def _alike(one: Seen, other: Seen, judge: Judge) -> float:
+def _alike(one: Seen, other: Seen, judge: Likeness) -> float:
     return 0.0 if one.what is None or other.what is None else judge.alike(one, other)
