@@ -27,7 +27,7 @@ from bmzoo.measure.audit.judgement import judged
 from bmzoo.measure.audit.likeness import Likeness
 from bmzoo.measure.audit.loudness import Heard
 from bmzoo.measure.audit.trials import AskedNetwork, Attempt, Listener, hopeless
-from bmzoo.measure.picture_statistics import Statistics, nearly_same, statistics
+from bmzoo.measure.picture_statistics import nearly_same, of_folder, statistics
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.onnx_import.first_layer import first_layer
 from bmzoo.runtime.engines.session import OnnxSession
@@ -54,7 +54,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     pairs = nearly_same(list(pictures.values()))
     again = {second for _, second in pairs}
     different = [one for index, one in enumerate(pictures.values()) if index not in again]
-    shown = Shown(len(pictures), len(different), own, _verified(folder, longest), str(request["where"]))
+    shown = Shown(len(pictures), len(different), own, of_folder(folder / "verify"), str(request["where"]))
     with ExitStack() as stack:
         network = _network(stack, folder, request, different)
         told = _audited(folder, network, request["input"], shown)
@@ -147,15 +147,6 @@ def _read(folder: Path, longest: int, names: Mapping[str, str]) -> tuple[dict[st
         except SourceError as error:
             warnings.append(f"{names[path.name]}: skipped: {error.message.partition(': ')[2]}")
     return found, warnings
-
-
-def _verified(folder: Path, longest: int) -> list[Statistics]:
-    """Of the pictures of `verify`, those of them that can be read."""
-    if not (folder / "verify").is_dir():
-        return []
-    paths = sorted((folder / "verify").iterdir())
-    names = {path.name: path.name for path in paths}
-    return [statistics(one) for one in _read(folder / "verify", longest, names)[0].values()]
 
 
 def reduced(picture: Picture, longest: int) -> Picture:

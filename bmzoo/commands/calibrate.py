@@ -16,7 +16,7 @@ from bmzoo.commands.table import rounded
 from bmzoo.errors import SourceError, VerifyFailed
 from bmzoo.measure.given_names import as_given, given_names
 from bmzoo.measure.npz import arrays
-from bmzoo.measure.picture_statistics import copies
+from bmzoo.measure.picture_statistics import copies, of_folder, unlike
 from bmzoo.quantization.certainty import Certainty, movement
 from bmzoo.quantization.histograms import Histogram, difference, histogram, together
 from bmzoo.quantization.observing import HINT, Observation, Observer, grouped, observers
@@ -64,6 +64,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     given = given_names(folder)
     sure = Certainty({as_given(name, given): one.moves for name, one in found.items()}, len(samples))
     _tell(folder, sure, [(shown[samples[a].stem], shown[samples[b].stem]) for a, b in pairs])
+    _warn(folder, unlike(of_folder(folder / "pictures"), of_folder(folder / "verify"), "verify"))
 
 
 def _found(seen: Histogram, settings: Mapping[str, Any]) -> Found:

@@ -65,7 +65,7 @@ COMMANDS: Mapping[str, OwnCommand] = {
                 for name in ("table_tensors", "folding", "lowered_layers", "relu_concat", "session", "tables")
             ),
             *("system/partial.py", "measure/npz.py", "measure/given_names.py", "measure/picture_statistics.py"),
-            *_ENGINES,
+            *(*_PREPROCESSING, *_ENGINES),
         ),
         installation=True,
     ),

@@ -1,15 +1,20 @@
-"""What a set of pictures is like, in a few numbers for each, and how far it is from another set. Pure.
+"""What a set of pictures is like, in a few numbers for each, and how far it is from another set.
 
 Sets are compared by the share of pairs in which one is the larger (Mann and Whitney, 1947): half for sets that are
 alike, and 0 or 1 where they do not even overlap.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from bmzoo.errors import SourceError
+from bmzoo.runtime.preprocess import read_image
 
 # The longer side that pictures are looked at in, in pixels.
 _SIDE = 128
@@ -53,6 +58,15 @@ def statistics(picture: Picture) -> Statistics:
     small = cv2.resize(picture, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA) if ratio < 1 else picture
     spread = small.max(axis=2).astype(np.float32) - small.min(axis=2)
     return Statistics(float(grey.mean()), float(grey.std()), float(spread.mean()), _neighbours(grey))
+
+
+def of_folder(folder: Path) -> list[Statistics]:
+    """Of the pictures of a folder that can be read; none where there is no folder."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with suppress(SourceError):  # whoever feeds the network warns of it
+            found.append(statistics(read_image(path)))
+    return found
 
 
 def _neighbours(grey: NDArray[np.float32]) -> float:

@@ -11,7 +11,7 @@ from bmzoo.config.schema import ModelConfig
 from bmzoo.config.weights import Weights
 from bmzoo.plan.calibrating import OWN_ENGINE, calibrator
 from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
-from bmzoo.plan.fed import fed, input_request, is_shaped_by_file, stated_inputs
+from bmzoo.plan.fed import fed, input_request, is_shaped_by_file, pictures, stated_inputs
 from bmzoo.plan.step import Command, ExternalData, File, Input, Output, Step, Subject
 from bmzoo.plan.transforming import noise_shape, transform_arguments
 from bmzoo.target import Target
@@ -167,6 +167,9 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
     who = calibrator(settings, count, int4, model.config.input is not None)
     source = transform if equalized else import_step(model, weights)
     request = {**input_request(model), "minimum": settings.minimum, **unpictured(model, count)}
+    verify = model.config.verify.images
+    # Beside which thresholds are told to be of night pictures. First, so that names are those of the others.
+    beside = (("verify", pictures(verify)),) if who.network and images is not None and verify is not None else ()
     return Step(
         "calibrate",
         Subject(model.name, weights.name, equalized),
@@ -175,6 +178,7 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
             *mlir_inputs(transform),
             *((("model.onnx", Output(source, "model.onnx")),) if who.network else ()),
             ("model.json", Output(import_step(model, weights), "model.json")),
+            *beside,
             *shown,
         ),
         ("calibration.table", *who.outputs),

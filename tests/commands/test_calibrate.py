@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -159,6 +160,21 @@ def test_the_same_table_whatever_the_cores_and_after_a_kill(
     fours = tables[0].partition("#int4_th\n")[2].split()
     assert fours[0] == "x"
     assert float(fours[1]) == pytest.approx(-float(fours[2]) * 7 / 8, rel=6e-3)
+
+
+def test_night_pictures_beside_those_of_verify_are_named(tmp_path: Path, interpreter: Interpreter) -> None:
+    folder = step(tmp_path, network(zero=3), samples())
+    random = np.random.default_rng(1)
+    for name, high in (("pictures", 40), ("verify", 255)):
+        (folder / name).mkdir()
+        for index in range(6):
+            small = random.integers(0, high, (5, 7, 3)).astype(np.uint8)
+            cv2.imwrite(str(folder / name / f"{index:05d}.png"), cv2.resize(small, (60, 40)))
+    (folder / "verify" / "00009.png").write_bytes(b"no picture")
+    calibrate.run(folder, ("calibrate.json",))
+    warnings = json.loads((folder / "warnings.json").read_text())
+    (said,) = (text for text in warnings if text.startswith("night pictures only"))
+    assert said.endswith(" in verify")
 
 
 def test_pictures_that_give_no_numbers_are_named(tmp_path: Path, interpreter: Interpreter) -> None:

@@ -1,7 +1,7 @@
 """Whether a network does surely better another way: the same pictures both ways, picture by picture. Pure.
 
 Wilcoxon's signed-rank test (Individual Comparisons by Ranking Methods, 1945), exact and one-sided, also with ties.
-As many alternatives are tried, its bound is divided by their number (Bonferroni), in equal shares for each axis. How
+As many ways are tried, its bound is divided by their number (Bonferroni), with a share for each axis. How
 much better it is, and whether by enough, is a bootstrap over pictures (Efron, 1979).
 """
 
