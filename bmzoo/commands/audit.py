@@ -124,7 +124,7 @@ def _network(
     sources = tensor_sources(folder, request, facts)
     session = stack.enter_context(closing(OnnxSession(folder / "model.onnx", threads=1)))
     layer, listener = first_layer(onnx.load(str(folder / "model.onnx"))), None
-    if layer is not None:
+    if layer is not None and facts["input"] in {port.name for port in layer.model.graph.input}:
         heard = stack.enter_context(closing(OnnxSession(layer.model.SerializeToString(), threads=1)))
         listener = Listener(heard, layer.mean, layer.deviation, layer.bias)
     decoder = decoder_spec(request["decoder"], folder)

@@ -28,6 +28,7 @@ BY_KIND: Mapping[str, Needs] = {
     "scales": Needs(1, 2 * GB),
     "transform": Needs(1, 2 * GB),
     "calibrate": Needs(2, 4 * GB),
+    "audit": Needs(2, 4 * GB),
     "rank": Needs(2, 4 * GB),
     "choose": Needs(2, 4 * GB),
     "search": Needs(2, 4 * GB),

@@ -58,6 +58,7 @@ def find_orphans(at: Workspace, tracked: Collection[Path] | None) -> tuple[Orpha
         *_combined(at),
         *_exports(at),
         *_evaluations(at),
+        *_audits(at),
         *_benchmarks(at),
         *_tuned(at),
         *_evidence(at),
@@ -158,6 +159,13 @@ def _evaluations(at: Workspace) -> Iterator[Orphan]:
     for path in _files(at.layout.build / "eval"):
         told = published.read_document(path)
         if path == at.layout.evaluation(*(str(told.get(key)) for key in ("model", "weights", "engine"))):
+            yield Orphan(path)
+
+
+def _audits(at: Workspace) -> Iterator[Orphan]:
+    for path in _files(at.layout.build / "audit"):
+        told = published.read_document(path)
+        if path == at.layout.audit(*(str(told.get(key)) for key in ("model", "weights"))):
             yield Orphan(path)
 
 

@@ -48,7 +48,7 @@ def of_target(layout: Layout, target: Target) -> tuple[Path, ...]:
 def of_weights(layout: Layout, model: Model, weights: Weights) -> Iterator[Path]:
     """What is made from some weights: for all targets together, or for those of a chip."""
     network, judged = layout.onnx(model.name, weights.name), using(model, weights)
-    yield from (network, layout.bench(network))
+    yield from (network, layout.bench(network), layout.audit(model.name, weights.name))
     place = partial(layout.evaluation, model.name, weights.name)
     yield from map(place, ("onnx", *(engine(judged, target) for target in model.targets)))
     for chip in dict.fromkeys(target.chip for target in model.targets if target.precision == "int8"):

@@ -6,6 +6,7 @@ from typing import Any
 from bmzoo.config import yamlfile
 from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError, VerifyFailed
+from bmzoo.execute import published
 from bmzoo.measure.audit.alternatives import written
 from bmzoo.plan.audit import AUDIT_PICTURES, audit_pictures, audit_step
 from bmzoo.system import files
@@ -22,7 +23,7 @@ def audit_model(at: Workspace, model: Model, count: int = AUDIT_PICTURES) -> str
     """
     shown = at.layout.shown(model.path)
     if model.config.input is None:
-        raise ConfigError(f"{shown}: input: the network takes no pictures, so there is no preprocessing to audit")
+        return "the network takes no pictures, so there is no preprocessing to ask it about"
     weights = at.weights.chosen(model)
     if audit_pictures(at.weights.using(model)) is None:
         hint = "for example calibration: {images: {folder: pictures, count: 32}}"
@@ -31,7 +32,8 @@ def audit_model(at: Workspace, model: Model, count: int = AUDIT_PICTURES) -> str
     told = at.builder(model).run(audit_step(model, weights, count)).read_json("audit.json")
     path = at.layout.audit(model.name, weights.name)
     mend = yamlfile.flow({"input": told["mend"]}).strip() if told["mend"] else ""
-    files.write(files.json_text({"model": model.name, "weights": weights.name, **told, "yaml": mend}), path)
+    about = {"schema": published.DOCUMENT_SCHEMA, "model": model.name, "weights": weights.name}
+    files.write(files.json_text({**about, **told, "yaml": mend}), path)
     text = "\n".join(lines(told))
     if not told["wrong"]:
         return text
@@ -51,7 +53,7 @@ def lines(told: Told) -> list[str]:
         "as configured": [_values(row.get("configured")) for row in rows],
         "alternative": [_values(row.get("alternative")) for row in rows],
         "finds": [_more(row) for row in rows],
-        "by chance": [_chance(row) for row in rows],
+        **({"by chance": [_chance(row) for row in rows]} if any(map(_chance, rows)) else {}),
     }
     table = [f"  {line}" for line in aligned(columns, tuple(columns))] if rows else []
     return [

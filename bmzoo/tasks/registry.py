@@ -103,7 +103,7 @@ TASKS = (
     Group(
         "audit",
         "Ask the network whether its pictures are fed as it was trained: channels, mean, scale, resize, padding.",
-        subjects.PICTURED,
+        subjects.MODELS,
         models.audit,
     ),
     Group(

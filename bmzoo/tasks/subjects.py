@@ -65,10 +65,6 @@ def _models(at: Workspace) -> Iterator[TaskSubject[None]]:
     return (TaskSubject(model.name, model, None) for model in at.models.values())
 
 
-def _pictured(at: Workspace) -> Iterator[TaskSubject[None]]:
-    return (subject for subject in _models(at) if subject.model.config.input is not None)
-
-
 def _climbing(at: Workspace) -> Iterator[TaskSubject[None]]:
     """As their configs have them: what was decided before is what this decides anew."""
     return (TaskSubject(model.name, model, None) for model in at.configs.models.values() if climbs(model))
@@ -115,7 +111,6 @@ EVALUATED = By(Kind.TARGET, _evaluated)  # and the ONNX models, of models with g
 TIMED = By(Kind.TARGET, _timed)  # and the ONNX models, of models with a decoder
 COMBINED = By(Kind.FAMILY, _combined)  # targets that differ in batch only, where there are several
 MODELS = By(Kind.MODEL, _models)
-PICTURED = By(Kind.MODEL, _pictured)  # those of them that are fed pictures
 CALIBRATIONS = By(Kind.MODEL, _calibrated)  # and quantizer, with calibration tables of bmzoo's own
 CLIMBING = By(Kind.MODEL, _climbing)  # models whose config says nothing of INT8
 BATCHES = By(Kind.MODEL, _batches)  # 1 is always one of them

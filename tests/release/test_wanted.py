@@ -99,6 +99,7 @@ def arguments(model: Model) -> dict[str, Iterable[Callable[[Any], Path]]]:
         "scales": by_weights("scales", *tables(model)),
         "int8_settings": by_weights("int8_settings") if climbs(model) else (),
         "qtable": by_weights("qtable", *chips),
+        "audit": by_weights("audit"),
         "evaluation": by_weights("evaluation", *sorted(engines)),
         "artifact": by_target("artifact"),
         "provenance": by_target("provenance"),
@@ -130,6 +131,9 @@ def fill(layout: Layout, path: Path) -> None:
         *_, weights, engine_ = path.stem.rsplit(".", 2)
         model = path.name.removesuffix(f".{weights}.{engine_}.json")
         files.write(files.json_text({**about, "model": model, "weights": weights, "engine": engine_}), path)
+    elif path.parent.name == "audit":
+        model, _, weights = path.stem.rpartition(".")
+        files.write(files.json_text({**about, "model": model, "weights": weights}), path)
     elif path.parent.name == "bench":
         chip, _, name = path.stem.partition(".")
         network = f"build/{chip}/{name}.bmodel" if chip.startswith("BM") else f"models/onnx/{path.stem}.onnx"

@@ -187,6 +187,17 @@ def audit_with_a_failure(project: Project) -> bool:
     return len(calls) == 6
 
 
+def test_a_network_without_pictures_has_nothing_to_ask_about(project: Project) -> None:
+    project.edit(
+        "input: {height: 32, width: 32}", "inputs: {x: {random: {distribution: normal}, shape: [1, 3, 32, 32]}}"
+    )
+    project.edit("calibration: {images: {folder: pictures/calibration}, minimum: 2}\n", "")
+    project.edit("verify: {images: {folder: pictures/selection}}", "verify: {floats: 2}")
+    project.edit("precision: [fp32, int8]", "precision: fp32")
+    assert asked(project).startswith("the network takes no pictures")
+    assert "audit" not in project.toolchain.ran
+
+
 def test_pictures_of_verify_stand_in(finder: Project) -> None:
     finder.edit("calibration: {images: {folder: pictures/calibration}, minimum: 2}\n", "")
     finder.edit("precision: [fp32, int8]", "precision: fp32")
