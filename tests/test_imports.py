@@ -67,11 +67,15 @@ PURE = (
     *(
         "config.time_limit",
         "measure.sureness",
+        "measure.normalisations",
+        "measure.audit.alternatives",
+        "measure.audit.sure",
+        "measure.audit.loudness",
         "quantization.budgets.prices",
         "quantization.budgets.sets",
         "quantization.budgets.choice",
     ),
-    *("plan.step", "plan.fingerprint", "plan.shared", "plan.lowering", "plan.build", "plan.verify"),
+    *("plan.step", "plan.fingerprint", "plan.shared", "plan.lowering", "plan.build", "plan.verify", "plan.audit"),
     *(
         "plan.float_layers",
         "plan.float_decision",

@@ -8,6 +8,7 @@ from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError, VerifyFailed
 from bmzoo.execute import published
 from bmzoo.measure.audit.alternatives import written
+from bmzoo.measure.audit.judgement import FIRST_LAYER, WRONG
 from bmzoo.plan.audit import AUDIT_PICTURES, audit_pictures, audit_step
 from bmzoo.system import files
 from bmzoo.system.text import aligned
@@ -70,8 +71,8 @@ def _values(changes: Told | None) -> str:
 
 def _more(row: Told) -> str:
     """How much more is found, and what 19 of 20 draws of the pictures exceed."""
-    if "more" not in row:
-        return "" if "by" not in row else str(row["by"])
+    if "more" not in row or row["by"] == FIRST_LAYER:
+        return str(row.get("by", ""))
     if row["more"] is None:
         return "something, in place of nothing"
     return f"{row['more']:+.1%}, at least {row['low']:+.1%}"
@@ -79,6 +80,6 @@ def _more(row: Told) -> str:
 
 def _chance(row: Told) -> str:
     chance = row.get("chance")
-    if chance is None or row["verdict"] != "wrong":
+    if chance is None or row["verdict"] != WRONG or row["by"] == FIRST_LAYER:
         return ""
     return f"1 in {1 / chance:,.0f}" if chance > 0 else "never"

@@ -89,6 +89,7 @@ def test_shouting_is_not_finding() -> None:
     assert not judged(SECTION, others, attempt).wrong
     found = judged({**SECTION, "scale": (255 / 128,) * 3}, others, attempt)
     assert [row.axis for row in found.wrong] == ["scale"] and found.section["scale"][0] < 0.02
+    assert found.wrong[0].compared is not None and found.wrong[0].compared.by == "first layer"
 
 
 def test_the_first_layer_alone_tells_a_scale() -> None:

@@ -18,6 +18,7 @@ from bmzoo.measure.audit.trials import Attempt
 
 WRONG, RIGHT, CANNOT_BE_TOLD = "wrong", "as trained", "cannot be told"
 _NUMERIC = (ORDER, MEAN, SCALE, NUMBERS)
+FIRST_LAYER = "first layer"
 # Faults that are mended one after the other.
 _MOST_FAULTS = 3
 # The allowed chance, in parts: half for channels, as only a network that was trained so finds more with them the
@@ -116,13 +117,15 @@ def _beside(base: Attempt, other: Attempt, alternative: Alternative, tried: int)
         nearer = other.heard.surely_nearer(base.heard, tried)
         farther = base.heard.surely_nearer(other.heard, tried)
     if base.found is None or other.found is None:
-        return Compared(alternative, nearer, farther, None, 0.0, "first layer" if nearer or farther else "")
+        return Compared(alternative, nearer, farther, None, 0.0, FIRST_LAYER if nearer or farther else "")
     if other.given_up:
         return Compared(alternative, False, True, None, float(other.found.sum()), "finds less than half")
     better, worse = gain(base.found, other.found), gain(other.found, base.found)
     loses = worse.sure(tried)
-    wins = (better.sure(tried) and not quiet) or (nearer and (deaf or not loses))
-    return Compared(alternative, wins, loses or farther, better, float(other.found.sum()), "finds")
+    finds = better.sure(tried) and not quiet
+    wins = finds or (nearer and (deaf or not loses))
+    by = FIRST_LAYER if wins and not finds else "finds"
+    return Compared(alternative, wins, loses or farther, better, float(other.found.sum()), by)
 
 
 def _best(compared: Sequence[Compared], base: Attempt) -> Compared | None:
