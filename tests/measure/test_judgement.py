@@ -74,6 +74,24 @@ def test_two_faults_are_named_one_after_the_other() -> None:
     assert found.section["pixel_format"] == "rgb" and found.section["mean"][0] > 120
 
 
+def test_an_axis_that_is_mended_twice_is_named_once() -> None:
+    """From far off, a scale that is nearly right is surely better, and the right one is surely better still."""
+
+    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Attempt:
+        scale = section["scale"][0]
+        near = np.isclose(scale, 1 / 127.5) or np.isclose(scale, 1 / 128)
+        odd = np.isclose(scale, 1 / 255)
+        loud = 0.0 if near else 0.5 if odd else 1.0
+        first = Heard(1.0, None) if near or odd else Heard(1e-3, None)
+        if near and section["mean"][0] != 127.0:
+            loud = 1.0
+        return Attempt(PICTURES * (1 - loud), first)
+
+    found = judged({**SECTION, "scale": (2.0,) * 3}, others, attempt)
+    assert [row.axis for row in found.wrong] == ["scale"]
+    assert found.section["scale"][0] < 0.009
+
+
 def test_a_network_that_sees_nothing_at_all_names_nothing() -> None:
     found = judged(SECTION, others, network(lambda section: 1.0))
     assert not found.wrong and set(verdicts(found).values()) == {CANNOT_BE_TOLD}

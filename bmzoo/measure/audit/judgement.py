@@ -79,7 +79,8 @@ def judged(section: Section, others: Callable[[Section], Sequence[Alternative]],
         best = _best(compared, base)
         if best is None:
             break
-        result.rows.append(AxisRow(best.alternative.axis, WRONG, best))
+        axis = best.alternative.axis
+        result.rows = [row for row in result.rows if row.axis != axis] + [AxisRow(axis, WRONG, best)]
         result.section = best.alternative.of(result.section)
     else:
         base = attempt(result.section, None)
