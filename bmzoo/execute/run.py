@@ -19,6 +19,9 @@ from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry, Store
 from bmzoo.system.files import cannot_write, is_full
 
+# Bytes; logs and tables have less, samples and weights more.
+LARGE = 1 << 20
+
 
 class RunReport(Protocol):
     """What a run says while it goes."""
@@ -74,6 +77,8 @@ class Runner:
         """Move a failed step's folder aside and say where its log is. Never hides the failure itself."""
         evidence = self.layout.evidence(step)
         with suppress(OSError):
+            if is_full(folder):
+                _drop_large(folder)
             shutil.rmtree(evidence, ignore_errors=True)
             evidence.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(folder, evidence)  # the store, and its scratch folders, may be on another disk
@@ -125,6 +130,13 @@ class Runner:
         if step.resumable:
             shutil.rmtree(self.layout.partial(resolved.fingerprint), ignore_errors=True)
         return entry
+
+
+def _drop_large(folder: Path) -> None:
+    """Evidence on a full disk would keep the next run from starting: what filled it goes, logs and tables stay."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink() and path.is_file() and path.stat().st_size > LARGE:
+            path.unlink()
 
 
 def fingerprinted(resolved: Resolved) -> Mapping[str, object]:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from bmzoo.errors import StoreError
+from bmzoo.errors import StoreError, ToolFailed
 from bmzoo.execute import run
+from bmzoo.plan.step import Command
 from bmzoo.results.artifact import build_artifact
 from bmzoo.system import files
 
@@ -18,6 +19,28 @@ def test_what_a_step_wrote_on_a_full_disk_is_not_taken(project: Project, monkeyp
         build_artifact(at, at.target("bm1684_fp32_1b"))
     assert "free some space" in caught.value.hint and caught.value.evidence
     assert list((at.layout.build / "store").glob("*/*")) == []
+
+
+def test_evidence_on_a_full_disk_leaves_out_what_filled_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half_written(command: Command, folder: Path) -> None:
+        (folder / "log.txt").write_text("what the tool said")
+        (folder / "samples").mkdir()
+        (folder / "samples" / "0.npz").write_bytes(bytes(run.LARGE + 1))
+        raise ToolFailed("broke off")
+
+    project.toolchain.before = half_written
+    kept = {}
+    for full in (False, True):
+        monkeypatch.setattr(run, "is_full", lambda folder, full=full: full)
+        at = project.open()
+        with pytest.raises(ToolFailed) as caught:
+            build_artifact(at, at.target("bm1684_fp32_1b"))
+        folder = (at.root / caught.value.evidence).parent
+        kept[full] = {path.name for path in folder.rglob("*")}
+    assert kept[False] - kept[True] == {"0.npz"}
+    assert "log.txt" in kept[True]
 
 
 def test_a_disk_says_whether_it_is_full(project: Project) -> None:
