@@ -60,8 +60,9 @@ def _said(search: Search) -> str:
 
 PLAIN_INT8 = Int8Settings()
 EQUALIZED = Int8Settings(equalize=True)
-# How else thresholds are found, with channels equalized if that was better.
-OTHER_METHOD = "mse"
+# How else thresholds are found, with channels equalized if that was better. Which is best is a matter of the
+# network, see bench/README.md.
+OTHER_METHODS = ("mse", "percentile9999")
 # What a quantizer gets on top, where none of them is enough.
 FLOAT_RUNGS = (Search(method=HEAD_METHOD), *(Search(max_float_layers=number) for number in (3, 5, 8, 12, 20)))
 

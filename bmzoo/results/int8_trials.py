@@ -28,6 +28,7 @@ class Trial:
     said: str
     shortfall: float  # 0 for one that passes, infinite for one that cannot be made
     sure: str = "not known"  # whether other pictures would say the same, without figures
+    doubt: float = 0.0  # the share of draws of the pictures with another verdict, where that is too large
 
     @property
     def passed(self) -> bool:
@@ -126,7 +127,8 @@ class Trials:
             raise VerifyFailed(f"{self._model.name}: {said}", verdict.nothing_hint(figures))
         missed, drawn = tuple(verdict.misses(figures, limits)), how_sure(figures, limits)
         said = ", ".join(filter(None, (verdict.summary(figures), str(drawn or ""))))
-        return Trial(missed, said, verdict.shortfall(figures, limits), _in_words(drawn))
+        doubt = 0.0 if drawn is None or drawn.sure else 1 - drawn.same
+        return Trial(missed, said, verdict.shortfall(figures, limits), _in_words(drawn), doubt)
 
     def _cost(self, settings: Int8Settings, quantizer: str) -> int | None:
         try:

@@ -57,13 +57,17 @@ class _Rung:
     trials: Mapping[str, Trial]
 
     @property
-    def passed(self) -> bool:
-        return all(trial.passed for trial in self.trials.values())
+    def surely_enough(self) -> bool:
+        """Whether nothing else needs to be tried."""
+        return all(trial.passed and not trial.doubt for trial in self.trials.values())
 
-    def rank(self) -> tuple[int, float]:
-        """For how many it cannot be made, and how far the others fall short: the least is the best."""
-        made = [trial.shortfall for trial in self.trials.values() if trial.made]
-        return len(self.trials) - len(made), sum(made)
+    def rank(self) -> tuple[int, float, float]:
+        """For how many it cannot be made, how far the others fall short, and how much chance is in those that do
+        not: the least is the best.
+        """
+        made = [trial for trial in self.trials.values() if trial.made]
+        doubt = sum(trial.doubt for trial in made if trial.passed)
+        return len(self.trials) - len(made), sum(trial.shortfall for trial in made), doubt
 
 
 def _calibrations(tried: Sequence[_Rung]) -> Iterator[Int8Settings]:
@@ -71,7 +75,7 @@ def _calibrations(tried: Sequence[_Rung]) -> Iterator[Int8Settings]:
     yield ladder.PLAIN_INT8
     yield ladder.EQUALIZED
     better = min(tried, key=_Rung.rank).settings if tried else ladder.PLAIN_INT8
-    yield replace(better, method=ladder.OTHER_METHOD)
+    yield from (replace(better, method=method) for method in ladder.OTHER_METHODS)
 
 
 class _Climb:
@@ -104,7 +108,7 @@ class _Climb:
         return {"taken": taken.as_json(), "tried": tried, "costs": costs, "left": left, "sure": sure}
 
     def _calibration(self) -> tuple[Int8Settings, dict[str, Trial]]:
-        """The first calibration that suits every quantizer, or the one that falls short least."""
+        """The first that surely suits every quantizer, or the surest, or the one that falls short least."""
         rungs: list[_Rung] = []
         for settings in _calibrations(rungs):
             if settings.equalize and self._trials.scales_nothing(settings):
@@ -112,7 +116,7 @@ class _Climb:
             rungs.append(
                 _Rung(settings, {name: self._trials.attempt(settings, name) for name in self._trials.judged})
             )
-            if rungs[-1].passed:
+            if rungs[-1].surely_enough:
                 break
         best = min(rungs, key=_Rung.rank)
         return best.settings, dict(best.trials)

@@ -15,6 +15,7 @@ from bmzoo.plan.ladder import EQUALIZED, FLOAT_RUNGS, PLAIN_INT8, Int8Settings, 
 from bmzoo.plan.step import Command
 from bmzoo.results import decisions, ladder
 from bmzoo.results.artifact import build_artifact
+from bmzoo.results.int8_trials import Trial, Trials
 from bmzoo.system.hashing import sha256
 from bmzoo.workspace import Workspace
 
@@ -122,6 +123,30 @@ def test_where_nothing_is_enough_it_says_so_and_the_build_is_refused(climbing: P
     assert outcomes == {"not enough", "cannot be made"}, "the fake's MLIR has no layers to leave in float"
     with pytest.raises(VerifyFailed, match="not published"):
         build_artifact(at, at.target("bm1688_int8_1b"))
+
+
+def test_what_is_enough_by_chance_is_compared_with_the_other_thresholds(
+    climbing: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubts = {"kl": 0.3, "mse": 0.1, "percentile9999": 0.2}
+
+    def attempt(self: Trials, settings: Int8Settings, quantizer: str) -> Trial:
+        return Trial((), "", 0.0, "no", doubts[settings.method])
+
+    monkeypatch.setattr(Trials, "attempt", attempt)
+    assert climb(climbing.open()) == f"{FILE}: thresholds by mse"
+    doubts["kl"] = 0.0
+    (climbing.root / FILE).unlink()
+    assert climb(climbing.open()) == f"{FILE}: thresholds by kl", "surely enough, so nothing else is tried"
+
+
+def test_enough_by_chance_is_better_than_not_enough(climbing: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def attempt(self: Trials, settings: Int8Settings, quantizer: str) -> Trial:
+        return Trial((), "", 0.0, "no", 0.4) if settings.method == "kl" else Trial(("missed",), "", 0.01)
+
+    monkeypatch.setattr(Trials, "attempt", attempt)
+    assert climb(climbing.open()) == f"{FILE}: thresholds by kl"
+    assert kept(climbing)["left"] == []
 
 
 def test_no_figure_is_in_the_decision(climbing: Project) -> None:
@@ -255,7 +280,7 @@ def test_thresholds_that_cannot_be_found_are_not_looked_for_at_every_float_rung(
     fails_where(climbing, lambda command, _: command.tool == "run_calibration.py")
     with pytest.raises(ToolFailed, match="run_calibration.py: gave up"):
         climb(climbing.open())
-    assert climbing.toolchain.ran.count("run_calibration.py") <= 8, "three calibrations and a check, by quantizer"
+    assert climbing.toolchain.ran.count("run_calibration.py") <= 10, "four calibrations and a check, by quantizer"
 
 
 def test_a_network_without_a_channel_to_scale_is_not_calibrated_again_for_that(climbing: Project) -> None:
@@ -275,5 +300,6 @@ def test_a_network_without_a_channel_to_scale_is_not_calibrated_again_for_that(c
         *[("not enough", str(PLAIN_INT8))] * 2,
         *[("skipped", str(EQUALIZED))] * 2,
         *[("not enough", "thresholds by mse")] * 2,
+        *[("not enough", "thresholds by percentile9999")] * 2,
     ]
     assert "no channel to scale" in "\n".join(climbing.report.said)
