@@ -7,8 +7,8 @@ The published sequence is one command after the other: for each chip and precisi
 each chip one calibration, and a deploy for each artifact. Both run the same tools of the same installation with the
 same flags, on the same pictures; INT8 is plain; nothing is searched, and nothing verified or simulated. bmzoo
 starts from the checkpoint, with an empty `build/` and no committed table; the sequence starts from the imported
-ONNX model. bmzoo runs twice: for the same artifacts, and with channels equalized before INT8, as the config has it
-and the sequence does not.
+ONNX model. bmzoo runs three times: for the same artifacts; with channels equalized before INT8, as the config has
+it and the sequence does not; and so with thresholds of its own (`engine: bmzoo`).
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ STEPS_AT_A_TIME = 2  # as `./doit -n 2` has it
 SEARCHED = re.compile(r"max_float_layers: *\d+")
 
 
+# What bmzoo is run with: whether channels are equalized, and who finds thresholds.
+SIDES = {"bmzoo": (False, "vendor"), "bmzoo_equalized": (True, "vendor"), "bmzoo_equalized_own": (True, "bmzoo")}
+
+
 @dataclass(frozen=True)
 class Run:
     """Seconds in all and of each command or step, and the size and sha256 of each artifact."""
@@ -59,12 +63,12 @@ class Run:
     artifacts: dict[str, tuple[int, str]]
 
 
-def config(folder: Path, count: int, equalized: bool) -> None:
+def config(folder: Path, count: int, equalized: bool, engine: str) -> None:
     """The default model's config with plain INT8."""
     text = SEARCHED.sub("max_float_layers: 0", (ROOT / "configs" / f"{MODEL}.yaml").read_text(encoding="utf-8"))
     text = re.sub(r"(calibration/wider_test, count: )\d+", rf"\g<1>{count}", text)
     assert "equalize: true" in text
-    text = text.replace("equalize: true", f"equalize: {str(equalized).lower()}")
+    text = text.replace("equalize: true", f"equalize: {str(equalized).lower()}\n  engine: {engine}")
     folder.mkdir(parents=True)
     (folder / f"{MODEL}.yaml").write_text(text, encoding="utf-8")
 
@@ -199,15 +203,14 @@ def swapped(args: Sequence[str], flag: str, value: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Round:
-    """`same`: bmzoo without equalizing, for the artifacts that the sequence makes."""
+    """`ours`: by SIDES; the first makes the artifacts that the sequence makes."""
 
-    same: Run
-    equalized: Run
+    ours: Mapping[str, Run]
     published: Run
 
 
-def opened(folder: Path, data: Path, count: int, equalized: bool) -> Workspace:
-    config(folder / "configs", count, equalized)
+def opened(folder: Path, data: Path, count: int, equalized: bool, engine: str) -> Workspace:
+    config(folder / "configs", count, equalized, engine)
     at = workspace(folder, data)
     at.layout.make_build()
     for error in at.configs.broken.values():
@@ -216,40 +219,42 @@ def opened(folder: Path, data: Path, count: int, equalized: bool) -> Workspace:
 
 
 def one_round(folder: Path, data: Path, names: Sequence[str], count: int) -> Round:
-    runs: dict[bool, Run] = {}
-    for place, equalized in (("same", False), ("equalized", True)):
-        at = opened(folder / place / "checkout", data, count, equalized)
+    runs: dict[str, Run] = {}
+    for side, (equalized, engine) in SIDES.items():
+        at = opened(folder / side / "checkout", data, count, equalized, engine)
         targets = [at.target(name) for name in names] or list(at.models[MODEL].targets)
-        print(f"bmzoo, {place}", flush=True)
-        runs[equalized] = ours(at, targets)
+        print(side, flush=True)
+        runs[side] = ours(at, targets)
         at.digests.save()
-        print(f"bmzoo, {place}: {runs[equalized].seconds:.1f} s", flush=True)
-    at = opened(folder / "sequence" / "checkout", data, count, equalized=False)
+        print(f"{side}: {runs[side].seconds:.1f} s", flush=True)
+    at = opened(folder / "sequence" / "checkout", data, count, *SIDES["bmzoo"])
     model = at.models[MODEL]
     onnx = at.builder(model).run(import_step(model, at.weights.chosen(model))).path("model.onnx")
     print("published sequence", flush=True)
     theirs = published(at, targets, onnx, folder / "published")
     print(f"published sequence: {theirs.seconds:.1f} s", flush=True)
-    return Round(runs[False], runs[True], theirs)
+    return Round(runs, theirs)
 
 
 def document(rounds: Sequence[Round]) -> dict[str, Any]:
     """Figures of all rounds; steps and artifacts of the first."""
     first = rounds[0]
-    sides = {"bmzoo": "same", "bmzoo_equalized": "equalized", "published": "published"}
-    same = [name for name, made in first.same.artifacts.items() if made == first.published.artifacts[name]]
+    shown = {**first.ours, "published": first.published}
+    made = first.ours["bmzoo"].artifacts
+    same = [name for name, each in made.items() if each == first.published.artifacts[name]]
     return {
-        "targets": list(first.same.artifacts),
+        "targets": list(made),
         "steps_at_a_time": STEPS_AT_A_TIME,
-        "seconds": {key: [round(getattr(one, side).seconds, 1) for one in rounds] for key, side in sides.items()},
-        "ratio": [round(one.published.seconds / one.same.seconds, 2) for one in rounds],
-        "ratio_equalized": [round(one.published.seconds / one.equalized.seconds, 2) for one in rounds],
-        "same_bytes": same,
-        "bytes": {
-            key: {name: size for name, (size, _) in getattr(first, side).artifacts.items()}
-            for key, side in sides.items()
+        "seconds": {
+            **{side: [round(one.ours[side].seconds, 1) for one in rounds] for side in SIDES},
+            "published": [round(one.published.seconds, 1) for one in rounds],
         },
-        "each": {key: getattr(first, side).each for key, side in sides.items()},
+        "ratio": {
+            side: [round(one.published.seconds / one.ours[side].seconds, 2) for one in rounds] for side in SIDES
+        },
+        "same_bytes": same,
+        "bytes": {side: {name: size for name, (size, _) in run.artifacts.items()} for side, run in shown.items()},
+        "each": {side: run.each for side, run in shown.items()},
     }
 
 
@@ -270,10 +275,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="sequence-") as folder:
             rounds.append(one_round(Path(folder), options.data.resolve(), options.targets, options.pictures))
     found = {"machine": facts, "pictures": options.pictures, **document(rounds)}
-    print(
-        f"bmzoo is {min(found['ratio']):.2f} times as fast for the same {len(found['targets'])} artifacts "
-        f"({len(found['same_bytes'])} of them of the same bytes), {min(found['ratio_equalized']):.2f} equalized"
-    )
+    print(f"{len(found['targets'])} artifacts, {len(found['same_bytes'])} of them with the same bytes; faster by")
+    for side, ratios in found["ratio"].items():
+        print(f"  {side}: {min(ratios):.2f} times")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
