@@ -143,6 +143,9 @@ COMMANDS: Mapping[str, OwnCommand] = {
     "choose": OwnCommand(
         "choose", ("commands/choose.py", "quantization/budgets/prices.py", *_MEASURING, *_QUANTIZATION)
     ),
+    "refine": OwnCommand(
+        "refine", ("commands/refine.py", "commands/table.py", *_MEASURING, *_QUANTIZATION, *_ENGINES)
+    ),
     "head": OwnCommand("head", ("commands/head.py", *_MEASURING, *_QUANTIZATION)),
     "cut": OwnCommand("cut", ("commands/cut.py", "quantization/select.py")),
     "arrange": OwnCommand("arrange", _ARRANGING),

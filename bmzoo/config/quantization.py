@@ -29,6 +29,8 @@ class Calibration(Section):
     """Bins of the histogram of each layer's values."""
     tune: Annotated[int, Field(ge=0, le=100)] = 5
     """How many pictures the thresholds are tuned on afterwards; 0 for none. `engine: bmzoo` tunes on all."""
+    refine: Annotated[int, Field(ge=0, le=200)] = 0
+    """For how many layers a threshold is then moved to where it does least to the outputs, in emulated INT8."""
     equalize: bool = False
     """Scale the channels of convolutions alike first: float results stay, INT8 gets better where they differ."""
     minimum: Annotated[int, Field(ge=1)] = 8
@@ -41,6 +43,8 @@ class Calibration(Section):
             raise ValueError(f"one of images, count and table is needed: {', '.join(given)} given")
         if len(given) != 1:
             raise ValueError("either images or table is needed, and not both")
+        if self.refine and self.table is not None:
+            raise ValueError("refine needs images: a table written by hand is taken as it is")
         if self.equalize and self.table is not None:
             raise ValueError("equalize needs images: a table written by hand belongs to the model as it is")
         return self

@@ -1,7 +1,8 @@
 """Who finds activation thresholds, and what is run for it: TPU-MLIR's run_calibration, or bmzoo. Pure data."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bmzoo.config.quantization import Calibration
@@ -10,6 +11,8 @@ from bmzoo.plan.step import Command
 OWN_ENGINE = "bmzoo"
 # What bmzoo says of how sure its thresholds are.
 CERTAINTY = "certainty.json"
+# What was moved afterwards.
+REFINED = "refined.json"
 
 
 @dataclass(frozen=True)
@@ -52,3 +55,37 @@ def _own(settings: Calibration, int4: bool, pictures: bool) -> Calibrator:
         (("calibrate.json", told),),
         network=True,
     )
+
+
+def refined(who: Calibrator, layers: int, chip: str, request: Mapping[str, Any]) -> Calibrator:
+    """The same, and then thresholds of some layers moved by what they do to the outputs of a chip's plain INT8.
+
+    `request`: what the network is fed, and its decoder.
+    """
+    lower = (
+        "--mlir",
+        "model.mlir",
+        "--chip",
+        chip,
+        "--quantize",
+        "INT8",
+        "--calibration_table",
+        "calibration.table",
+    )
+    told = json.dumps({**request, "layers": layers}, indent=1, sort_keys=True) + "\n"
+    return replace(
+        who,
+        commands=(
+            *who.commands,
+            Command("model_deploy.py", (*lower, "--skip_validation", *_NO_CODE, "--model", "model.bmodel")),
+            Command("lowered"),
+            Command("refine", ("refine.json",)),
+        ),
+        facts={**who.facts, "refine": layers},
+        outputs=(*who.outputs, REFINED),
+        documents=(*who.documents, ("refine.json", told)),
+        network=True,
+    )
+
+
+_NO_CODE = ("--not_gen_bmodel", "--debug")

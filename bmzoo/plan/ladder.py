@@ -129,7 +129,7 @@ def settings_step(model: Model, weights: Weights) -> Step:
         "decoder": decoder,
         "calibration": {
             **config.calibration.model_dump(include={"histogram_bins", "tune", "minimum"}),
-            **config.calibration.model_dump(include={"engine"}, exclude_defaults=True),
+            **config.calibration.model_dump(include={"engine", "refine"}, exclude_defaults=True),
         },
         "thresholds": limits,
         "confidence": config.verify.confidence,

@@ -9,8 +9,9 @@ from bmzoo.chips import CALIBRATED, CHIPS, EQUALIZED_AS
 from bmzoo.config.model import Model, using
 from bmzoo.config.schema import ModelConfig
 from bmzoo.config.weights import Weights
-from bmzoo.plan.calibrating import OWN_ENGINE, calibrator
+from bmzoo.plan.calibrating import OWN_ENGINE, calibrator, refined
 from bmzoo.plan.decisions import SCALES, THRESHOLDS, decision
+from bmzoo.plan.decoding import decoder_decides, decoder_files, decoder_request
 from bmzoo.plan.fed import fed, input_request, is_shaped_by_file, pictures, stated_inputs
 from bmzoo.plan.step import Command, ExternalData, File, Input, Output, Step, Subject
 from bmzoo.plan.transforming import noise_shape, transform_arguments
@@ -165,11 +166,18 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
     shown, images = fed(model, settings.images), settings.images
     count = (settings.count if images is None else images.count) or 0
     who = calibrator(settings, count, int4, model.config.input is not None)
+    decoding: tuple[dict[str, Any], dict[str, File]] = ({}, {})
+    if settings.refine:
+        chip = equalized or next(CHIPS[t.chip].quantizer for t in model.targets if t.precision in CALIBRATED)
+        decoder = {**input_request(model), "decoder": decoder_request(model)}
+        who = refined(who, settings.refine, chip, decoder)
+        kind, files = decoder_decides(model)
+        decoding = ({"decoder": kind}, files)
     source = transform if equalized else import_step(model, weights)
     request = {**input_request(model), "minimum": settings.minimum, **unpictured(model, count)}
-    verify = model.config.verify.images
+    verify, own = model.config.verify.images, settings.engine == OWN_ENGINE
     # Beside which thresholds are told to be of night pictures. First, so that names are those of the others.
-    beside = (("verify", pictures(verify)),) if who.network and images is not None and verify is not None else ()
+    beside = (("verify", pictures(verify)),) if own and images is not None and verify is not None else ()
     return Step(
         "calibrate",
         Subject(model.name, weights.name, equalized),
@@ -180,16 +188,17 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
             ("model.json", Output(import_step(model, weights), "model.json")),
             *beside,
             *shown,
+            *(decoder_files(model) if settings.refine else ()),
         ),
         ("calibration.table", *who.outputs),
         (document("request.json", request), *who.documents),
         decision(
             THRESHOLDS,
-            {**network(model, weights), **who.facts, "int4": int4},
-            {**derived_from(weights), **dict(shown), **equalization(model, weights, equalized)},
+            {**network(model, weights), **who.facts, **decoding[0], "int4": int4},
+            {**derived_from(weights), **dict(shown), **equalization(model, weights, equalized), **decoding[1]},
             vendor=True,
         ),
-        resumable=settings.engine == OWN_ENGINE,
+        resumable=own or settings.refine > 0,
     )
 
 

@@ -78,9 +78,14 @@ class Workbench:
             self._sweep = Sweep(self.net, self._spec, self._size)
         return self._sweep.measure(self._job.picture(self._feeds, index))
 
-    def compare(self, floats: frozenset[str], indices: Sequence[int]) -> list[tuple[Powers, Powers, float]]:
-        """By picture, with these layers in float: noise and signal by part, and the lowest cosine over heads."""
-        running = session(emulation(self.net, floats), threads=1)
+    def compare(
+        self, floats: frozenset[str], factors: Mapping[str, float], indices: Sequence[int]
+    ) -> list[tuple[Powers, Powers, float]]:
+        """By picture, with these layers in float: noise and signal by part, and the lowest cosine over heads.
+
+        `factors`: what scales are times, by tensor.
+        """
+        running = session(emulation(self.net.scaled(factors), floats), threads=1)
         found: list[tuple[Powers, Powers, float]] = []
         for index in indices:
             reference = self._reference(index)
@@ -106,12 +111,20 @@ class Emulator:
     def __init__(self, pool: ProcessPoolExecutor, number: int, processes: int) -> None:
         self._pool, self._number, self._processes = pool, number, processes
 
-    def score(self, floats: frozenset[str]) -> Score:
-        """Score of the network with these layers in float, over all pictures."""
-        parts = [range(start, self._number, self._processes) for start in range(self._processes)]
-        futures = [(part, self._pool.submit(_compare, floats, tuple(part))) for part in parts if part]
+    def score(
+        self,
+        floats: frozenset[str] = frozenset(),
+        factors: Mapping[str, float] | None = None,
+        pictures: range | None = None,
+    ) -> Score:
+        """Score of the network with these layers in float and scales times factors, over all pictures or some."""
+        shown = range(self._number) if pictures is None else pictures
+        parts = [shown[start :: self._processes] for start in range(self._processes)]
+        futures = [
+            (part, self._pool.submit(_compare, floats, dict(factors or {}), tuple(part))) for part in parts if part
+        ]
         by_picture = {i: one for part, future in futures for i, one in zip(part, future.result(), strict=True)}
-        ordered = [by_picture[i] for i in range(self._number)]
+        ordered = [by_picture[i] for i in shown]
         loss = total(added([noise for noise, _, _ in ordered]), added([signal for _, signal, _ in ordered]))
         return Score(loss, float(np.mean([cosine for _, _, cosine in ordered])))
 
@@ -137,8 +150,10 @@ def _open(job: EmulatorJob) -> None:
     _BENCH[:] = [Workbench(job)]
 
 
-def _compare(floats: frozenset[str], indices: tuple[int, ...]) -> list[tuple[Powers, Powers, float]]:
-    return _BENCH[0].compare(floats, indices)
+def _compare(
+    floats: frozenset[str], factors: Mapping[str, float], indices: tuple[int, ...]
+) -> list[tuple[Powers, Powers, float]]:
+    return _BENCH[0].compare(floats, factors, indices)
 
 
 def _sensitivities(index: int) -> tuple[dict[str, Sensitivity], dict[str, float]]:

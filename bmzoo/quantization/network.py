@@ -1,7 +1,7 @@
 """An ONNX network and the layers in which TPU-MLIR quantizes it: which are promoted to float together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx
 
@@ -55,6 +55,11 @@ class Layer:
     def weighted(self) -> bool:
         return any(node.op_type in WEIGHTED for node in self.nodes)
 
+    def scaled(self, factor: float) -> "Layer":
+        """The same with steps so many times as wide."""
+        quant = replace(self.quant, scale=self.quant.scale * factor)
+        return replace(self, lowered=replace(self.lowered, quant=quant))
+
     @property
     def activates(self) -> bool:
         """Whether it is an activation, in one node or several."""
@@ -104,6 +109,14 @@ class LoweredNetwork:
         layer = self.layers.get(tensor)
         quant = layer.lowered.quant if layer is not None else None
         return self.casts.get(tensor) if quant is None else quant
+
+    def scaled(self, factors: Mapping[str, float]) -> "LoweredNetwork":
+        """The same with other scales: what each is times, by the tensor of a quantized layer."""
+        layers = {
+            tensor: layer.scaled(factors[tensor]) if tensor in factors else layer
+            for tensor, layer in self.layers.items()
+        }
+        return replace(self, layers=layers)
 
     def groups(self) -> tuple[tuple[Layer, ...], ...]:
         """Quantized layers that are promoted together, in order, the last of them making all that others read.

@@ -2,7 +2,7 @@
 
 from bmzoo.config.model import Model
 from bmzoo.execute.decisions import Standing
-from bmzoo.plan.calibrating import CERTAINTY
+from bmzoo.plan.calibrating import CERTAINTY, REFINED
 from bmzoo.plan.shared import calibrate_step, scales_step
 from bmzoo.plan.step import Step
 from bmzoo.results import decisions
@@ -23,10 +23,11 @@ def calibrate(at: Workspace, model: Model, quantizer: str) -> None:
 
 
 def _tell(at: Workspace, model: Model, step: Step) -> None:
-    """Say how sure thresholds are that were found here by bmzoo itself; others do not know."""
+    """Say how sure thresholds are that were found here by bmzoo itself, and what moving them was worth."""
     made = at.builder(model).derived(step)
-    if made is not None and CERTAINTY in step.outputs:
-        at.report.say(f"{step.subject}: {made.read_json(CERTAINTY)['said']}")
+    for told in (CERTAINTY, REFINED):
+        if made is not None and told in step.outputs:
+            at.report.say(f"{step.subject}: {made.read_json(told)['said']}")
 
 
 def is_current(at: Workspace, model: Model, quantizer: str) -> bool:

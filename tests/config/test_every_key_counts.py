@@ -157,6 +157,7 @@ CHANGES: dict[str, list[tuple[str, Any]]] = {
     "Calibration.method": [("calibration.method", "mse")],
     "Calibration.histogram_bins": [("calibration.histogram_bins", 1024)],
     "Calibration.tune": [("calibration.tune", 3)],
+    "Calibration.refine": [("calibration.refine", 4)],
     "Calibration.equalize": [("calibration.equalize", True)],
     "Calibration.minimum": [("calibration.minimum", 9)],
     "Quantization.tables": [("quantization.tables", {"bm1688": "hand.qtable"})],

@@ -62,3 +62,19 @@ def test_how_many_pictures_tune_is_no_matter_to_bmzoo(tmp_path: Path, one: str, 
     """It takes all of them, or none."""
     first, second = (planned(tmp_path / key, f"minimum: 2, engine: bmzoo, {key}}}") for key in (one, other))
     assert (settings_of(first) == settings_of(second)) == ("5" in one)
+
+
+@pytest.mark.parametrize("engine", ["vendor", "bmzoo"])
+def test_thresholds_are_refined_on_the_lowering_that_they_lead_to(tmp_path: Path, engine: str) -> None:
+    step = planned(tmp_path, f"minimum: 2, engine: {engine}, refine: 6}}")
+    lower, after, refine = step.commands[-3:]
+    assert (lower.tool, after.tool, refine.tool) == ("model_deploy.py", "lowered", "refine")
+    assert "--not_gen_bmodel" in lower.args and lower.args[lower.args.index("--calibration_table") + 1] == (
+        "calibration.table"
+    )
+    assert step.outputs[0] == "calibration.table" and "refined.json" in step.outputs
+    assert isinstance(dict(step.inputs)["model.onnx"], Output)
+    assert json.loads(dict(step.documents)["refine.json"])["layers"] == 6
+    assert settings_of(step)["refine"] == 6 and "decoder" in settings_of(step)
+    assert step.resumable
+    assert "refine" not in settings_of(planned(tmp_path / "none", "minimum: 2, refine: 0}"))

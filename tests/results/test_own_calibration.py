@@ -54,3 +54,17 @@ def test_the_task_says_how_sure_it_is(project: Project, tmp_path: Path) -> None:
     calibration.calibrate(at, at.models["tiny"], "")
     assert any(re.search(r"4 pictures.* would do", text) for text in project.report.said), project.report.said
     assert (project.root / "calibration" / "tiny.given.table").read_text().count("_Conv ") == 1
+
+
+@pytest.mark.toolchain
+def test_thresholds_are_moved_by_what_they_do_in_the_real_lowering(project: Project, tmp_path: Path) -> None:
+    tables = {}
+    for layers in (0, 4):
+        project.edit("minimum: 2", f"method: aciq_gauss, tune: 0, engine: bmzoo, refine: {layers}, minimum: 2")
+        at = opened(project, tmp_path / "digests.json")
+        calibration.calibrate(at, at.models["tiny"], "")
+        tables[layers] = rows((project.root / "calibration" / "tiny.given.table").read_text(encoding="utf-8"))
+        project.edit(f"method: aciq_gauss, tune: 0, engine: bmzoo, refine: {layers}, minimum: 2", "minimum: 2")
+    assert list(tables[0]) == list(tables[4])
+    assert all(tables[0][name][1:] == tables[4][name][1:] for name in tables[0]), "ranges are as they were seen"
+    assert any("the loss at the outputs, on 2 other pictures, is" in said for said in project.report.said)
