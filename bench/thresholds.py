@@ -1,0 +1,391 @@
+"""What better thresholds would be worth: candidates on many models, judged by real lowerings on other pictures.
+
+    python bench/thresholds.py [--json bench/thresholds.json] [--data ../shared/data] [--models yunet_n_320,...]
+                               [--layers 12]
+
+Every candidate starts from one look at 16 pictures of `calibration`, channels as they are, no layer in float. Where
+something is chosen by what it does to the outputs, the first half of a further set of pictures chooses; every
+candidate is judged on the second half, by TPU-MLIR's lowering for bm1684x in its interpreter. What the file holds
+already is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bmzoo.commands.requests import picture_size  # noqa: E402
+from bmzoo.commands.table import rounded  # noqa: E402
+from bmzoo.config.images import Images  # noqa: E402
+from bmzoo.config.model import Model  # noqa: E402
+from bmzoo.config.options import Options  # noqa: E402
+from bmzoo.config.quantization import Calibration, Quantization  # noqa: E402
+from bmzoo.errors import BmzooError  # noqa: E402
+from bmzoo.measure.npz import arrays  # noqa: E402
+from bmzoo.measure.stages import machine  # noqa: E402
+from bmzoo.plan.decoding import decoder_files, decoder_request  # noqa: E402
+from bmzoo.plan.fed import fed, input_request  # noqa: E402
+from bmzoo.plan.float_layers import agree_step  # noqa: E402
+from bmzoo.plan.lowering import plain_lowering  # noqa: E402
+from bmzoo.plan.shared import document, import_step, transform_step  # noqa: E402
+from bmzoo.plan.step import Command, File, Output, Pictures, Step  # noqa: E402
+from bmzoo.quantization.emulator import EmulatorJob  # noqa: E402
+from bmzoo.quantization.fakequant import FakeQuantizer, assemble, emulation  # noqa: E402
+from bmzoo.quantization.histograms import Histogram  # noqa: E402
+from bmzoo.quantization.loss import Reference, added, total  # noqa: E402
+from bmzoo.quantization.network import WEIGHTED, Layer, LoweredNetwork  # noqa: E402
+from bmzoo.quantization.observing import Observation, observers  # noqa: E402
+from bmzoo.quantization.refine import by_tensor, most_sensitive, moves, scales  # noqa: E402
+from bmzoo.quantization.sensitivity import Sweep  # noqa: E402
+from bmzoo.quantization.session import session  # noqa: E402
+from bmzoo.quantization.table_tensors import tap  # noqa: E402
+from bmzoo.quantization.thresholds import clipping  # noqa: E402
+from bmzoo.system.hashing import sha256  # noqa: E402
+from bmzoo.system.partial import Pieces  # noqa: E402
+from bmzoo.tasks.progress import Progress  # noqa: E402
+from bmzoo.workspace import Workspace  # noqa: E402
+
+MODELS = (
+    *("yunet_n_320", "ultraface_rfb_320", "retinaface_mobilenet0.25", "yolox_nano", "yolov5n", "ppocr_v3_det"),
+    *("ppocr_v4_rec", "superres_ort"),
+)
+METHODS = ("kl", "mse", "max", "percentile9999", "aciq_laplace", "aciq_gauss")
+CHIP = "bm1684x"
+Table = Mapping[str, tuple[float, float, float]]
+# Of these the first half chooses and the second judges.
+PICTURES = {
+    "yunet_n_320": ("selection/wider_test", 32),
+    "ultraface_rfb_320": ("selection/wider_test", 32),
+    "retinaface_mobilenet0.25": ("selection/wider_test", 32),
+    "yolox_nano": ("coco/selection", 32),
+    "yolov5n": ("coco/selection", 32),
+    "superres_ort": ("coco/selection", 16),
+    "ppocr_v3_det": ("text", 10),
+    "ppocr_v4_rec": ("lines/48x320-2000-32/images", 32),
+    "deeplabv3": ("coco/selection", 16),
+    "orinet": ("coco/selection", 32),
+}
+CALIBRATED_ON = 16
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model at work: where it runs, what chooses, what judges, and what was seen of its tensors."""
+
+    at: Workspace
+    model: Model
+    folder: Path
+    choosing: Images
+    judging: Images
+    tables: Mapping[str, Table]  # by method
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--models", type=lambda text: tuple(text.split(",")), default=MODELS)
+    parser.add_argument("--layers", type=int, default=12)
+    options = parser.parse_args()
+    found: dict[str, Any] = {"machine": machine(), "layers": options.layers, "models": {}}
+    if options.json and options.json.is_file():
+        found["models"] = json.loads(options.json.read_text(encoding="utf-8"))["models"]
+
+    def keep() -> None:
+        if options.json:  # after each: it takes long
+            options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+    with tempfile.TemporaryDirectory(prefix="thresholds-") as name:
+        at = _checkout(Path(name), options.data)
+        for model in options.models:
+            case = _case(at, at.models[model], Path(name) / "work" / model)
+            _compared(case, options.layers, found["models"].setdefault(model, {}), keep)
+    return 0
+
+
+def _checkout(root: Path, data: Path) -> Workspace:
+    """A workspace with nothing made and nothing decided."""
+    shutil.copytree(ROOT / "configs", root / "configs")
+    (root / "models").mkdir()
+    at = Workspace(root, {**os.environ, "BMZOO_DATA": str(data)}, Progress(), Options())
+    at.layout.make_build()
+    return at
+
+
+def _case(at: Workspace, model: Model, folder: Path) -> Case:
+    where, number = PICTURES[model.name]
+    names = [path.name for path in at.sources(model).pictures(Pictures(where, number)).files]
+    choosing, judging = (
+        Images(folder=where, count=len(part), first=tuple(part))
+        for part in (names[: number // 2], names[number // 2 :])
+    )
+    folder.mkdir(parents=True)
+    case = Case(at, model, folder, choosing, judging, {})
+    return replace(case, tables=_tables(case))
+
+
+def _with(case: Case, table: Path, images: Images, flags: tuple[str, ...] = ()) -> Model:
+    """The model with plain INT8, thresholds of a file, looked at on some pictures."""
+    model = case.model
+    targets = tuple(one.model_copy(update={"deploy": (*one.deploy, *flags)}) for one in model.config.targets)
+    update = {
+        "calibration": Calibration(table=str(table)),
+        "quantization": Quantization(images=images),
+        "targets": targets,
+    }
+    return replace(model, config=model.config.model_copy(update=update))
+
+
+def _tables(case: Case) -> dict[str, Table]:
+    """Rows by every method, of one look at the calibration pictures."""
+    at, model, folder = case.at, case.model, case.folder / "calibration"
+    weights = at.weights.chosen(model)
+    given = model.config.calibration
+    assert given is not None and given.images is not None, "only models that calibrate with pictures"
+    builder = at.builder(model)
+    source, transform = builder.run(import_step(model, weights)), builder.run(transform_step(model, weights, 1, ""))
+    feeds = arrays(builder.run(_feeding(case, given.images, CALIBRATED_ON)).path("inputs.npz"))
+    samples = _samples(folder, feeds, CALIBRATED_ON)
+    tapped = tap(
+        onnx.load(str(source.path("model.onnx"))), transform.path("model.mlir").read_text(encoding="utf-8")
+    )
+    onnx.save(tapped.model, str(folder / "tapped.onnx"))
+    outputs = tuple(dict.fromkeys(tapped.sources.values()))
+    job = Observation(folder / "tapped.onnx", outputs, 4096, {})
+    with observers(job, samples) as processes:
+        processes.watch(Pieces(folder, len(samples)))
+        by_method = processes.each(partial(_rows, methods=METHODS))
+    found: dict[str, Table] = {}
+    for name in by_method[outputs[0]]:
+        found[name] = {row: by_method[tensor][name] for row, tensor in tapped.sources.items()}
+    # Tensors of the tool's own making get what the one before them has, which is what a guess stands for.
+    missing = [row for row in tapped.rows if row not in tapped.sources]
+    assert not missing, f"{model.name}: no values for {missing}"
+    return found
+
+
+def _feeding(case: Case, images: Images, count: int) -> Step:
+    model = case.model
+    source = import_step(model, case.at.weights.chosen(model))
+    request = {**input_request(model), "minimum": 1, "slots": count}
+    return Step(
+        "feed",
+        source.subject,
+        (Command("prepare", ("request.json",)),),
+        (("model.json", Output(source, "model.json")), *fed(model, images, count)),
+        ("inputs.npz",),
+        (document("request.json", request),),
+    )
+
+
+def _samples(folder: Path, feeds: Mapping[str, Any], count: int) -> list[Path]:
+    (folder / "samples").mkdir(parents=True)
+    paths = [folder / "samples" / f"{index:05d}.npz" for index in range(count)]
+    for index, path in enumerate(paths):
+        rows = {name: len(values) // count for name, values in feeds.items()}
+        np.savez(
+            path, **{name: value[index * rows[name] : (index + 1) * rows[name]] for name, value in feeds.items()}
+        )
+    return paths
+
+
+def _rows(seen: Histogram, methods: tuple[str, ...]) -> dict[str, tuple[float, float, float]]:
+    """By method, with and without tuning."""
+    found = {f"{method}": clipping(seen, method) for method in methods}
+    found["kl, tuned"] = clipping(seen, "kl", tune=True)
+    return {name: (row.threshold, row.low, row.high) for name, row in found.items()}
+
+
+def _written(case: Case, name: str, table: Table) -> Path:
+    path = case.folder / f"{name.replace(' ', '_').replace(',', '')}.table"
+    lines = [f"{row} {threshold!r} {low!r} {high!r}" for row, (threshold, low, high) in table.items()]
+    path.write_text(rounded("\n".join(lines)), encoding="utf-8")
+    return path
+
+
+def _compared(case: Case, layers: int, found: dict[str, Any], keep: Callable[[], None]) -> None:
+    """Every candidate's figures on the judging pictures."""
+    for name, judge in _candidates(case, layers):
+        if name not in found:
+            start = time.monotonic()
+            figures = judge()
+            found[name] = {**figures, "seconds": round(time.monotonic() - start, 1)}
+            print(json.dumps({case.model.name: {name: found[name]}}), flush=True)
+            keep()
+
+
+def _candidates(case: Case, layers: int) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    def lowered(name: str, table: Table, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+        return _judged(case, _with(case, _written(case, name, table), case.judging, flags))
+
+    def moved(start: str) -> dict[str, Any]:
+        table, said = _refined(case, case.tables[start], layers)
+        return {**lowered(f"{start} refined", table), **said}
+
+    for name, table in case.tables.items():
+        yield name, partial(lowered, name, table)
+    tuned = case.tables["kl, tuned"]
+    yield "kl, tuned, asymmetric", partial(lowered, "asymmetric", tuned, ("--asymmetric",))
+    yield "kl, tuned, refined", partial(moved, "kl, tuned")
+    yield "kl, tuned, biases corrected", lambda: _judged(*_corrected(case))
+
+
+def _judged(case: Case, model: Model, step: Step | None = None) -> dict[str, Any]:
+    builder, weights = case.at.builder(case.model), case.at.weights.chosen(case.model)
+    try:
+        figures = builder.run(step or agree_step(model, CHIP, weights, None)).read_json("agreement.json")
+    except BmzooError as error:
+        return {"error": str(error).splitlines()[0]}
+    told = figures.get("detections") or {}
+    return {
+        **{key: figures[key] for key in ("loss", "cosine", "kept")},
+        **{key: told[key] for key in ("expected", "missed", "extra") if key in told},
+        "sqnr_db": {head: round(row["sqnr_db"], 2) for head, row in figures["tensors"].items()},
+    }
+
+
+class Emulated:
+    """The network in emulated INT8 over the choosing pictures, with thresholds that can be moved."""
+
+    def __init__(self, case: Case, table: Table) -> None:
+        model = _with(case, _written(case, "start", table), case.choosing)
+        weights, at = case.at.weights.chosen(model), case.at
+        builder = at.builder(case.model)
+        self._folder = case.folder / "emulated"
+        self._folder.mkdir(exist_ok=True)
+        count = case.choosing.count or 0
+        lowered = builder.run(plain_lowering(model, CHIP, weights))
+        for name, entry in (
+            ("model.onnx", builder.run(import_step(model, weights))),
+            ("model.json", builder.run(import_step(model, weights))),
+            ("model.mlir", builder.run(transform_step(model, weights, 1, ""))),
+            ("lowered.mlir", lowered),
+            ("inputs.npz", builder.run(_feeding(case, case.choosing, count))),
+        ):
+            shutil.copyfile(entry.path(name), self._folder / name)
+        for name, content in decoder_files(model):
+            assert isinstance(content, File)
+            shutil.copyfile(at.sources(case.model).files(content)[0], self._folder / name)
+        hw = picture_size(input_request(model)) if model.config.input is not None else (1, 1)
+        self._job = EmulatorJob(self._folder, decoder_request(model), hw, count)
+        self.net = self._job.network()
+        feeds = self._job.feeds()
+        self._pictures = [self._job.picture(feeds, index) for index in range(count)]
+        running = session(self.net.model, threads=2)
+        self._references = [Reference(self._run(running, one), self._job.spec(), hw) for one in self._pictures]
+        self._size = hw
+
+    def loss(self, net: LoweredNetwork, first: int = 0) -> float:
+        """Over all choosing pictures, or the first of them."""
+        running = session(emulation(net), threads=2)
+        pictures = self._pictures[: first or None]
+        noise = [
+            reference.noise(self._run(running, one))
+            for one, reference in zip(pictures, self._references, strict=False)
+        ]
+        return total(added(noise), added([one.signal for one in self._references[: len(pictures)]]))
+
+    def _run(self, running: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:  # onnxruntime ships no types
+        heads = self.net.heads
+        return dict(zip(heads, running.run(heads, dict(feeds)), strict=True))
+
+    def sensitivities(self, number: int) -> dict[str, float]:
+        """Layer -> loss when it alone is in INT8."""
+        sweep = Sweep(self.net, self._job.spec(), self._size, threads=2)
+        found = [sweep.measure(one) for one in self._pictures[:number]]
+        signal = added([signal for _, signal in found])
+        return {name: total(added([layers[name].noise for layers, _ in found]), signal) for name in found[0][0]}
+
+    def mean_errors(self) -> dict[str, Any]:
+        """By the output of a node with weights, what INT8 adds to each channel on the average [C]."""
+        net = self.net
+        nodes, constants, pairs = list(net.model.graph.node), [], {}
+        for layer in (one for one in net.layers.values() if one.weighted and one.lowered.quant is not None):
+            writer = FakeQuantizer(net, partial(_is_another, layer), prefix=f"{layer.tensor}@")
+            writer.add(layer.tensor, layer.nodes, layer)
+            nodes += writer.nodes
+            constants += writer.constants
+            for node in (one for one in layer.nodes if one.op_type in WEIGHTED):
+                name = node.output[0]
+                inner = name if name == layer.tensor else f"{layer.tensor}/{name}"
+                pairs[name] = f"{layer.tensor}@{inner}"
+        ends, outputs = [], {}
+        for index, (exact, rounded_) in enumerate(pairs.items()):
+            ends.append(onnx.helper.make_node("Sub", [rounded_, exact], [f"off{index}"]))
+            outputs[f"off{index}"] = onnx.TensorProto.FLOAT
+        running = session(assemble(net, [*nodes, *ends], outputs, constants), threads=2)
+        sums: dict[str, Any] = {}
+        for one in self._pictures:
+            for name, value in zip(pairs, running.run(list(outputs), dict(one)), strict=True):
+                channels = np.moveaxis(value, 1, -1) if value.ndim > 2 else value
+                mean = channels.reshape(-1, channels.shape[-1]).mean(axis=0) / len(self._pictures)
+                sums[name] = sums.get(name, 0) + mean
+        return sums
+
+
+def _is_another(layer: Layer, other: Layer) -> bool:
+    return other.name != layer.name
+
+
+def _refined(case: Case, start: Table, number: int) -> tuple[Table, dict[str, Any]]:
+    """Thresholds of the layers that decide, where the outputs lose least."""
+    at = Emulated(case, start)
+    known = {row: (threshold, max(abs(low), abs(high))) for row, (threshold, low, high) in start.items()}
+    order = most_sensitive(scales(at.net, known), at.sensitivities(4), number)
+    moved = moves(order, lambda factors: at.loss(at.net.scaled(factors)))
+    factors = {row: factor for one, factor in moved.items() for row in one.rows}
+    table = {row: (threshold * factors.get(row, 1.0), low, high) for row, (threshold, low, high) in start.items()}
+    before, after = at.loss(at.net), at.loss(at.net.scaled(by_tensor(moved)))
+    return table, {"emulated_loss": [round(before, 6), round(after, 6)], "moved": len(moved)}
+
+
+def _corrected(case: Case) -> tuple[Case, Model, Step]:
+    """Biases without the mean error that rounding makes of each channel of a layer by itself.
+
+    (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019.)
+    """
+    at = Emulated(case, case.tables["kl, tuned"])
+    offs = at.mean_errors()
+    source = case.at.builder(case.model).run(import_step(case.model, case.at.weights.chosen(case.model)))
+    network = onnx.load(str(source.path("model.onnx")))
+    stored = {one.name: one for one in network.graph.initializer}
+    changed = 0
+    for node in network.graph.node:
+        off = offs.get(node.output[0])
+        if off is None or node.op_type not in ("Conv", "Gemm", "ConvTranspose") or len(node.input) < 3:
+            continue
+        bias = onnx.numpy_helper.to_array(stored[node.input[2]])
+        name = f"{node.output[0]}#corrected"
+        network.graph.initializer.append(onnx.numpy_helper.from_array((bias - off).astype(np.float32), name))
+        node.input[2] = name
+        changed += 1
+    path = case.folder / "corrected.onnx"
+    onnx.save(network, str(path))
+    given = case.at.weights.chosen(case.model)
+    weights = given.model_copy(update={"file": str(path), "sha256": sha256(path), "architecture": None})
+    model = _with(case, _written(case, "kl, tuned", case.tables["kl, tuned"]), case.judging)
+    config = model.config.model_copy(update={"weights": (weights,)})
+    step = agree_step(replace(model, config=config), CHIP, weights, None)
+    original = {"model.onnx": Output(import_step(case.model, given), "model.onnx")}
+    print(f"{case.model.name}: {changed} biases corrected of {len(offs)} layers with weights", flush=True)
+    return case, model, replace(step, inputs=tuple({**dict(step.inputs), **original}.items()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
