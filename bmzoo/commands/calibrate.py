@@ -21,7 +21,7 @@ from bmzoo.quantization.certainty import Certainty, movement
 from bmzoo.quantization.histograms import Histogram, difference, histogram, together
 from bmzoo.quantization.observing import HINT, Observation, Observer, grouped, observers
 from bmzoo.quantization.table_tensors import Tapped, tap
-from bmzoo.quantization.thresholds import LEAST_THRESHOLD, Clipping, clipping
+from bmzoo.quantization.thresholds import LEAST_THRESHOLD, TUNED, Clipping, clipping
 from bmzoo.runtime.engines.mlir import MlirSession
 from bmzoo.runtime.engines.registry import find_tpuc_root
 from bmzoo.runtime.engines.session import as_taken
@@ -115,7 +115,8 @@ def _check_alive(folder: Path, found: Mapping[str, Found]) -> None:
 
 def _text(found: Mapping[str, Found], settings: Mapping[str, Any], number: int) -> str:
     """The table as TPU-MLIR reads it."""
-    tuned = "" if not settings["tune"] else ", raised where noise is far from the least"
+    tunes = settings["tune"] and settings["method"] in TUNED
+    tuned = ", raised where noise is far from the least" if tunes else ""
     lines = [
         f"# thresholds by bmzoo: {settings['method']}, {settings['histogram_bins']} bins or more{tuned}",
         f"# sample number: {number}",

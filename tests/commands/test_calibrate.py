@@ -114,6 +114,7 @@ def test_every_tensor_has_a_row_with_its_range(tmp_path: Path, interpreter: Inte
     calibrate.run(folder, ("calibrate.json",))
     text = (folder / "calibration.table").read_text()
     assert calibrated(text) == ("x", "a_Conv", "b_Swish", "y_Reshape", "z_Mul")
+    assert text.splitlines()[0].endswith("raised where noise is far from the least")
     found, every = rows(folder), np.concatenate(samples())
     a = np.einsum("oc,nchw->nohw", WEIGHTS[:, :, 0, 0], every)
     for name, values in {"x": every, "a_Conv": a, "z_Mul": 3 * a, "y_Reshape": a}.items():
@@ -155,6 +156,7 @@ def test_the_same_table_whatever_the_cores_and_after_a_kill(
     calibrate.run(tmp_path / "3", ("calibrate.json",))
     tables.append((tmp_path / "3" / "calibration.table").read_text())
     assert tables[0] == tables[1] == tables[2]
+    assert "raised" not in tables[0].splitlines()[0], "mse is not tuned"
     again = {path.name for path in pieces.glob("*.npz") if times[path.name] != path.stat().st_mtime_ns}
     assert again == {"2.npz"}, "the others are not watched again"
     fours = tables[0].partition("#int4_th\n")[2].split()
