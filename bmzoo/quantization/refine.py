@@ -15,7 +15,7 @@ from bmzoo.quantization.thresholds import LEAST_THRESHOLD
 # What a threshold is tried times; nothing beyond the largest value is.
 FACTORS = (0.5, 0.6, 0.7, 0.85, 1.2, 1.45, 1.75, 2.1, 2.5, 3.0)
 # A move has to take off this share of the loss: less is noise of the pictures.
-LEAST_GAIN = 0.005
+WORTH_MOVING = 0.005
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def moves(order: Sequence[Scale], loss: Callable[[Mapping[str, float]], float]) 
     for one in order:
         tried = {factor: loss(by_tensor({**taken, one: factor})) for factor in one.factors()}
         factor = min(tried, key=lambda each: tried[each], default=1.0)
-        if tried and tried[factor] < best * (1 - LEAST_GAIN):
+        if tried and tried[factor] < best * (1 - WORTH_MOVING):
             best, taken[one] = tried[factor], factor
     return taken
 
