@@ -368,7 +368,8 @@ def _corrected(case: Case) -> tuple[Case, Model, Step]:
     changed = 0
     for node in network.graph.node:
         off = offs.get(node.output[0])
-        if off is None or node.op_type not in ("Conv", "Gemm", "ConvTranspose") or len(node.input) < 3:
+        biased = node.op_type in ("Conv", "Gemm", "ConvTranspose") and len(node.input) > 2
+        if off is None or not biased or node.input[2] not in stored:
             continue
         bias = onnx.numpy_helper.to_array(stored[node.input[2]])
         name = f"{node.output[0]}#corrected"
