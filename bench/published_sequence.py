@@ -1,7 +1,7 @@
 """All artifacts from nothing: bmzoo, two steps at a time, against the sequence of scripts as published for them.
 
     python bench/published_sequence.py [--json bench/published_sequence.json] [--data ../shared/data]
-                                       [--rounds 1] [--targets NAME...] [--pictures 100]
+                                       [--rounds 1] [--targets NAME...] [--pictures 100] [--sides bmzoo ...]
 
 The published sequence is one command after the other: for each chip and precision a transform for each batch, for
 each chip one calibration, and a deploy for each artifact. Both run the same tools of the same installation with the
@@ -218,9 +218,10 @@ def opened(folder: Path, data: Path, count: int, equalized: bool, engine: str) -
     return at
 
 
-def one_round(folder: Path, data: Path, names: Sequence[str], count: int) -> Round:
+def one_round(folder: Path, data: Path, names: Sequence[str], count: int, sides: Sequence[str]) -> Round:
     runs: dict[str, Run] = {}
-    for side, (equalized, engine) in SIDES.items():
+    for side in sides:
+        equalized, engine = SIDES[side]
         at = opened(folder / side / "checkout", data, count, equalized, engine)
         targets = [at.target(name) for name in names] or list(at.models[MODEL].targets)
         print(side, flush=True)
@@ -240,17 +241,18 @@ def document(rounds: Sequence[Round]) -> dict[str, Any]:
     """Figures of all rounds; steps and artifacts of the first."""
     first = rounds[0]
     shown = {**first.ours, "published": first.published}
-    made = first.ours["bmzoo"].artifacts
+    made = next(iter(first.ours.values())).artifacts
     same = [name for name, each in made.items() if each == first.published.artifacts[name]]
     return {
         "targets": list(made),
         "steps_at_a_time": STEPS_AT_A_TIME,
         "seconds": {
-            **{side: [round(one.ours[side].seconds, 1) for one in rounds] for side in SIDES},
+            **{side: [round(one.ours[side].seconds, 1) for one in rounds] for side in first.ours},
             "published": [round(one.published.seconds, 1) for one in rounds],
         },
         "ratio": {
-            side: [round(one.published.seconds / one.ours[side].seconds, 2) for one in rounds] for side in SIDES
+            side: [round(one.published.seconds / one.ours[side].seconds, 2) for one in rounds]
+            for side in first.ours
         },
         "same_bytes": same,
         "bytes": {side: {name: size for name, (size, _) in run.artifacts.items()} for side, run in shown.items()},
@@ -265,6 +267,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--targets", nargs="+", default=[], help="all of the default model's when left out")
     parser.add_argument("--pictures", type=int, default=100, help="to calibrate on")
+    parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES, help="all when left out")
     options = parser.parse_args()
     installation = find_installation(os.environ)
     if installation is None:
@@ -273,7 +276,8 @@ def main() -> int:
     rounds = []
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory(prefix="sequence-") as folder:
-            rounds.append(one_round(Path(folder), options.data.resolve(), options.targets, options.pictures))
+            asked = (options.data.resolve(), options.targets, options.pictures, options.sides)
+            rounds.append(one_round(Path(folder), *asked))
     found = {"machine": facts, "pictures": options.pictures, **document(rounds)}
     print(f"{len(found['targets'])} artifacts, {len(found['same_bytes'])} of them with the same bytes; faster by")
     for side, ratios in found["ratio"].items():
