@@ -44,7 +44,7 @@ Install = Callable[..., None]
 def install() -> Iterator[Install]:
     patches: list[pytest.MonkeyPatch] = []
     yield lambda engine=Heads, **more: patches.append(install_sail(engine, **more))
-    for patch in patches:
+    for patch in reversed(patches):
         patch.undo()
 
 
