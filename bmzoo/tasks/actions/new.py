@@ -16,9 +16,8 @@ from bmzoo.config_import.recognise import model_name, source_kind, sources_in
 from bmzoo.errors import BmzooError, ConfigError, SourceError
 from bmzoo.sources import cache
 from bmzoo.system.hashing import sha256
+from bmzoo.tasks.actions.arguments import arguments_of
 from bmzoo.workspace import Workspace
-
-_USAGE_ERROR = 2  # argparse's exit status
 
 ABOUT = """\
 Write a config for SOURCE, and say what was taken, dropped and could not be known.
@@ -31,13 +30,8 @@ of these. Words behind a script are its own: `./doit new gen_int8bmodel_mlir.sh 
 
 def run_new(at: Workspace, start: Path, words: Sequence[str]) -> None:
     """Write the configs of a source, one after the other. Raises BmzooError where any of them could not be."""
-    try:
-        args = _parser().parse_args(words)
-    except SystemExit as end:
-        if end.code not in (0, _USAGE_ERROR):
-            raise
-        if end.code:
-            raise ConfigError("new: nothing was written", "./doit new --help") from None
+    args = arguments_of(_parser(), words, "new")
+    if args is None:
         return
     if args.name and not is_name(args.name):
         raise ConfigError(f"--name: no name for a model: {args.name}", "letters, digits, `.`, `_` and `-`")

@@ -14,9 +14,9 @@ from bmzoo.release.side_by_side_page import LANGUAGES, page
 from bmzoo.results.reference import WEIGHTS, Published, reference
 from bmzoo.system import files
 from bmzoo.target import MAX_BATCH, Target
+from bmzoo.tasks.actions.arguments import arguments_of
 from bmzoo.workspace import Workspace
 
-_USAGE_ERROR = 2  # argparse's exit status
 _MEASURED = ("accuracy", "scaling")
 # Height and width, and batches, as published.
 _SIZES = ((320, 416), (448, 448), (896, 1280), (1000, 1000))
@@ -34,13 +34,8 @@ with BMCV's resize too, scaling compiles other sizes and batches.
 
 def run_tables(at: Workspace, start: Path, words: Sequence[str]) -> None:
     """Write both pages. Raises BmzooError, once they are written for what could not be measured."""
-    try:
-        args = _parser().parse_args(words)
-    except SystemExit as end:
-        if end.code not in (0, _USAGE_ERROR):
-            raise
-        if end.code:
-            raise ConfigError("tables: nothing was written", "./doit tables --help") from None
+    args = arguments_of(_parser(), words, "tables")
+    if args is None:
         return
     model = at.models[at.default_model]
     published = _comparable(at, model, reference(at, start / args.published if args.published else None))
