@@ -7,8 +7,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bmzoo.commands.requests import picture_size, read_request
 from bmzoo.commands.table import rounded
@@ -64,7 +66,7 @@ def run(folder: Path, args: tuple[str, ...]) -> None:
     (folder / "refined.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
-def _together(samples: Sequence[Path]) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def _together(samples: Sequence[Path]) -> dict[str, NDArray[Any]]:
     parts = [arrays(sample) for sample in samples]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
