@@ -11,10 +11,10 @@ from bmzoo.execute.decisions import Standing
 from bmzoo.plan.evaluate import evaluate_lowering, evaluate_onnx
 from bmzoo.plan.float_layers import cut_step
 from bmzoo.plan.lowering import int8_target
-from bmzoo.plan.shared import equalized_for, import_step, transform_step
+from bmzoo.plan.shared import calibration_steps, equalized_for, import_step, transform_step
 from bmzoo.plan.step import Step
 from bmzoo.plan.verify import engine, proof
-from bmzoo.results import artifact, calibration, eval, qtable, verify
+from bmzoo.results import artifact, eval, qtable, verify
 from bmzoo.store.local import Entry
 from bmzoo.target import Target
 from bmzoo.workspace import Workspace
@@ -99,7 +99,7 @@ def of_transform(at: Workspace, model: Model, batch: int) -> Goal:
 
 
 def of_calibrate(at: Workspace, model: Model, quantizer: str) -> Goal:
-    made = calibration.steps(at, model, quantizer)
+    made = calibration_steps(model, at.weights.chosen(model), quantizer)
     return Goal(made, tuple(_decision(at, model, step) for step in made))
 
 

@@ -17,7 +17,8 @@ from bmzoo.plan.build import measuring
 from bmzoo.plan.decisions import INT8_SETTINGS, decision
 from bmzoo.plan.decoding import decoder_decides
 from bmzoo.plan.fed import fed, pictures
-from bmzoo.plan.shared import derived_from, import_step, network
+from bmzoo.plan.float_layers import cut_step
+from bmzoo.plan.shared import calibration_steps, derived_from, import_step, network, tables
 from bmzoo.plan.step import Step, Subject
 from bmzoo.plan.verify import infer_step, lower_step
 from bmzoo.target import Target
@@ -169,3 +170,11 @@ def searches(model: Model) -> Iterator[tuple[str, Search]]:
         search = model.search(target)
         if search is not None:
             yield chip, search
+
+
+def led_to(model: Model, weights: Weights) -> Iterator[Step]:
+    """The decisions that a model's INT8 settings lead to: scales, thresholds, float layers."""
+    for quantizer in tables(model):
+        yield from calibration_steps(model, weights, quantizer)
+    for chip, search in searches(model):
+        yield cut_step(model, chip, weights, search)

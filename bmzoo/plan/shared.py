@@ -202,6 +202,12 @@ def calibrate_step(model: Model, weights: Weights, equalized: str = "") -> Step:
     )
 
 
+def calibration_steps(model: Model, weights: Weights, quantizer: str) -> tuple[Step, ...]:
+    """The decisions of a calibration, each after those that it rests on. `quantizer`: as in `tables`."""
+    thresholds = calibrate_step(model, weights, quantizer)
+    return (scales_step(model, weights, quantizer), thresholds) if quantizer else (thresholds,)
+
+
 def unpictured(model: Model, count: int) -> dict[str, int]:
     """What `prepare` is told where no pictures say how many samples it makes: how many, and which is the first.
 

@@ -1,9 +1,8 @@
 """Calibration of a model for a quantizer: equalization scales and thresholds, committed in `calibration/`."""
 
 from bmzoo.config.model import Model
-from bmzoo.execute.decisions import Standing
 from bmzoo.plan.calibrating import CERTAINTY, REFINED
-from bmzoo.plan.shared import calibrate_step, scales_step
+from bmzoo.plan.shared import calibration_steps
 from bmzoo.plan.step import Step
 from bmzoo.results import decisions
 from bmzoo.sources import overlap
@@ -17,7 +16,7 @@ def calibrate(at: Workspace, model: Model, quantizer: str) -> None:
     """
     at.weights.announce(model)
     overlap.check_overlap(at.weights.using(model), at.sources(model), at.digests.of)
-    for step in steps(at, model, quantizer):
+    for step in calibration_steps(model, at.weights.chosen(model), quantizer):
         decisions.settle(at, model, step)
         _tell(at, model, step)
 
@@ -32,12 +31,4 @@ def _tell(at: Workspace, model: Model, step: Step) -> None:
 
 def is_current(at: Workspace, model: Model, quantizer: str) -> bool:
     """Whether the committed files are what would be derived now."""
-    builder = at.builder(model)
-    return all(builder.committed(step).standing is Standing.CURRENT for step in steps(at, model, quantizer))
-
-
-def steps(at: Workspace, model: Model, quantizer: str) -> tuple[Step, ...]:
-    """The steps that make the decisions, each after those that it rests on."""
-    weights = at.weights.chosen(model)
-    thresholds = calibrate_step(model, weights, quantizer)
-    return (scales_step(model, weights, quantizer), thresholds) if quantizer else (thresholds,)
+    return decisions.are_current(at, model, calibration_steps(model, at.weights.chosen(model), quantizer))

@@ -1,6 +1,6 @@
 """Decisions as they lie in the checkout: made, and listed with what each is worth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from bmzoo.execute.builder import Builder
 from bmzoo.execute.decisions import Standing
 from bmzoo.plan.build import recipe
 from bmzoo.plan.decisions import command_for
-from bmzoo.plan.ladder import climbs, settings_step
+from bmzoo.plan.ladder import climbs, led_to, settings_step
 from bmzoo.plan.step import Step
 from bmzoo.store.local import Entry
 from bmzoo.workspace import Workspace
@@ -114,7 +114,23 @@ def _subtask(at: Workspace, model: Model, step: Step) -> str:
     return step.subject.chip if model.name == at.default_model else f"{model.name}.{step.subject.chip}"
 
 
+def are_current(at: Workspace, model: Model, steps: Iterable[Step]) -> bool:
+    """Whether what is committed of these decisions is what would be derived now."""
+    builder = at.builder(model)
+    return all(builder.committed(step).standing is Standing.CURRENT for step in steps)
+
+
 def has_int8_settings(at: Workspace, model: Model) -> bool:
     """Whether the settings of INT8 are decided, by what is here now; results/ladder.py finds them."""
-    step = settings_step(model, at.weights.chosen(model))
-    return at.builder(model).committed(step).standing is Standing.CURRENT
+    return are_current(at, model, [settings_step(model, at.weights.chosen(model))])
+
+
+def has_int8_decisions(at: Workspace, model: Model) -> bool:
+    """The same, with all that the settings lead to: a run may have ended between them.
+
+    model: as its config has it.
+    """
+    if not has_int8_settings(at, model):
+        return False
+    decided = at.models[model.name]
+    return are_current(at, decided, led_to(decided, at.weights.chosen(decided)))

@@ -57,7 +57,7 @@ def quantize(context: Context, subject: TaskSubject[None]) -> Task:
     return {
         "doc": at.layout.shown(at.layout.int8_settings(own.name, "<weights>")),
         "actions": [guarded(later("tasks.actions.quantize:run_quantize", at, own))],
-        "uptodate": [quietly(later("results.decisions:has_int8_settings", at, own))],
+        "uptodate": [quietly(later("results.decisions:has_int8_decisions", at, own))],
         "task_dep": [f"model:{own.name}"],
     }
 

@@ -171,6 +171,20 @@ def test_a_file_by_hand_is_not_overwritten(climbing: Project) -> None:
     assert path.read_text() == "mse\n"
 
 
+def test_a_run_that_ended_before_all_was_written_is_taken_up(climbing: Project) -> None:
+    climb(climbing.open())
+    table = climbing.root / "calibration/tiny.given.table"
+    written = table.read_text()
+    at = climbing.open()
+    assert decisions.has_int8_decisions(at, at.configs.models["tiny"])
+    table.unlink()
+    again = climbing.open()
+    assert decisions.has_int8_settings(again, again.configs.models["tiny"])
+    assert not decisions.has_int8_decisions(again, again.configs.models["tiny"])
+    climb(again)
+    assert table.read_text() == written
+
+
 def test_locked_decides_nothing(climbing: Project) -> None:
     at = climbing.open()
     at.options = type(at.options)(locked=True)
