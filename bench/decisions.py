@@ -26,7 +26,7 @@ import onnx
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, os.environ.get("BENCH_PACKAGE", str(ROOT)))
 
-from bmzoo.commands.scales import channel_ranges  # noqa: E402
+from bmzoo.commands.ranges import channel_ranges  # noqa: E402
 from bmzoo.config.options import Options  # noqa: E402
 from bmzoo.measure.npz import arrays  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402

@@ -12,7 +12,7 @@ from conftest import Project, draw
 from fake_toolchain import FakeToolchain
 from numpy.typing import NDArray
 
-from bmzoo.commands import scales
+from bmzoo.commands import ranges
 from bmzoo.config.options import Options
 from bmzoo.errors import ConfigError
 from bmzoo.execute.decisions import Standing
@@ -127,14 +127,14 @@ def test_other_last_digits_give_the_same_decisions_fingerprints_and_artifacts(
     build(deciding)
     artifact = deciding.root / "build/BM1688/tiny_int8_1b.bmodel"
     before, digest = committed(deciding), sha256(artifact)
-    exact: Callable[..., dict[str, NDArray[np.float64]]] = scales.channel_ranges
+    exact: Callable[..., dict[str, NDArray[np.float64]]] = ranges.channel_ranges
     for seed in range(20):
         random = np.random.default_rng(seed)
 
         def noisy(*args: object, random: np.random.Generator = random) -> dict[str, NDArray[np.float64]]:
             return {n: r * (1 + 1e-6 * random.standard_normal(r.shape)) for n, r in exact(*args).items()}
 
-        monkeypatch.setattr(scales, "channel_ranges", noisy)
+        monkeypatch.setattr(ranges, "channel_ranges", noisy)
         deciding.toolchain = Noisy(seed)
         forget(deciding)
         for name in DERIVED.values():

@@ -120,18 +120,14 @@ COMMANDS: Mapping[str, OwnCommand] = {
         ),
         installation=True,
     ),
-    "scales": OwnCommand(
-        "scales",
+    "ranges": OwnCommand(
+        "ranges",
         (
-            *(
-                "commands/scales.py",
-                "quantization/equalize.py",
-                "quantization/folding.py",
-                "quantization/session.py",
-            ),
-            *("measure/npz.py", "measure/degenerate.py"),
+            *("commands/ranges.py", "quantization/equalize.py", "quantization/folding.py"),
+            *("quantization/session.py", "measure/npz.py", "measure/degenerate.py"),
         ),
     ),
+    "scales": OwnCommand("scales", ("commands/scales.py", "quantization/equalize.py", "quantization/folding.py")),
     "equalize": OwnCommand(
         "equalize",
         (

@@ -25,7 +25,8 @@ GB = 10**9
 # Steps of a small network (2 MB, 640x640) take 0.1 to 0.4 GB; larger ones are to fit as well.
 BY_KIND: Mapping[str, Needs] = {
     "import": Needs(1, GB),
-    "scales": Needs(1, 2 * GB),
+    "ranges": Needs(1, 2 * GB),
+    "scales": Needs(1, GB),
     "transform": Needs(1, 2 * GB),
     "calibrate": Needs(2, 4 * GB),
     "audit": Needs(2, 4 * GB),

@@ -59,28 +59,51 @@ def tables(model: Model) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def scales_step(model: Model, weights: Weights, quantizer: str) -> Step:
-    """By what each channel is divided so that a quantizer's scales fit all of them, from ranges over pictures."""
+def _ranges_step(model: Model, weights: Weights) -> Step:
+    """The largest |value| of each channel over pictures: `ranges.json`, for all quantizers."""
     model = using(model, weights)
-    settings = model.config.calibration
-    assert settings is not None, "only for models that calibrate"
-    source, kind = import_step(model, weights), CHIPS[quantizer].scales
-    images = settings.images
-    count = min((settings.count if images is None else images.count) or EQUALIZE_PICTURES, EQUALIZE_PICTURES)
-    shown = fed(model, images, count)
+    source = import_step(model, weights)
+    count, shown = _equalized_on(model)
     return Step(
-        "scales",
-        Subject(model.name, weights.name, quantizer),
-        (Command("prepare", ("request.json",)), Command("scales", ("source.onnx", kind))),
+        "ranges",
+        Subject(model.name, weights.name),
+        (Command("prepare", ("request.json",)), Command("ranges", ("source.onnx",))),
         (
             ("source.onnx", Output(source, "model.onnx")),
             ("model.json", Output(source, "model.json")),
             *shown,
         ),
-        ("channels.scales",),
+        ("ranges.json",),
         (document("request.json", {**input_request(model), "minimum": 1, **unpictured(model, count)}),),
-        decision(SCALES, {**network(model, weights), "scales": kind}, {**derived_from(weights), **dict(shown)}),
     )
+
+
+@lru_cache(maxsize=64)
+def scales_step(model: Model, weights: Weights, quantizer: str) -> Step:
+    """By what each channel is divided so that a quantizer's scales fit all of them, from ranges over pictures."""
+    model = using(model, weights)
+    kind = CHIPS[quantizer].scales
+    sources = {**derived_from(weights), **dict(_equalized_on(model)[1])}
+    return Step(
+        "scales",
+        Subject(model.name, weights.name, quantizer),
+        (Command("scales", ("source.onnx", kind)),),
+        (
+            ("source.onnx", Output(import_step(model, weights), "model.onnx")),
+            ("ranges.json", Output(_ranges_step(model, weights), "ranges.json")),
+        ),
+        ("channels.scales",),
+        decision=decision(SCALES, {**network(model, weights), "scales": kind}, sources),
+    )
+
+
+def _equalized_on(model: Model) -> tuple[int, tuple[tuple[str, Input], ...]]:
+    """How many pictures ranges are taken from, and those."""
+    settings = model.config.calibration
+    assert settings is not None, "only for models that calibrate"
+    images = settings.images
+    count = min((settings.count if images is None else images.count) or EQUALIZE_PICTURES, EQUALIZE_PICTURES)
+    return count, fed(model, images, count)
 
 
 def derived_from(weights: Weights) -> dict[str, Input]:

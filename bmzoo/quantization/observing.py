@@ -22,7 +22,7 @@ from bmzoo.errors import SourceError, ToolFailed
 from bmzoo.measure.npz import arrays
 from bmzoo.quantization.histogram_files import Observed, packed
 from bmzoo.quantization.histograms import Histogram, histogram, together
-from bmzoo.quantization.session import session
+from bmzoo.quantization.session import Watched
 from bmzoo.system.partial import FOLDER, Pieces
 
 # Pictures are told apart up to here; of more, several in a row count as one.
@@ -54,9 +54,7 @@ class Observer:
 
     def __init__(self, job: Observation) -> None:
         self._job = job
-        self._running: Any = None  # onnxruntime ships no types
-        self._outputs: list[str] = []
-        self._buffers: dict[str, Values] = {}
+        self._network: Watched | None = None
 
     def histograms(self, sample: Path, feeds: Mapping[str, Values]) -> list[Histogram]:
         """The histogram of each tensor for one picture. Raises SourceError for values that are no numbers."""
@@ -71,23 +69,9 @@ class Observer:
         return found
 
     def _run(self, feeds: Mapping[str, Values]) -> Mapping[str, Values]:
-        """Outputs, written to the same memory every time: fresh memory costs more than the network."""
-        if self._running is None:
-            self._running = session(onnx.load(str(self._job.model)), threads=1)
-            self._outputs = [port.name for port in self._running.get_outputs()]
-        if not self._buffers:
-            values = self._running.run(self._outputs, dict(feeds))
-            found = dict(zip(self._outputs, values, strict=True))
-            if all(isinstance(side, int) for port in self._running.get_outputs() for side in port.shape):
-                self._buffers = {name: np.empty_like(value) for name, value in found.items()}
-            return found
-        binding = self._running.io_binding()
-        for name, value in feeds.items():
-            binding.bind_cpu_input(name, np.ascontiguousarray(value))
-        for name, value in self._buffers.items():
-            binding.bind_output(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
-        self._running.run_with_iobinding(binding)
-        return self._buffers
+        if self._network is None:
+            self._network = Watched(onnx.load(str(self._job.model)), threads=1)
+        return self._network.run(feeds)
 
 
 HINT = "are mean, scale and pixel_format below `input` in the config those that it was trained with?"

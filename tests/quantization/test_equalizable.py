@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bmzoo.commands import equalize, scales
+from bmzoo.commands import equalize, ranges, scales
 from bmzoo.quantization.equalize import RANGE_SHARES, apply, derive, equalizable, pairs, parse_factors
 from bmzoo.quantization.session import session
 
@@ -96,6 +96,7 @@ def test_scales_are_derived_and_applied_by_the_commands(tmp_path: Path) -> None:
     for name in names:
         np.savez(tmp_path / name, x=RANDOM.uniform(-1, 1, (1, 3, 8, 8)).astype(np.float32))
     (tmp_path / "samples.txt").write_text("\n".join(names))
+    ranges.run(tmp_path, ("source.onnx",))
     scales.run(tmp_path, ("source.onnx", "channel"))
     factors = parse_factors((tmp_path / "channels.scales").read_text())
     assert list(factors) == ["a"] and factors["a"][3] > 10 * factors["a"][2]
