@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
 # A chunk of a tensor, and what is made of it, stay in the processor's cache.
-CHUNK = 1 << 15
+CHUNK = 1 << 17
 # Powers of two that float32 can be divided by without leaving its normal numbers.
 LEAST_EXPONENT, MOST_EXPONENT = -120, 120
 
@@ -100,7 +100,7 @@ def histogram(values: NDArray[np.generic], bins: int) -> Histogram:
         zeros += int(np.count_nonzero(part == 0))
         np.floor(part, out=part)
         part -= np.float32(first)
-        counts += np.bincount(part.astype(np.int64), minlength=len(counts))
+        counts += np.bincount(part.astype(np.int32), minlength=len(counts))
     return Histogram(counts[None], first, exponent, np.array([zeros]), np.array([low]), np.array([high]))
 
 
