@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from bmzoo.commands.tensor_samples import tensor_sources
 from bmzoo.errors import ConfigError, SourceError
 from bmzoo.measure.audit.alternatives import alternatives
 from bmzoo.measure.audit.findings import Shown, audit_document
+from bmzoo.measure.audit.framing import AS_GIVEN, Framing, are_distorted
 from bmzoo.measure.audit.judgement import judged
 from bmzoo.measure.audit.likeness import Likeness
 from bmzoo.measure.audit.loudness import Heard
@@ -71,8 +72,14 @@ def _audited(folder: Path, network: AskedNetwork, section: Section, shown: Shown
 
     tried = others(section)
     attempts = _Attempts(network, judge, Pieces(folder, len(tried) + 1))
-    result = judged(section, others, attempts)
+    result = judged(section, others, attempts, _shapes(network, judge, section))
     return audit_document(section, result, judge, shown, len(tried), network.listener is not None)
+
+
+def _shapes(network: AskedNetwork, judge: Likeness | None, section: Section) -> bool:
+    """Whether it shows how shapes are kept: it says where things are, and they would be distorted."""
+    seen = judge is not None and judge.mirrored
+    return seen and are_distorted(network.pictures, section["height"], section["width"])
 
 
 def _fits(section: Section) -> bool:
@@ -92,12 +99,13 @@ class _Attempts:
     judge: Likeness | None
     pieces: Pieces
 
-    def __call__(self, section: Section, beside: NDArray[np.float64] | None) -> Attempt:
-        name = hashlib.sha256(json.dumps(section, sort_keys=True).encode()).hexdigest()[:16]
+    def __call__(self, section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
+        asked = [section, *([astuple(framing)] if framing != AS_GIVEN else [])]
+        name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         told = self.pieces.find(name)
         trial = _trial(told) if told is not None else None
         if trial is None or (trial.given_up and not hopeless(trial.found, beside)):
-            trial = self.network.tried(input_spec(section), self.judge, beside)
+            trial = self.network.tried(input_spec(section), self.judge, beside, framing)
             self.pieces.keep(name, _told(trial))
         return trial
 

@@ -8,7 +8,7 @@ from bmzoo.config.model import Model
 from bmzoo.errors import ConfigError, VerifyFailed
 from bmzoo.execute import published
 from bmzoo.measure.audit.alternatives import written
-from bmzoo.measure.audit.judgement import FIRST_LAYER, WRONG
+from bmzoo.measure.audit.judgement import FIRST_LAYER, PADDED, SHAPES, WRONG
 from bmzoo.plan.audit import AUDIT_PICTURES, audit_pictures, audit_step
 from bmzoo.system import files
 from bmzoo.system.text import aligned
@@ -40,7 +40,7 @@ def audit_model(at: Workspace, model: Model, count: int = AUDIT_PICTURES) -> str
         return text
     at.report.say(f"audit:{model.name}: {text}")
     hint = f"in {shown}: {mend}" if mend else "other pictures below calibration.images"
-    raise VerifyFailed(f"audit:{model.name}: {'; '.join(told['wrong'])}", hint)
+    raise VerifyFailed("; ".join(told["wrong"]), hint)
 
 
 def lines(told: Told) -> list[str]:
@@ -75,7 +75,8 @@ def _more(row: Told) -> str:
         return str(row.get("by", ""))
     if row["more"] is None:
         return "something, in place of nothing"
-    return f"{row['more']:+.1%}, at least {row['low']:+.1%}"
+    where = f" {row['by']}" if row["by"] in (SHAPES, PADDED) else ""
+    return f"{row['more']:+.1%}, at least {row['low']:+.1%}{where}"
 
 
 def _chance(row: Told) -> str:

@@ -5,10 +5,12 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from bmzoo.measure.audit.alternatives import Alternative, alternatives
-from bmzoo.measure.audit.judgement import CANNOT_BE_TOLD, RIGHT, WRONG, Judgement, judged
+from bmzoo.measure.audit.alternatives import KEEPS_SHAPE, Alternative, alternatives
+from bmzoo.measure.audit.framing import AS_GIVEN, DISTORTED, MOSTLY_PADDING, Framing
+from bmzoo.measure.audit.judgement import CANNOT_BE_TOLD, PADDED, RIGHT, SHAPES, WRONG, Judgement, judged
 from bmzoo.measure.audit.loudness import Heard
 from bmzoo.measure.audit.trials import Attempt
 
@@ -27,10 +29,10 @@ def others(section: Section) -> list[Alternative]:
     return list(alternatives(section, False))
 
 
-def network(worse: Callable[[Section], float]) -> Callable[[Section, NDArray[np.float64] | None], Attempt]:
+def network(worse: Callable[[Section], float]) -> Callable[[Section, NDArray[np.float64] | None, Framing], Attempt]:
     """Finds the more the less `worse` a section is, 0 to 1, with a little noise of its own."""
 
-    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Attempt:
+    def attempt(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
         noise = np.random.default_rng(crc32(str(sorted(section.items())).encode())).normal(0, 0.01, 32)
         return Attempt(PICTURES * (1 - worse(section)) * (1 + noise), None)
 
@@ -77,7 +79,7 @@ def test_two_faults_are_named_one_after_the_other() -> None:
 def test_an_axis_that_is_mended_twice_is_named_once() -> None:
     """From far off, a scale that is nearly right is surely better, and the right one is surely better still."""
 
-    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Attempt:
+    def attempt(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
         scale = section["scale"][0]
         near = np.isclose(scale, 1 / 127.5) or np.isclose(scale, 1 / 128)
         odd = np.isclose(scale, 1 / 255)
@@ -97,10 +99,57 @@ def test_a_network_that_sees_nothing_at_all_names_nothing() -> None:
     assert not found.wrong and set(verdicts(found).values()) == {CANNOT_BE_TOLD}
 
 
+def sees_shapes(
+    wide: float = 0.7, narrow: float = 0.7, stretched: float = 1.1
+) -> Callable[[Section, NDArray[np.float64] | None, Framing], Attempt]:
+    """Finds that share in wide and narrow pictures, and the more in stretched ones, which are larger."""
+
+    def attempt(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
+        noise = np.random.default_rng(crc32(str((sorted(section.items()), framing)).encode())).normal(0, 0.01, 32)
+        share = dict(zip(DISTORTED, (wide, narrow), strict=True)).get(framing, 1.0)
+        if framing == MOSTLY_PADDING:
+            share = 0.95 if abs(section["pad_value"] - 114) > 60 else 1.0
+        if framing == AS_GIVEN and section["resize"] == "stretch":
+            share = stretched
+        return Attempt(PICTURES * share * (1 + noise), None)
+
+    return attempt
+
+
+def test_who_minds_shapes_is_not_to_be_stretched_even_where_more_is_found() -> None:
+    grey = {**SECTION, "pad_value": 114}
+    found = judged({**grey, "resize": "stretch"}, others, sees_shapes(), True)
+    assert [row.axis for row in found.wrong] == ["resize"] and found.section["resize"] in KEEPS_SHAPE
+    compared = found.wrong[0].compared
+    assert compared is not None and compared.by == SHAPES and compared.gain is not None
+    assert compared.gain.share == pytest.approx(1 / 0.7 - 1, abs=0.02)
+    clean = judged(grey, others, sees_shapes(), True)
+    assert not clean.wrong and verdicts(clean)["resize"] == RIGHT
+
+
+@pytest.mark.parametrize(("wide", "narrow"), [(0.95, 0.95), (0.7, 1.05), (1.05, 0.7), (0.9, 0.7)])
+def test_who_does_not_mind_either_shape_tells_nothing_by_it(wide: float, narrow: float) -> None:
+    section = {**SECTION, "resize": "stretch"}
+    assert not judged(section, others, sees_shapes(wide, narrow, stretched=1.0), True).wrong
+
+
+def test_pictures_of_the_shape_of_the_input_tell_nothing_of_shapes() -> None:
+    assert not judged({**SECTION, "resize": "stretch"}, others, sees_shapes(stretched=1.0), False).wrong
+
+
+@pytest.mark.parametrize(("pad", "wrong"), [(0, True), (255, True), (114, False), (127, False)])
+def test_padding_is_judged_where_there_is_much_of_it(pad: int, wrong: bool) -> None:
+    found = judged({**SECTION, "pad_value": pad}, others, sees_shapes(), True)
+    assert [row.axis for row in found.wrong] == (["padding"] if wrong else [])
+    assert abs(found.section["pad_value"] - 114) < 20
+    row = next(row for row in found.rows if row.axis == "padding")
+    assert row.compared is None or not wrong or row.compared.by == PADDED
+
+
 def test_shouting_is_not_finding() -> None:
     """A way that finds more, and drowns what the network was trained with, is not better."""
 
-    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Attempt:
+    def attempt(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
         loud = section["scale"][0] > 1
         return Attempt(PICTURES * (3 if loud else 1), Heard(0.005 if loud else 1.0, None))
 
@@ -111,7 +160,7 @@ def test_shouting_is_not_finding() -> None:
 
 
 def test_the_first_layer_alone_tells_a_scale() -> None:
-    def attempt(section: Section, beside: NDArray[np.float64] | None) -> Attempt:
+    def attempt(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
         return Attempt(None, Heard(1 / (section["scale"][0] * 128), None))
 
     wrong = {**SECTION, "scale": (1 / 128 / 255,) * 3}

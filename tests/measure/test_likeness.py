@@ -23,8 +23,8 @@ def boxes(*rows: tuple[float, ...], labels: tuple[int, ...] = ()) -> Detections:
     return Detections(values[:, :4], values[:, 4], np.empty((len(rows), 0, 2), np.float32), known)
 
 
-def alike(one: object, other: object, mirror: bool = True) -> float:
-    return LIKENESSES[type(one)].alike(Seen(one, SIZE), Seen(other, SIZE, mirror))
+def alike(one: object, other: object, mirror: bool = True, size: tuple[int, int] = SIZE) -> float:
+    return LIKENESSES[type(one)].alike(Seen(one, size), Seen(other, size, mirror))
 
 
 def test_an_object_is_found_again_on_the_other_side() -> None:
@@ -80,7 +80,18 @@ def test_masks_are_compared_over_the_picture_and_not_its_padding() -> None:
     assert alike(one, other) == pytest.approx(0.5)
     sideways = Geometry(0.64, 0.64, 0, 0, 50, 100)  # and in the left half: what lies right of it is padding
     one, other = (replace(mask, geometry=sideways) for mask in (one, one))
-    assert alike(one, other) == pytest.approx(0.5)
+    assert alike(one, other, size=(50, 100)) == pytest.approx(0.5)
+
+
+def test_masks_are_compared_over_the_picture_and_not_what_it_was_framed_with() -> None:
+    """A picture of 50x50 in the left upper quarter of the 100x100 that were shown."""
+    labels = np.zeros((64, 64), np.int16)
+    labels[:32, :32] = 1
+    mask = Mask(
+        labels, labels, np.ones((64, 64), np.float32), (64, 64), geometry=Geometry(0.64, 0.64, 0, 0, 100, 100)
+    )
+    assert alike(mask, mask, size=(50, 50)) == pytest.approx(1.0)
+    assert alike(mask, mask, size=(100, 50), mirror=False) == pytest.approx(0.5)
 
 
 def test_classes_agree_by_how_likely_both_are_the_same() -> None:

@@ -15,13 +15,14 @@ from bmzoo.measure.normalisations import USUAL_ONES
 
 ORDER, MEAN, SCALE, NUMBERS = "channel order", "mean", "scale", "mean and scale"
 RESIZE, PADDING = "resize", "padding"
+STRETCH = "stretch"
 AXES = (ORDER, MEAN, SCALE, NUMBERS, RESIZE, PADDING)
 _WHITE = 255.0
 # Channels in the other order; gray has none.
 _SWAPPED = {"bgr": "rgb", "rgb": "bgr", "bgra": "rgba", "rgba": "bgra"}
-_KEEPS_SHAPE = ("letterbox", "letterbox_center")
-# Black, YOLO's grey, the middle, white.
-_PADS = (0, 114, 127, 255)
+KEEPS_SHAPE = ("letterbox", "letterbox_center")
+# Black, YOLO's grey, white; and colours so near to one of them that no network minds.
+_PADS, _NEAR = (0, 114, 255), 16
 # Numbers this near are the same to a network: (x - 127) / 128 is -1 to 1.
 _SAME = 0.02
 
@@ -119,11 +120,11 @@ def _usual(section: Section) -> Iterator[Numbers]:
 def _resizes(section: Section, crops: bool) -> Iterator[Alternative]:
     now = section["resize"]
     if now == "fixed_height":
-        others: tuple[str, ...] = ("stretch",)
-    elif now == "stretch":
-        others = (*_KEEPS_SHAPE, *(("center_crop",) if crops else ()))
+        others: tuple[str, ...] = (STRETCH,)
+    elif now == STRETCH:
+        others = (*KEEPS_SHAPE, *(("center_crop",) if crops else ()))
     else:
-        others = ("stretch", *(("center_crop",) if crops and now != "center_crop" else ()))
+        others = (STRETCH, *(("center_crop",) if crops and now != "center_crop" else ()))
         others += ("letterbox",) if now == "center_crop" else ()
     yield from (Alternative(RESIZE, {"resize": other}) for other in others)
 
@@ -132,11 +133,14 @@ def _paddings(section: Section) -> Iterator[Alternative]:
     """Where the picture lies, and the colour of the rest."""
     now, pad = section["resize"], section["pad_value"]
     yield from (
-        Alternative(PADDING, {"resize": other}) for other in _KEEPS_SHAPE if now in _KEEPS_SHAPE and other != now
+        Alternative(PADDING, {"resize": other}) for other in KEEPS_SHAPE if now in KEEPS_SHAPE and other != now
     )
-    if now in (*_KEEPS_SHAPE, "fixed_height"):
-        others = dict.fromkeys((*_PADS, round(min(_WHITE, max(0.0, float(np.mean(section["mean"])))))))
-        yield from (Alternative(PADDING, {"pad_value": other}) for other in others if abs(other - pad) > 1)
+    if now in (*KEEPS_SHAPE, "fixed_height"):
+        colours = [pad]
+        for other in (*_PADS, round(min(_WHITE, max(0.0, float(np.mean(section["mean"])))))):
+            if all(abs(other - one) > _NEAR for one in colours):
+                colours.append(other)
+                yield Alternative(PADDING, {"pad_value": other})
 
 
 def _turned(values: tuple[float, ...]) -> tuple[float, ...]:

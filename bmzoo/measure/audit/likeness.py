@@ -31,7 +31,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network said of a view of a picture, whose size in pixels is `size`, width first."""
+    """What a network said of a view of a picture. `size`: its pixels, width first, top left in what was fed."""
 
     what: Any
     size: tuple[int, int]
@@ -116,18 +116,18 @@ def _pixels(one: Seen, other: Seen) -> float:
 def _cells(seen: Seen) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
     """Labels and leads over the picture alone, without what was padded: [_GRID,_GRID] both."""
     mask: Mask = seen.what
-    rows, columns = (_covered(mask, axis) for axis in (0, 1))
+    rows, columns = (_covered(mask, axis, seen.size[1 - axis]) for axis in (0, 1))
     at = np.ix_(rows, columns[::-1] if seen.mirrored else columns)
     return mask.labels[at], mask.lead[at]
 
 
-def _covered(mask: Mask, axis: int) -> NDArray[np.int64]:
-    """Which cells of a mask lie below _GRID even steps over the picture, along an axis."""
+def _covered(mask: Mask, axis: int, size: int) -> NDArray[np.int64]:
+    """Which cells of a mask lie below _GRID even steps over the picture, of that size, along an axis."""
     cells, side, at = mask.labels.shape[axis], mask.input_hw[axis], mask.geometry
     start, length = 0.0, float(side)
     if at is not None:
         start = float((at.pad_top, at.pad_left)[axis])
-        length = (at.height * at.scale_y, at.width * at.scale_x)[axis]
+        length = size * (at.scale_y, at.scale_x)[axis]
     low, high = max(start, 0.0), min(start + length, float(side))  # what is cropped off is not seen
     steps = low + (np.arange(_GRID) + 0.5) * (high - low) / _GRID
     return np.asarray(np.clip(steps * cells / side, 0, cells - 1), np.int64)

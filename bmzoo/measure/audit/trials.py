@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bmzoo.measure.audit.framing import AS_GIVEN, Framing
 from bmzoo.measure.audit.likeness import LIKENESSES, Likeness, Seen
 from bmzoo.measure.audit.loudness import Heard, heard
 from bmzoo.runtime.decoders.decode import BadOutputs, decode
@@ -70,35 +72,43 @@ class AskedNetwork:
         tensor, geometry = prepare(self.pictures[0], spec)
         return LIKENESSES.get(type(self._predicted(spec, 0, tensor, geometry)))
 
-    def tried(self, spec: InputSpec, judge: Likeness | None, beside: NDArray[np.float64] | None = None) -> Attempt:
+    def tried(
+        self,
+        spec: InputSpec,
+        judge: Likeness | None,
+        beside: NDArray[np.float64] | None = None,
+        framing: Framing = AS_GIVEN,
+    ) -> Attempt:
         """Fed that way. `beside`: what is found another way, to give up early. Raises SessionError."""
-        listened = self._heard(spec)
+        listened = self._heard(spec) if framing == AS_GIVEN else None
         if judge is None:
             return Attempt(None, listened)
-        seen = self._seen(spec, judge, range(min(_FIRST, len(self.pictures))))
+        seen = self._seen(spec, judge, range(min(_FIRST, len(self.pictures))), framing)
         if len(seen) < len(self.pictures):
             first = _found(seen, judge)
             if hopeless(first, beside):
                 return Attempt(first, listened, given_up=True)
-            seen += self._seen(spec, judge, range(len(seen), len(self.pictures)))
+            seen += self._seen(spec, judge, range(len(seen), len(self.pictures)), framing)
         return Attempt(_found(seen, judge), listened)
 
-    def _seen(self, spec: InputSpec, judge: Likeness, indices: Sequence[int]) -> list[Views]:
+    def _seen(self, spec: InputSpec, judge: Likeness, indices: Sequence[int], framing: Framing) -> list[Views]:
         """What is seen in each of some pictures, on all cores."""
         found: dict[int, Views] = {}
+        shown = partial(self._see, spec, framing)
 
-        def look(index: int) -> None:
+        def see(index: int) -> None:
             found[index] = [
-                (self._look(spec, index, one, False), self._look(spec, index, other, judge.mirrored))
+                (shown(index, one, False), shown(index, other, judge.mirrored))
                 for one, other in self._viewed(judge, index)
             ]
 
-        parallel.each(look, indices, self.threads)
+        parallel.each(see, indices, self.threads)
         return [found[index] for index in indices]
 
-    def _look(self, spec: InputSpec, index: int, view: Picture, is_mirrored: bool) -> Seen:
-        tensor, geometry = prepare(view, spec)
-        return Seen(self._predicted(spec, index, tensor, geometry), (view.shape[1], view.shape[0]), is_mirrored)
+    def _see(self, spec: InputSpec, framing: Framing, index: int, view: Picture, is_mirrored: bool) -> Seen:
+        shown, size = framing.shown(view, spec.pad_value)
+        tensor, geometry = prepare(shown, spec)
+        return Seen(self._predicted(spec, index, tensor, geometry), size, is_mirrored)
 
     def _viewed(self, judge: Likeness, index: int) -> list[tuple[Picture, Picture]]:
         """A picture and its other view, upright and maybe upside down."""
