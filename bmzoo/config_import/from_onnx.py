@@ -53,6 +53,8 @@ def from_onnx(source: OnnxSource, places: Places, folders: Sequence[Path], try_p
         put_picture(draft, facts.picture, usual, head.kind)
         alone = len(facts.inputs) == 1 and try_pictures
         shown = put_normalisation(draft, source.path, facts.picture, head.kind, sets if alone else None)
+        # Of a script's config the thresholds are to be those that the script finds; here are none to match.
+        draft.put("calibration.engine", "bmzoo", "or `vendor`: run_calibration, in ten times the time")
         picture_sets.put_pictures(draft, sets.verified_first(shown) if sets else None, searches=False)
         if shown:
             draft.comments[("verify", "images")] = "first those in which the network finds most"
