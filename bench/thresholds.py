@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,15 @@ import onnx
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from smoothing import smoothed  # noqa: E402
+
 from bmzoo.commands.requests import picture_size  # noqa: E402
 from bmzoo.commands.table import rounded  # noqa: E402
 from bmzoo.config.images import Images  # noqa: E402
 from bmzoo.config.model import Model  # noqa: E402
 from bmzoo.config.options import Options  # noqa: E402
 from bmzoo.config.quantization import Calibration, Quantization  # noqa: E402
+from bmzoo.config.weights import Weights  # noqa: E402
 from bmzoo.errors import BmzooError  # noqa: E402
 from bmzoo.measure.npz import arrays  # noqa: E402
 from bmzoo.measure.stages import machine  # noqa: E402
@@ -82,6 +86,8 @@ PICTURES = {
     "orinet": ("coco/selection", 32),
 }
 CALIBRATED_ON = 16
+# Networks with attention, the rows whose thresholds they are smoothed for, and the exponents of activations.
+SMOOTHED, SMOOTHED_FROM, SHARES = ("ppocr_v4_rec",), ("kl, tuned", "percentile9999"), (0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class Case:
     folder: Path
     choosing: Images
     judging: Images
+    weights: Weights  # of the model itself, or of another that computes the same
     tables: Mapping[str, Table]  # by method
 
 
@@ -136,7 +143,7 @@ def _case(at: Workspace, model: Model, folder: Path) -> Case:
         for part in (names[: number // 2], names[number // 2 :])
     )
     folder.mkdir(parents=True)
-    case = Case(at, model, folder, choosing, judging, {})
+    case = Case(at, model, folder, choosing, judging, at.weights.chosen(model), {})
     return replace(case, tables=_tables(case))
 
 
@@ -155,8 +162,7 @@ def _with(case: Case, table: Path, images: Images, flags: tuple[str, ...] = ()) 
 def _tables(case: Case) -> dict[str, Table]:
     """Rows by every method, of one look at the calibration pictures."""
     at, model, folder = case.at, case.model, case.folder / "calibration"
-    weights = at.weights.chosen(model)
-    given = model.config.calibration
+    weights, given = case.weights, model.config.calibration
     assert given is not None and given.images is not None, "only models that calibrate with pictures"
     builder = at.builder(model)
     source, transform = builder.run(import_step(model, weights)), builder.run(transform_step(model, weights, 1, ""))
@@ -182,7 +188,7 @@ def _tables(case: Case) -> dict[str, Table]:
 
 def _feeding(case: Case, images: Images, count: int) -> Step:
     model = case.model
-    source = import_step(model, case.at.weights.chosen(model))
+    source = import_step(model, case.weights)
     request = {**input_request(model), "minimum": 1, "slots": count}
     return Step(
         "feed",
@@ -238,18 +244,27 @@ def _candidates(case: Case, layers: int) -> Iterator[tuple[str, Callable[[], dic
         table, said = _refined(case, case.tables[start], layers)
         return {**lowered(f"{start} refined", table), **said}
 
+    def smooth(start: str, share: float) -> dict[str, Any]:
+        other = _smoothed(case, share)
+        return _judged(other, _with(other, _written(other, start, other.tables[start]), other.judging))
+
     for name, table in case.tables.items():
         yield name, partial(lowered, name, table)
     tuned = case.tables["kl, tuned"]
     yield "kl, tuned, asymmetric", partial(lowered, "asymmetric", tuned, ("--asymmetric",))
     yield "kl, tuned, refined", partial(moved, "kl, tuned")
     yield "kl, tuned, biases corrected", lambda: _judged(*_corrected(case))
+    for start, share in product(SMOOTHED_FROM, SHARES) if case.model.name in SMOOTHED else ():
+        yield f"{start}, smoothed {share}", partial(smooth, start, share)
 
 
-def _judged(case: Case, model: Model, step: Step | None = None) -> dict[str, Any]:
-    builder, weights = case.at.builder(case.model), case.at.weights.chosen(case.model)
+def _judged(case: Case, model: Model) -> dict[str, Any]:
+    """The real lowering beside the model itself, also where it is made of another that computes the same."""
+    step, given = agree_step(model, CHIP, case.weights, None), case.at.weights.chosen(case.model)
+    itself = {"model.onnx": Output(import_step(case.model, given), "model.onnx")}
+    step = replace(step, inputs=tuple({**dict(step.inputs), **itself}.items()))
     try:
-        figures = builder.run(step or agree_step(model, CHIP, weights, None)).read_json("agreement.json")
+        figures = case.at.builder(case.model).run(step).read_json("agreement.json")
     except BmzooError as error:
         return {"error": str(error).splitlines()[0]}
     told = figures.get("detections") or {}
@@ -265,7 +280,7 @@ class Emulated:
 
     def __init__(self, case: Case, table: Table) -> None:
         model = _with(case, _written(case, "start", table), case.choosing)
-        weights, at = case.at.weights.chosen(model), case.at
+        weights, at = case.weights, case.at
         builder = at.builder(case.model)
         self._folder = case.folder / "emulated"
         self._folder.mkdir(exist_ok=True)
@@ -355,14 +370,14 @@ def _refined(case: Case, start: Table, number: int) -> tuple[Table, dict[str, An
     return table, {"emulated_loss": [round(before, 6), round(after, 6)], "moved": len(moved)}
 
 
-def _corrected(case: Case) -> tuple[Case, Model, Step]:
+def _corrected(case: Case) -> tuple[Case, Model]:
     """Biases without the mean error that rounding makes of each channel of a layer by itself.
 
     (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019.)
     """
     at = Emulated(case, case.tables["kl, tuned"])
     offs = at.mean_errors()
-    source = case.at.builder(case.model).run(import_step(case.model, case.at.weights.chosen(case.model)))
+    source = case.at.builder(case.model).run(import_step(case.model, case.weights))
     network = onnx.load(str(source.path("model.onnx")))
     stored = {one.name: one for one in network.graph.initializer}
     changed = 0
@@ -376,16 +391,29 @@ def _corrected(case: Case) -> tuple[Case, Model, Step]:
         network.graph.initializer.append(onnx.numpy_helper.from_array((bias - off).astype(np.float32), name))
         node.input[2] = name
         changed += 1
-    path = case.folder / "corrected.onnx"
-    onnx.save(network, str(path))
-    given = case.at.weights.chosen(case.model)
-    weights = given.model_copy(update={"file": str(path), "sha256": sha256(path), "architecture": None})
-    model = _with(case, _written(case, "kl, tuned", case.tables["kl, tuned"]), case.judging)
-    config = model.config.model_copy(update={"weights": (weights,)})
-    step = agree_step(replace(model, config=config), CHIP, weights, None)
-    original = {"model.onnx": Output(import_step(case.model, given), "model.onnx")}
+    other = _with_network(case, network, "corrected")
     print(f"{case.model.name}: {changed} biases corrected of {len(offs)} layers with weights", flush=True)
-    return case, model, replace(step, inputs=tuple({**dict(step.inputs), **original}.items()))
+    return other, _with(other, _written(case, "kl, tuned", case.tables["kl, tuned"]), case.judging)
+
+
+def _smoothed(case: Case, share: float) -> Case:
+    """The case with a network whose channels are alike where attention and linear layers read them."""
+    source = case.at.builder(case.model).run(import_step(case.model, case.weights)).path("model.onnx")
+    samples = sorted((case.folder / "calibration" / "samples").iterdir())
+    network, places = smoothed(onnx.load(str(source)), share, [arrays(path) for path in samples])
+    print(f"{case.model.name}: {places} activations smoothed by {share}", flush=True)
+    other = _with_network(case, network, f"smoothed{share}")
+    return replace(other, tables=_tables(other))
+
+
+def _with_network(case: Case, network: onnx.ModelProto, name: str) -> Case:
+    """The case with another network in the place of the model's, in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix=name, dir=case.folder))
+    path = folder / f"{name}.onnx"
+    onnx.save(network, str(path))
+    weights = case.weights.model_copy(update={"file": str(path), "sha256": sha256(path), "architecture": None})
+    config = case.model.config.model_copy(update={"weights": (weights,)})
+    return replace(case, model=replace(case.model, config=config), folder=folder, weights=weights)
 
 
 if __name__ == "__main__":
