@@ -72,14 +72,15 @@ def _audited(folder: Path, network: AskedNetwork, section: Section, shown: Shown
 
     tried = others(section)
     attempts = _Attempts(network, judge, Pieces(folder, len(tried) + 1))
-    result = judged(section, others, attempts, _shapes(network, judge, section))
+    result = judged(section, others, attempts, _least(network, judge, section))
     return audit_document(section, result, judge, shown, len(tried), network.listener is not None)
 
 
-def _shapes(network: AskedNetwork, judge: Likeness | None, section: Section) -> bool:
-    """Whether it shows how shapes are kept: it says where things are, and they would be distorted."""
-    seen = judge is not None and judge.mirrored
-    return seen and are_distorted(network.pictures, section["height"], section["width"])
+def _least(network: AskedNetwork, judge: Likeness | None, section: Section) -> float | None:
+    """In how much something is found, where the network says where things are that would be distorted."""
+    if judge is None or not judge.mirrored:
+        return None
+    return judge.least if are_distorted(network.pictures, section["height"], section["width"]) else None
 
 
 def _fits(section: Section) -> bool:

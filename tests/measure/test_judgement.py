@@ -22,6 +22,7 @@ SECTION = {
     "pad_value": 0,
 }
 PICTURES = np.random.default_rng(4).uniform(2, 6, 32)
+LEAST = 0.5
 Section = Mapping[str, Any]
 
 
@@ -118,28 +119,39 @@ def sees_shapes(
 
 def test_who_minds_shapes_is_not_to_be_stretched_even_where_more_is_found() -> None:
     grey = {**SECTION, "pad_value": 114}
-    found = judged({**grey, "resize": "stretch"}, others, sees_shapes(), True)
+    found = judged({**grey, "resize": "stretch"}, others, sees_shapes(), LEAST)
     assert [row.axis for row in found.wrong] == ["resize"] and found.section["resize"] in KEEPS_SHAPE
     compared = found.wrong[0].compared
     assert compared is not None and compared.by == SHAPES and compared.gain is not None
     assert compared.gain.share == pytest.approx(1 / 0.7 - 1, abs=0.02)
-    clean = judged(grey, others, sees_shapes(), True)
+    clean = judged(grey, others, sees_shapes(), LEAST)
     assert not clean.wrong and verdicts(clean)["resize"] == RIGHT
 
 
 @pytest.mark.parametrize(("wide", "narrow"), [(0.95, 0.95), (0.7, 1.05), (1.05, 0.7), (0.9, 0.7)])
 def test_who_does_not_mind_either_shape_tells_nothing_by_it(wide: float, narrow: float) -> None:
     section = {**SECTION, "resize": "stretch"}
-    assert not judged(section, others, sees_shapes(wide, narrow, stretched=1.0), True).wrong
+    assert not judged(section, others, sees_shapes(wide, narrow, stretched=1.0), LEAST).wrong
 
 
 def test_pictures_of_the_shape_of_the_input_tell_nothing_of_shapes() -> None:
-    assert not judged({**SECTION, "resize": "stretch"}, others, sees_shapes(stretched=1.0), False).wrong
+    assert not judged({**SECTION, "resize": "stretch"}, others, sees_shapes(stretched=1.0), None).wrong
+
+
+def test_who_finds_next_to_nothing_tells_nothing_of_shapes() -> None:
+    seen = sees_shapes(stretched=1.0)
+
+    def attempt(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
+        found = seen(section, beside, framing)
+        assert found.found is not None
+        return Attempt(found.found * 1e-3, None)
+
+    assert not judged({**SECTION, "resize": "stretch"}, others, attempt, LEAST).wrong
 
 
 @pytest.mark.parametrize(("pad", "wrong"), [(0, True), (255, True), (114, False), (127, False)])
 def test_padding_is_judged_where_there_is_much_of_it(pad: int, wrong: bool) -> None:
-    found = judged({**SECTION, "pad_value": pad}, others, sees_shapes(), True)
+    found = judged({**SECTION, "pad_value": pad}, others, sees_shapes(), LEAST)
     assert [row.axis for row in found.wrong] == (["padding"] if wrong else [])
     assert abs(found.section["pad_value"] - 114) < 20
     row = next(row for row in found.rows if row.axis == "padding")

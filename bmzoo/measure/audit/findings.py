@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bmzoo.measure.audit.judgement import WRONG, AxisRow, Judgement
+from bmzoo.measure.audit.judgement import SEEN, WRONG, AxisRow, Judgement, share_seen
 from bmzoo.measure.audit.likeness import Likeness
 from bmzoo.measure.audit.sure import fewest
 from bmzoo.measure.picture_statistics import Statistics, unlike
 
-# In fewer pictures than this share something must be found, else they are not what the network is for.
-SEEN = 0.15
 # So many pictures of noise, or of one colour, are no accident.
 _EMPTY = 0.5
 _VERIFY = "verify"
@@ -69,7 +67,7 @@ def _of_pictures(result: Judgement, judge: Likeness | None, shown: Shown) -> lis
         said = f"{shown.pictures} pictures{same}: nothing is sure with fewer than {least}"
         found.append({"what": TOO_FEW, "said": said})
     empty = sum(one.empty for one in shown.own)
-    seen = float(np.mean(result.found >= judge.least)) if judge is not None and result.found is not None else 1.0
+    seen = share_seen(result.found, judge.least) if judge is not None and result.found is not None else 1.0
     if empty > _EMPTY * len(shown.own):
         said = f"{empty} of {shown.pictures} are noise or of one colour"
         found.append({"what": ANOTHER_WORLD, "said": said})

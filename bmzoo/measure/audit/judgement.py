@@ -44,6 +44,9 @@ _AS_GOOD = 0.97
 # to 2 times in five detectors. One that was trained with stretched ones does not mind: 1.1 times at most.
 _SHAPE_MATTERS = 0.2
 
+# In fewer pictures than this share something must be found, else they are not what the network is for.
+SEEN = 0.15
+
 Section = Mapping[str, Any]
 Try = Callable[[Section, NDArray[np.float64] | None, Framing], Attempt]
 
@@ -89,18 +92,19 @@ def judged(
     section: Section,
     others: Callable[[Section], Sequence[Alternative]],
     attempt: Try,
-    shapes: bool = False,
+    least: float | None = None,
 ) -> Judgement:
     """Try everything, mend what is surely wrong, try again. `attempt`: feeds the network. Raises SessionError.
 
-    shapes: whether the network says where things are in pictures of another shape than its input.
+    least: in how much something is found, by a network that says where things are in pictures of another shape than
+    its input; None for others.
     """
     result = Judgement(section=dict(section))
     for _ in range(_MOST_FAULTS):
         base = attempt(result.section, None, AS_GIVEN)
         tried = others(result.section)
         result.hardest = max(result.hardest, *_shares(tried).values(), 1)
-        compared = _compared(base, tried, result.section, attempt, shapes)
+        compared = _compared(base, tried, result.section, attempt, least)
         best = _best(compared, base)
         if best is None:
             break
@@ -109,7 +113,7 @@ def judged(
         result.section = best.alternative.of(result.section)
     else:
         base = attempt(result.section, None, AS_GIVEN)
-        compared = _compared(base, others(result.section), result.section, attempt, shapes)
+        compared = _compared(base, others(result.section), result.section, attempt, least)
     result.found = base.found
     named = {row.axis for row in result.rows}
     result.rows += [_row(axis, compared, base) for axis in AXES if axis not in named and _on(axis, compared)]
@@ -117,8 +121,10 @@ def judged(
 
 
 def _compared(
-    base: Attempt, tried: Sequence[Alternative], section: Section, attempt: Try, shapes: bool
+    base: Attempt, tried: Sequence[Alternative], section: Section, attempt: Try, least: float | None
 ) -> list[Compared]:
+    # Who finds nothing minds no shapes: then something else is wrong, or the pictures are.
+    shapes = least is not None and base.found is not None and share_seen(base.found, least) >= SEEN
     # A network that is shouted at finds what is not there: then nothing is given up for finding less.
     beside = base.found if base.heard is None or base.heard.plausible else None
     shares = _shares(tried)
@@ -133,6 +139,11 @@ def _compared(
             row = _beside(base, attempt(one.of(section), beside, AS_GIVEN), one, divided)
             rows.append(_shaped(row, section, shape))
     return rows
+
+
+def share_seen(found: NDArray[np.float64], least: float) -> float:
+    """The share of pictures in which something is found."""
+    return float(np.mean(found >= least))
 
 
 def _shape(section: Section, attempt: Try, tried: int) -> Gain | None:
