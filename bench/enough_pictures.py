@@ -1,7 +1,7 @@
 """Whether bmzoo knows how far its thresholds move: what it says over few pictures, and what other pictures come to.
 
     python bench/enough_pictures.py [--json bench/enough_pictures.json] [--data ../shared/data] [--pictures 64]
-                                    [--sizes 4,8,16,32] [--model retinaface_mobilenet0.25] [--method kl]
+                                    [--sizes 4,8,16] [--models retinaface_mobilenet0.25 ...] [--method kl]
 
 All pictures are watched once. Then they are parted into sets of equal size: `said` is what each set says of its own
 thresholds (what nine tensors of ten do not exceed, the median over sets), `seen` is how far thresholds really are
@@ -41,24 +41,30 @@ from bmzoo.system.partial import FOLDER, Pieces  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
 
+MODELS = ("retinaface_mobilenet0.25", "yunet_n_320", "ultraface_rfb_320", "yolox_nano")
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--pictures", type=int, default=64)
-    parser.add_argument("--sizes", type=lambda text: tuple(map(int, text.split(","))), default=(4, 8, 16, 32))
-    parser.add_argument("--model", default="retinaface_mobilenet0.25")
+    parser.add_argument("--pictures", type=int, default=64, help="at most; and as many as the config names")
+    parser.add_argument("--sizes", type=lambda text: tuple(map(int, text.split(","))), default=(4, 8, 16))
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--method", default="kl")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="enough-") as name:
-        seen = _watched(Path(name), options.data, options.model, options.pictures)
-    rows = {size: _sets(seen, size, options.pictures, options.method) for size in options.sizes}
-    for size, row in rows.items():
-        print(size, json.dumps(row))
+    rows: dict[str, Any] = {}
+    for model in options.models:
+        with tempfile.TemporaryDirectory(prefix="enough-") as name:
+            seen = _watched(Path(name), options.data, model, options.pictures)
+        number = len(next(iter(seen.values())).counts)
+        sizes = {size: _sets(seen, size, number, options.method) for size in options.sizes}
+        rows[model] = {"pictures": number, "sizes": sizes}
+        for size, row in sizes.items():
+            print(model, size, json.dumps(row), flush=True)
     if options.json:
-        about = {"model": options.model, "method": options.method, "pictures": options.pictures}
-        options.json.write_text(json.dumps({"machine": machine(), **about, "sizes": rows}, indent=1) + "\n")
+        told = {"machine": machine(), "method": options.method, "models": rows}
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
     return 0
 
 

@@ -1,20 +1,21 @@
 """How sure thresholds are: how far they move over other pictures of the same kind, and how many would do.
 
-Thresholds are found again over as many pictures, drawn with replacement from those that there are. (Efron,
-Bootstrap Methods: Another Look at the Jackknife, 1979.) What moves by chance shrinks with the root of their number.
-Of the largest value, and so of `max`, it sees about half.
+Thresholds are found again over halves of the pictures, each beside the other half: by how much those move is by how
+much thresholds of all move from one set of pictures to another. (McCarthy, Pseudo-replication: Half Samples, 1969.)
+Pictures drawn with replacement, a bootstrap, say less, as they seldom lose the largest values: bench/README.md.
+What moves by chance shrinks with the root of their number.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from bmzoo.quantization.histograms import Histogram
 from bmzoo.quantization.thresholds import LEAST_THRESHOLD, clipping
 
-# How often thresholds are found again.
-SAMPLES = 20
+# How often the pictures are halved.
+HALVINGS = 10
 # A tensor whose threshold moves by more than this is unstable: a step of INT8 is that much wider or narrower.
 UNSTABLE = 0.15
 # Enough pictures: nine tensors of ten move by no more than this.
@@ -63,28 +64,18 @@ class Certainty:
 
 def movement(seen: Histogram, method: str, tune: bool) -> float:
     """The standard deviation of the logarithm of a tensor's threshold over other pictures of the same kind."""
-    if len(seen.counts) < 2 or seen.largest <= LEAST_THRESHOLD:
-        return 0.0
-    found = [clipping(one, method, tune=tune).threshold for one in resampled(seen, method in _BY_PICTURE)]
-    return float(np.std(np.log(found)))
-
-
-def resampled(seen: Histogram, by_picture: bool) -> list[Histogram]:
-    """SAMPLES histograms of pictures drawn with replacement, always the same draws. `by_picture`: not summed."""
     number = len(seen.counts)
-    draws = np.random.default_rng(0).integers(0, number, (SAMPLES, number))
-    if by_picture:
-        return [seen.picked(draw.tolist()) for draw in draws]
-    weights = np.stack([np.bincount(draw, minlength=number) for draw in draws]).astype(np.float64)
-    counts = np.rint(weights @ seen.counts.astype(np.float64)).astype(np.int64)
-    zeros = np.rint(weights @ seen.zeros).astype(np.int64)
-    return [
-        replace(
-            seen,
-            counts=counts[i : i + 1],
-            zeros=zeros[i : i + 1],
-            lows=seen.lows[draw].min(keepdims=True),
-            highs=seen.highs[draw].max(keepdims=True),
-        )
-        for i, draw in enumerate(draws)
-    ]
+    if number < 2 or seen.largest <= LEAST_THRESHOLD:
+        return 0.0
+    found = [clipping(one, method, tune=tune).threshold for one in halves(seen, method in _BY_PICTURE)]
+    part = number // 2 / number  # an odd picture is in neither half
+    return float(np.std(np.log(found)) * np.sqrt(part / (1 - part)))
+
+
+def halves(seen: Histogram, by_picture: bool) -> list[Histogram]:
+    """Histograms of halves of the pictures, in pairs, always the same. `by_picture`: not summed."""
+    number, random = len(seen.counts), np.random.default_rng(0)
+    orders = [random.permutation(number) for _ in range(HALVINGS)]
+    half = number // 2
+    picked = [seen.picked(part.tolist()) for order in orders for part in (order[:half], order[half : 2 * half])]
+    return picked if by_picture else [one.summed() for one in picked]

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bmzoo.measure.picture_statistics import copies
-from bmzoo.quantization.certainty import ENOUGH, Certainty, movement, resampled
+from bmzoo.quantization.certainty import ENOUGH, Certainty, halves, movement
 from bmzoo.quantization.histograms import Histogram, histogram, together
 from bmzoo.quantization.thresholds import clipping
 
@@ -34,13 +34,27 @@ def test_equal_pictures_move_nothing() -> None:
     assert movement(one, "kl", tune=True) == 0, "nothing to draw from"
 
 
-def test_draws_hold_as_many_pictures_as_there_are() -> None:
-    parts = [histogram(np.full(10, value, np.float32), 64) for value in (1.0, 2.0, 4.0)]
+@pytest.mark.parametrize("number", [2, 3, 8])
+def test_either_half_has_other_pictures(number: int) -> None:
+    parts = [histogram(np.full(10, 1.0 + value, np.float32), 64) for value in range(number)]
+    whole = together(parts)
     for by_picture in (False, True):
-        for one in resampled(together(parts), by_picture):
-            assert one.total().sum() == 30
-            assert one.largest in (1, 2, 4)
-            assert len(one.counts) == (3 if by_picture else 1)
+        found = halves(whole, by_picture)
+        for one, other in zip(found[::2], found[1::2], strict=True):
+            assert one.total().sum() == other.total().sum() == 10 * (number // 2)
+            assert not (one.total() * other.total()).any(), "no picture is in both"
+            assert len(one.counts) == (number // 2 if by_picture else 1)
+        assert len({one.total().tobytes() for one in found}) > 1
+
+
+@pytest.mark.parametrize("method", ["max", "kl"])
+def test_half_samples_say_nearly_what_other_pictures_come_to(method: str) -> None:
+    """What 40 sets say, by the root of the mean square, beside how far apart their thresholds are."""
+    rng = np.random.default_rng(3)
+    sets = [drawn(rng, 8, 0.3) for _ in range(40)]
+    really = np.std(np.log([clipping(one, method).threshold for one in sets]))
+    said = np.sqrt(np.mean([movement(one, method, tune=False) ** 2 for one in sets]))
+    assert 0.9 < said / really < 1.4
 
 
 def test_what_is_said() -> None:
