@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from bmzoo.measure.picture_statistics import nearly_same, of_folder, statistics
 from bmzoo.measure.specs import decoder_spec
 from bmzoo.onnx_import.first_layer import first_layer
 from bmzoo.runtime.engines.session import OnnxSession
-from bmzoo.runtime.preprocess import read_image
+from bmzoo.runtime.preprocess import InputSpec, read_image
 from bmzoo.system.partial import Pieces
 
 # Pictures are reduced to so many times the network's longer side: they are all held at once.
@@ -73,7 +73,19 @@ def _audited(folder: Path, network: AskedNetwork, section: Section, shown: Shown
     tried = others(section)
     attempts = _Attempts(network, judge, Pieces(folder, len(tried) + 1))
     result = judged(section, others, attempts, _least(network, judge, section))
+    beside = _verified(folder / "verify", network, judge, input_spec(result.section))
+    shown = replace(shown, beside=beside)
     return audit_document(section, result, judge, shown, len(tried), network.listener is not None)
+
+
+def _verified(
+    folder: Path, network: AskedNetwork, judge: Likeness | None, spec: InputSpec
+) -> NDArray[np.float64] | None:
+    """What is found in each picture of `verify`; None where there are none, or no judge. Raises SessionError."""
+    if judge is None or not folder.is_dir():
+        return None
+    pictures, _ = _read(folder, max(spec.height, spec.width), {})  # who verifies warns of those that cannot be read
+    return replace(network, pictures=list(pictures.values())).tried(spec, judge).found if pictures else None
 
 
 def _least(network: AskedNetwork, judge: Likeness | None, section: Section) -> float | None:
@@ -152,9 +164,9 @@ def _read(folder: Path, longest: int, names: Mapping[str, str]) -> tuple[dict[st
     warnings = []
     for path in sorted(folder.iterdir()):
         try:
-            found[names[path.name]] = reduced(read_image(path), longest)
+            found[names.get(path.name, path.name)] = reduced(read_image(path), longest)
         except SourceError as error:
-            warnings.append(f"{names[path.name]}: skipped: {error.message.partition(': ')[2]}")
+            warnings.append(f"{names.get(path.name, path.name)}: skipped: {error.message.partition(': ')[2]}")
     return found, warnings
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bmzoo.measure.audit.sure import CHANCE, LEAST_GAIN, fewest, gain, signed_ranks
+from bmzoo.measure.audit.sure import CHANCE, LEAST_GAIN, by_chance, fewest, gain, signed_ranks
 
 
 def by_hand(more: list[float]) -> float:
@@ -66,3 +66,15 @@ def test_something_in_place_of_nothing_is_better() -> None:
     found = gain(np.zeros(16), np.ones(16))
     assert found.share == np.inf and found.sure(25)
     assert not gain(np.zeros(16), np.zeros(16)).sure(1)
+
+
+TABLES = [(1, 9, 11, 14), (9, 32, 8, 8), (0, 5, 0, 3), (3, 3, 3, 3)]
+
+
+@pytest.mark.parametrize(("some", "of", "others", "of_others"), TABLES)
+def test_few_by_chance_is_the_share_of_ways_to_deal_them(some: int, of: int, others: int, of_others: int) -> None:
+    """Against dealing 20,000 times."""
+    deck = np.repeat([True, False], [some + others, of + of_others - some - others])
+    random = np.random.default_rng(1)
+    dealt = [random.permutation(deck)[:of].sum() <= some for _ in range(20_000)]
+    assert by_chance(some, of, others, of_others) == pytest.approx(np.mean(dealt), abs=0.01)

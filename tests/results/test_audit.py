@@ -117,6 +117,23 @@ def test_pictures_of_another_world_are_named(finder: Project, kind: str) -> None
     assert "other pictures" in caught.value.hint
 
 
+def test_pictures_unlike_those_of_verify_in_what_is_found_are_of_another_world(finder: Project) -> None:
+    """Two of twelve have something to find: enough by themselves, and few beside nine of nine."""
+    for index, path in enumerate(sorted((finder.data / "pictures" / "calibration").iterdir())[2:]):
+        cv2.imwrite(str(path), _dim(index))
+    with pytest.raises(VerifyFailed, match="pictures of another world"):
+        asked(finder)
+    said = told(finder)["of_pictures"][-1]["said"]
+    assert said == "something is found in 2 of 12, and in 9 of 9 of `verify`"
+    assert not any(row["verdict"] == "wrong" for row in told(finder)["axes"])
+
+
+def _dim(seed: int) -> Any:  # noqa: ANN401
+    """A picture with nothing to find."""
+    random = np.random.default_rng(seed)
+    return cv2.resize(random.integers(0, 36, (5, 7, 3)).astype(np.uint8), (96, 64), interpolation=cv2.INTER_CUBIC)
+
+
 def test_night_pictures_are_noted_and_no_fault(finder: Project) -> None:
     folder = finder.data / "pictures" / "selection"
     for path in folder.iterdir():

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bmzoo.measure.audit.judgement import SEEN, WRONG, AxisRow, Judgement, share_seen
 from bmzoo.measure.audit.likeness import Likeness
-from bmzoo.measure.audit.sure import fewest
+from bmzoo.measure.audit.sure import by_chance, fewest
 from bmzoo.measure.picture_statistics import Statistics, unlike
 
 # So many pictures of noise, or of one colour, are no accident.
 _EMPTY = 0.5
+# How often pictures of one kind may be called two.
+_RARE = 0.001
 _VERIFY = "verify"
 TOO_FEW, ANOTHER_WORLD = "too few pictures", "pictures of another world"
 
@@ -21,7 +24,7 @@ TOO_FEW, ANOTHER_WORLD = "too few pictures", "pictures of another world"
 class Shown:
     """The pictures: how many, how many of them different, what each is like, and those of `verify`.
 
-    `where`: the section of the config that names them.
+    `where`: the section of the config that names them. `beside`: what is found in each picture of `verify`.
     """
 
     pictures: int
@@ -29,6 +32,7 @@ class Shown:
     own: Sequence[Statistics]
     verify: Sequence[Statistics]
     where: str
+    beside: NDArray[np.float64] | None = None
 
 
 def audit_document(
@@ -75,7 +79,18 @@ def _of_pictures(result: Judgement, judge: Likeness | None, shown: Shown) -> lis
         number = round(seen * shown.different)
         said = f"something is found in {number} of {shown.different}, however they are fed"
         found.append({"what": ANOTHER_WORLD, "said": said})
+    elif judge is not None and result.found is not None and shown.beside is not None:
+        found += _beside_verify(result.found >= judge.least, shown.beside >= judge.least)
     return found
+
+
+def _beside_verify(own: NDArray[np.bool_], verify: NDArray[np.bool_]) -> list[dict[str, str]]:
+    """Whether something is found in less than half as many pictures as in those of `verify`, and not by chance."""
+    some, others = int(own.sum()), int(verify.sum())
+    if not len(verify) or own.mean() >= verify.mean() / 2 or by_chance(some, len(own), others, len(verify)) > _RARE:
+        return []
+    said = f"something is found in {some} of {len(own)}, and in {others} of {len(verify)} of `{_VERIFY}`"
+    return [{"what": ANOTHER_WORLD, "said": said}]
 
 
 def _notes(shown: Shown) -> list[str]:

@@ -6,7 +6,7 @@ much better it is, and whether by enough, is a bootstrap over pictures (Efron, 1
 """
 
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, comb, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,16 @@ def signed_ranks(more: Values) -> float:
         taken[rank:] = ways[: len(ways) - rank]
         ways = (ways + taken) / 2
     return float(ways[int(ranks[more > 0].sum()) :].sum())
+
+
+def by_chance(some: int, of: int, others: int, of_others: int) -> float:
+    """How likely so few, or fewer, are among `of`, where `others` are among `of_others`, if all are alike.
+
+    Fisher's exact test (Statistical Methods for Research Workers, 1934), one-sided.
+    """
+    both, all_ = some + others, of + of_others
+    ways = sum(comb(of, few) * comb(of_others, both - few) for few in range(max(0, both - of_others), some + 1))
+    return ways / comb(all_, both)
 
 
 def _double_ranks(sizes: Values) -> NDArray[np.int64]:
