@@ -17,8 +17,9 @@ _PREPARING = (
     *("system/hashing.py", "runtime/engines/simulate.py", "runtime/engines/pyruntime.py", *_PREPROCESSING),
 )
 _DECODING = ("runtime/decoders/*.py", "runtime/predictions/*.py", "runtime/nms.py", *_PREPROCESSING)
-_SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py")
-_INFO = ("runtime/engines/bmodel.py", "runtime/engines/cvimodel.py", "runtime/engines/pyruntime.py")
+_TENSOR = ("runtime/engines/tensor_info.py",)
+_SESSION = ("runtime/engines/session.py", "runtime/engines/onnx_ir.py", *_TENSOR)
+_INFO = ("runtime/engines/bmodel.py", "runtime/engines/cvimodel.py", "runtime/engines/pyruntime.py", *_TENSOR)
 # Which engine runs a file is the business of the registry, which imports them all.
 _ENGINES = ("runtime/engines/*.py",)
 _QUANTIZATION = ("quantization/*.py", "system/partial.py", "measure/degenerate.py", *_DECODING)
@@ -79,10 +80,10 @@ COMMANDS: Mapping[str, OwnCommand] = {
     ),
     "normalize": OwnCommand(
         "normalize",
-        ("commands/normalize.py", "system/flatbuffer.py", *_INFO, *_SESSION),
+        ("commands/normalize.py", "system/flatbuffer.py", *_INFO),
         installation=True,
     ),
-    "finish": OwnCommand("finish", ("commands/finish.py", *_INFO, *_SESSION)),
+    "finish": OwnCommand("finish", ("commands/finish.py", *_INFO)),
     "profile": OwnCommand(
         "profile", ("commands/profile.py", "measure/profile.py", "measure/profile_document.py", "measure/replay.py")
     ),

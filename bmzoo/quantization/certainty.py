@@ -7,7 +7,7 @@ What moves by chance shrinks with the root of their number.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,5 +77,20 @@ def halves(seen: Histogram, by_picture: bool) -> list[Histogram]:
     number, random = len(seen.counts), np.random.default_rng(0)
     orders = [random.permutation(number) for _ in range(HALVINGS)]
     half = number // 2
-    picked = [seen.picked(part.tolist()) for order in orders for part in (order[:half], order[half : 2 * half])]
-    return picked if by_picture else [one.summed() for one in picked]
+    parts = [part for order in orders for part in (order[:half], order[half : 2 * half])]
+    if by_picture:
+        return [seen.picked(part.tolist()) for part in parts]
+    chosen = np.zeros((len(parts), number))  # a product of matrices is faster than picking rows, and as exact
+    np.put_along_axis(chosen, np.stack(parts), 1.0, axis=1)
+    counts = np.rint(chosen @ seen.counts.astype(np.float64)).astype(np.int64)
+    zeros = np.rint(chosen @ seen.zeros).astype(np.int64)
+    return [
+        replace(
+            seen,
+            counts=counts[i : i + 1],
+            zeros=zeros[i : i + 1],
+            lows=seen.lows[part].min(keepdims=True),
+            highs=seen.highs[part].max(keepdims=True),
+        )
+        for i, part in enumerate(parts)
+    ]

@@ -15,7 +15,8 @@ from bmzoo.runtime.decoders.spec import DecoderSpec
 from bmzoo.runtime.preprocess import VALUES, InputSpec, for_picture
 
 if TYPE_CHECKING:
-    from bmzoo.runtime.engines.session import Session, TensorInfo
+    from bmzoo.runtime.engines.session import Session
+    from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 
 # By layout: which dimension of a batch the channels are.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bmzoo.runtime.engines.bmodel import BModelStage
-    from bmzoo.runtime.engines.session import TensorInfo
+    from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 # An interpreter of the version that the TPU-MLIR wants, with numpy, where it is not this one.
 PYTHON = "BMZOO_SAIL_PYTHON"

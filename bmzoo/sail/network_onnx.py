@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
-from bmzoo.runtime.engines.session import OnnxSession, TensorInfo
+from bmzoo.runtime.engines.session import OnnxSession
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 from bmzoo.sail.enums import ELEMENTS, Dtype
 from bmzoo.sail.errors import SailEngineError
 from bmzoo.sail.ports import DTYPES, Port, Shapes, from_session, largest_of, shapes_of

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bmzoo.commands import calibrate
 from bmzoo.errors import SourceError, VerifyFailed
 from bmzoo.quantization.tables import calibrated
-from bmzoo.runtime.engines.session import TensorInfo
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 TOP = """\
     %1 = "top.Input"(%arg0) {} : (none) -> tensor<1x3x20x20xf32> loc(#loc1)

@@ -15,7 +15,8 @@ from bmzoo.commands import prepare as command
 from bmzoo.commands import shapes
 from bmzoo.config.inputs import Input, TensorInput
 from bmzoo.errors import SourceError, ToolFailed
-from bmzoo.runtime.engines.session import TensorInfo, as_taken
+from bmzoo.runtime.engines.session import as_taken
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 from bmzoo.runtime.preprocess import InputSpec, prepare
 
 IMAGE = np.random.RandomState(0).randint(0, 256, (70, 104, 3)).astype(np.uint8)

@@ -16,7 +16,8 @@ from bmzoo.onnx_import.checkpoint import load_state_dict
 from bmzoo.onnx_import.retinaface import build
 from bmzoo.runtime.decoders.priors import prior_boxes
 from bmzoo.runtime.decoders.spec import DecoderSpec
-from bmzoo.runtime.engines.session import OnnxSession, TensorInfo
+from bmzoo.runtime.engines.session import OnnxSession
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 from bmzoo.runtime.predictions.detections import Detections
 from bmzoo.runtime.preprocess import InputSpec
 from bmzoo.runtime.settings import Settings

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.card import CardSession, has_card, real_sail
 from bmzoo.runtime.engines.registry import open_session
-from bmzoo.runtime.engines.session import TensorInfo
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 
 class Heads(FakeEngine):

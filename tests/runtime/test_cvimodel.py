@@ -10,8 +10,8 @@ from bmzoo.runtime.__main__ import main
 from bmzoo.runtime.engines.card import CardSession
 from bmzoo.runtime.engines.cvimodel import check_kind, memory_bytes, parse_cvimodel_info
 from bmzoo.runtime.engines.pyruntime import as_meant
-from bmzoo.runtime.engines.session import TensorInfo
 from bmzoo.runtime.engines.simulator import SimulatorSession
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 from bmzoo.sail.network import open_networks
 
 INFO = """Mlir Version: v1.30.2-20260831

@@ -10,8 +10,9 @@ from bmzoo.errors import SessionError
 from bmzoo.measure.tensors import max_error
 from bmzoo.runtime.engines.mlir import MlirSession, check_model
 from bmzoo.runtime.engines.mlir_worker import Interpreter
-from bmzoo.runtime.engines.session import OnnxSession, TensorInfo
+from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.engines.simulator import SimulatorSession
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 
 def test_what_the_engine_would_abort_on_is_refused_before(tmp_path: Path) -> None:

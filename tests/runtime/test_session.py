@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.engines.session import OnnxSession, Session, TensorInfo
+from bmzoo.runtime.engines.session import OnnxSession, Session
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 
 @pytest.fixture(scope="module")

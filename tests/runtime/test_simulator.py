@@ -17,9 +17,10 @@ from bmzoo.errors import SessionError
 from bmzoo.measure.tensors import cosine
 from bmzoo.runtime.engines.bmodel import parse_info
 from bmzoo.runtime.engines.overlay import overlay
-from bmzoo.runtime.engines.session import OnnxSession, Session, TensorInfo
+from bmzoo.runtime.engines.session import OnnxSession, Session
 from bmzoo.runtime.engines.simulate import forward, from_engine, rounds, to_engine, write_arrays
 from bmzoo.runtime.engines.simulator import SimulatorSession
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,9 @@ from bmzoo.execute.toolchain import Installation, LocalToolchain
 from bmzoo.plan.step import Command
 from bmzoo.runtime.engines.bmodel import BModelInfo, BModelNetwork, BModelStage
 from bmzoo.runtime.engines.registry import open_session
-from bmzoo.runtime.engines.session import OnnxSession, TensorInfo
+from bmzoo.runtime.engines.session import OnnxSession
 from bmzoo.runtime.engines.stages import StagedSession, is_of_batches
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 from bmzoo.system.hashing import Digests
 
 

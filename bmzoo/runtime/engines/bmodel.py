@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.engines.session import TensorInfo
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 # The inputs of a dynamic network say [max:2, max:3, ...].
 _TENSOR = re.compile(

@@ -9,7 +9,8 @@ import numpy as np
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.cvimodel import check_kind
-from bmzoo.runtime.engines.session import TensorInfo, check_batches
+from bmzoo.runtime.engines.session import check_batches
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Collection, Dict, List, Tuple
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.bmodel import BModelInfo, BModelNetwork, BModelStage
 from bmzoo.runtime.engines.pyruntime import as_meant
-from bmzoo.runtime.engines.session import TensorInfo
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from bmzoo.errors import SessionError
-from bmzoo.runtime.engines.session import TensorInfo, check_batches
+from bmzoo.runtime.engines.session import check_batches
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 from bmzoo.runtime.engines.worker import Worker
 
 if TYPE_CHECKING:

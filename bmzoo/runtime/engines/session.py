@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Protocol, Sequence, Tuple, Union
 
@@ -12,24 +11,13 @@ import numpy as np
 
 from bmzoo.errors import SessionError
 from bmzoo.runtime.engines.onnx_ir import stamped
+from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _NEWER_IR = re.compile(r"[Uu]nsupported model IR version: \d+, max supported IR version: (\d+)")
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """Name, shape (a free dimension is -1) and numpy dtype name of an input or output."""
-
-    name: str
-    shape: Tuple[int, ...]
-    dtype: str
-
-    def __str__(self) -> str:
-        return f"`{self.name}` {self.dtype} {list(self.shape)}"
 
 
 class Session(Protocol):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bmzoo.runtime.engines.session import TensorInfo
+    from bmzoo.runtime.engines.tensor_info import TensorInfo
 
 
 class SimulatorSession:
