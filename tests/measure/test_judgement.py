@@ -171,6 +171,26 @@ def test_shouting_is_not_finding() -> None:
     assert found.wrong[0].compared is not None and found.wrong[0].compared.by == "first layer"
 
 
+def test_who_finds_more_only_when_shouted_at_is_not_fed_wrongly() -> None:
+    """Thirteen times as loud is plausible by itself, and farther from training than what is configured."""
+
+    def attempt(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
+        loudness = section["scale"][0] * 128
+        return Attempt(PICTURES * (2 if 4 < loudness < 16 else 1), Heard(0.8 / loudness, None))
+
+    louder = Alternative("scale", {"scale": (13 / 128,) * 3})
+    found = judged(SECTION, lambda section: [louder], attempt)
+    assert not found.wrong
+    quiet = {**SECTION, "scale": (1 / 128 / 13,) * 3}
+    to_right = Alternative("scale", {"scale": (1 / 128,) * 3})
+
+    def heard(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
+        loudness = section["scale"][0] * 128
+        return Attempt(PICTURES * (2 if loudness > 0.5 else 1), Heard(0.8 / loudness, None))
+
+    assert [row.axis for row in judged(quiet, lambda section: [to_right], heard).wrong] == ["scale"]
+
+
 def test_the_first_layer_alone_tells_a_scale() -> None:
     def attempt(section: Section, beside: NDArray[np.float64] | None, framing: Framing) -> Attempt:
         return Attempt(None, Heard(1 / (section["scale"][0] * 128), None))

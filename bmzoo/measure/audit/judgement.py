@@ -186,6 +186,7 @@ def _beside(base: Attempt, other: Attempt, alternative: Alternative, tried: int)
     """An alternative beside what is configured, by what is found, and by the first layer where numbers differ."""
     quiet = other.heard is not None and not other.heard.plausible
     deaf = base.heard is not None and not base.heard.plausible
+    shouts = base.heard is not None and other.heard is not None and other.heard.shouts_beside(base.heard)
     nearer = farther = False
     if alternative.axis in _NUMERIC and base.heard is not None and other.heard is not None:
         nearer = other.heard.surely_nearer(base.heard, tried)
@@ -196,7 +197,7 @@ def _beside(base: Attempt, other: Attempt, alternative: Alternative, tried: int)
         return Compared(alternative, False, True, None, float(other.found.sum()), "finds less than half")
     better, worse = gain(base.found, other.found), gain(other.found, base.found)
     loses = worse.sure(tried)
-    finds = better.sure(tried) and not quiet
+    finds = better.sure(tried) and not quiet and not shouts
     wins = finds or (nearer and (deaf or not loses))
     by = FIRST_LAYER if wins and not finds else "finds"
     return Compared(alternative, wins, loses or farther, better, float(other.found.sum()), by)

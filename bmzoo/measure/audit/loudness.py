@@ -16,6 +16,8 @@ from bmzoo.measure.audit.sure import CHANCE, signed_ranks
 
 # A bias, or a deviation in training, is within this factor of what the layer gives; twice as far as 255 allows.
 PLAUSIBLE = 16.0
+# So many times as loud is another way to feed a network, and not a better one.
+SHOUTS = 4.0
 # Divergences in nats: below this a network does not mind. A mean of ImageNet's forgotten is 0.3 or more.
 MATTERS = 0.2
 _ALIVE = 1e-6  # of the loudest channel
@@ -36,6 +38,14 @@ class Heard:
     @property
     def plausible(self) -> bool:
         return 1 / PLAUSIBLE <= self.ratio <= PLAUSIBLE
+
+    def shouts_beside(self, other: "Heard") -> bool:
+        """Whether it is far louder than another plausible way, and farther from training.
+
+        A network that is shouted at finds more, of what is there and of what is not.
+        """
+        louder = self.ratio < other.ratio / SHOUTS
+        return other.plausible and louder and abs(np.log(self.ratio)) > abs(np.log(other.ratio))
 
     def surely_nearer(self, other: "Heard", tried: int) -> bool:
         """Whether this is surely how it was trained, beside another way to feed it, and that matters."""
