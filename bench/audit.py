@@ -32,6 +32,7 @@ from bmzoo.commands.requests import read_request  # noqa: E402
 from bmzoo.config.model import Model  # noqa: E402
 from bmzoo.measure.audit.alternatives import AXES, alternatives  # noqa: E402
 from bmzoo.measure.audit.findings import Shown, audit_document  # noqa: E402
+from bmzoo.measure.audit.framing import AS_GIVEN, Framing  # noqa: E402
 from bmzoo.measure.audit.judgement import judged  # noqa: E402
 from bmzoo.measure.audit.trials import AskedNetwork, Attempt  # noqa: E402
 from bmzoo.measure.picture_statistics import nearly_same, statistics  # noqa: E402
@@ -45,8 +46,8 @@ from bmzoo.system.partial import Pieces  # noqa: E402
 from bmzoo.tasks.progress import Progress  # noqa: E402
 from bmzoo.workspace import Workspace  # noqa: E402
 
-CHOSEN_ON = ("ultraface_rfb_320", "yunet_n_320", "orinet")
-JUDGED_ON = ("ppocr_v4_rec", "yolox_nano", "retinaface_mobilenet0.25")
+CHOSEN_ON = ("ultraface_rfb_320", "yunet_n_320", "orinet", "yolox_nano", "yolov5n", "retinaface_mobilenet0.25")
+JUDGED_ON = ("ppocr_v4_rec", "deeplabv3", "ppocr_v3_det", "retinaface_mnet25_caffe")
 SETS, OF = 20, 16
 FEW = 5
 Section = dict[str, Any]
@@ -99,13 +100,13 @@ class Study:
         judge = network.judge(input_spec(section))
         attempts = command._Attempts(network, judge, Pieces(self.folder / key, 1))
 
-        def attempt(now: Mapping[str, Any], beside: Any) -> Attempt:
-            return _of(attempts(now, None if beside is None else self._whole(attempts)), picked)
+        def attempt(now: Mapping[str, Any], beside: Any, framing: Framing) -> Attempt:
+            return _of(attempts(now, None if beside is None else self._whole(attempts), framing), picked)
 
         return self._document(section, network, judge, attempt, [statistics(self.pictures[i]) for i in picked])
 
     def _whole(self, attempts: Any) -> Any:
-        return attempts(self.section, None).found
+        return attempts(self.section, None, AS_GIVEN).found
 
     def _document(
         self, section: Section, network: AskedNetwork, judge: Any, attempt: Any, own: Any
@@ -115,7 +116,7 @@ class Study:
         def others(now: Mapping[str, Any]) -> list[Any]:
             return [one for one in alternatives(now, crops) if command._fits(one.of(now))]
 
-        result = judged(section, others, attempt)
+        result = judged(section, others, attempt, command._least(network, judge, section))
         shown = Shown(len(own), len(own), own, (), "calibration")
         return audit_document(section, result, judge, shown, len(others(section)), network.listener is not None)
 
