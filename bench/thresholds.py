@@ -31,6 +31,7 @@ import onnx
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from emulated import Emulated  # noqa: E402
 from smoothing import smoothed  # noqa: E402
 
 from bmzoo.commands.requests import picture_size  # noqa: E402
@@ -50,14 +51,9 @@ from bmzoo.plan.lowering import plain_lowering  # noqa: E402
 from bmzoo.plan.shared import document, import_step, transform_step  # noqa: E402
 from bmzoo.plan.step import Command, File, Output, Pictures, Step  # noqa: E402
 from bmzoo.quantization.emulator import EmulatorJob  # noqa: E402
-from bmzoo.quantization.fakequant import FakeQuantizer, assemble, emulation  # noqa: E402
 from bmzoo.quantization.histograms import Histogram  # noqa: E402
-from bmzoo.quantization.loss import Reference, added, total  # noqa: E402
-from bmzoo.quantization.network import WEIGHTED, Layer, LoweredNetwork  # noqa: E402
 from bmzoo.quantization.observing import Observation, observers  # noqa: E402
 from bmzoo.quantization.refine import by_tensor, most_sensitive, moves, scales  # noqa: E402
-from bmzoo.quantization.sensitivity import Sweep  # noqa: E402
-from bmzoo.quantization.session import session  # noqa: E402
 from bmzoo.quantization.table_tensors import tap  # noqa: E402
 from bmzoo.quantization.thresholds import clipping  # noqa: E402
 from bmzoo.system.hashing import sha256  # noqa: E402
@@ -275,92 +271,32 @@ def _judged(case: Case, model: Model) -> dict[str, Any]:
     }
 
 
-class Emulated:
-    """The network in emulated INT8 over the choosing pictures, with thresholds that can be moved."""
-
-    def __init__(self, case: Case, table: Table) -> None:
-        model = _with(case, _written(case, "start", table), case.choosing)
-        weights, at = case.weights, case.at
-        builder = at.builder(case.model)
-        self._folder = case.folder / "emulated"
-        self._folder.mkdir(exist_ok=True)
-        count = case.choosing.count or 0
-        lowered = builder.run(plain_lowering(model, CHIP, weights))
-        for name, entry in (
-            ("model.onnx", builder.run(import_step(model, weights))),
-            ("model.json", builder.run(import_step(model, weights))),
-            ("model.mlir", builder.run(transform_step(model, weights, 1, ""))),
-            ("lowered.mlir", lowered),
-            ("inputs.npz", builder.run(_feeding(case, case.choosing, count))),
-        ):
-            shutil.copyfile(entry.path(name), self._folder / name)
-        for name, content in decoder_files(model):
-            assert isinstance(content, File)
-            shutil.copyfile(at.sources(case.model).files(content)[0], self._folder / name)
-        hw = picture_size(input_request(model)) if model.config.input is not None else (1, 1)
-        self._job = EmulatorJob(self._folder, decoder_request(model), hw, count)
-        self.net = self._job.network()
-        feeds = self._job.feeds()
-        self._pictures = [self._job.picture(feeds, index) for index in range(count)]
-        running = session(self.net.model, threads=2)
-        self._references = [Reference(self._run(running, one), self._job.spec(), hw) for one in self._pictures]
-        self._size = hw
-
-    def loss(self, net: LoweredNetwork, first: int = 0) -> float:
-        """Over all choosing pictures, or the first of them."""
-        running = session(emulation(net), threads=2)
-        pictures = self._pictures[: first or None]
-        noise = [
-            reference.noise(self._run(running, one))
-            for one, reference in zip(pictures, self._references, strict=False)
-        ]
-        return total(added(noise), added([one.signal for one in self._references[: len(pictures)]]))
-
-    def _run(self, running: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:  # onnxruntime ships no types
-        heads = self.net.heads
-        return dict(zip(heads, running.run(heads, dict(feeds)), strict=True))
-
-    def sensitivities(self, number: int) -> dict[str, float]:
-        """Layer -> loss when it alone is in INT8."""
-        sweep = Sweep(self.net, self._job.spec(), self._size, threads=2)
-        found = [sweep.measure(one) for one in self._pictures[:number]]
-        signal = added([signal for _, signal in found])
-        return {name: total(added([layers[name].noise for layers, _ in found]), signal) for name in found[0][0]}
-
-    def mean_errors(self) -> dict[str, Any]:
-        """By the output of a node with weights, what INT8 adds to each channel on the average [C]."""
-        net = self.net
-        nodes, constants, pairs = list(net.model.graph.node), [], {}
-        for layer in (one for one in net.layers.values() if one.weighted and one.lowered.quant is not None):
-            writer = FakeQuantizer(net, partial(_is_another, layer), prefix=f"{layer.tensor}@")
-            writer.add(layer.tensor, layer.nodes, layer)
-            nodes += writer.nodes
-            constants += writer.constants
-            for node in (one for one in layer.nodes if one.op_type in WEIGHTED):
-                name = node.output[0]
-                inner = name if name == layer.tensor else f"{layer.tensor}/{name}"
-                pairs[name] = f"{layer.tensor}@{inner}"
-        ends, outputs = [], {}
-        for index, (exact, rounded_) in enumerate(pairs.items()):
-            ends.append(onnx.helper.make_node("Sub", [rounded_, exact], [f"off{index}"]))
-            outputs[f"off{index}"] = onnx.TensorProto.FLOAT
-        running = session(assemble(net, [*nodes, *ends], outputs, constants), threads=2)
-        sums: dict[str, Any] = {}
-        for one in self._pictures:
-            for name, value in zip(pairs, running.run(list(outputs), dict(one)), strict=True):
-                channels = np.moveaxis(value, 1, -1) if value.ndim > 2 else value
-                mean = channels.reshape(-1, channels.shape[-1]).mean(axis=0) / len(self._pictures)
-                sums[name] = sums.get(name, 0) + mean
-        return sums
-
-
-def _is_another(layer: Layer, other: Layer) -> bool:
-    return other.name != layer.name
+def _emulated(case: Case, table: Table) -> Emulated:
+    """The network with these thresholds, over the choosing pictures."""
+    model = _with(case, _written(case, "start", table), case.choosing)
+    weights, at = case.weights, case.at
+    builder = at.builder(case.model)
+    folder = case.folder / "emulated"
+    folder.mkdir(exist_ok=True)
+    count = case.choosing.count or 0
+    for name, entry in (
+        ("model.onnx", builder.run(import_step(model, weights))),
+        ("model.json", builder.run(import_step(model, weights))),
+        ("model.mlir", builder.run(transform_step(model, weights, 1, ""))),
+        ("lowered.mlir", builder.run(plain_lowering(model, CHIP, weights))),
+        ("inputs.npz", builder.run(_feeding(case, case.choosing, count))),
+    ):
+        shutil.copyfile(entry.path(name), folder / name)
+    for name, content in decoder_files(model):
+        assert isinstance(content, File)
+        shutil.copyfile(at.sources(case.model).files(content)[0], folder / name)
+    size = picture_size(input_request(model)) if model.config.input is not None else (1, 1)
+    return Emulated(EmulatorJob(folder, decoder_request(model), size, count), size, count)
 
 
 def _refined(case: Case, start: Table, number: int) -> tuple[Table, dict[str, Any]]:
     """Thresholds of the layers that decide, where the outputs lose least."""
-    at = Emulated(case, start)
+    at = _emulated(case, start)
     known = {row: (threshold, max(abs(low), abs(high))) for row, (threshold, low, high) in start.items()}
     order = most_sensitive(scales(at.net, known), at.sensitivities(4), number)
     moved = moves(order, lambda factors: at.loss(at.net.scaled(factors)))
@@ -375,7 +311,7 @@ def _corrected(case: Case) -> tuple[Case, Model]:
 
     (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019.)
     """
-    at = Emulated(case, case.tables["kl, tuned"])
+    at = _emulated(case, case.tables["kl, tuned"])
     offs = at.mean_errors()
     source = case.at.builder(case.model).run(import_step(case.model, case.weights))
     network = onnx.load(str(source.path("model.onnx")))
